@@ -1,0 +1,283 @@
+//! The data layout shared by the BPF programs and userspace: plain `repr(C)` data, no code.
+//! Takes nothing, gives the records of the ring, the keys and values of the maps, the counters.
+//! Both sides compile this file; a test in userspace holds it to the object's own BTF.
+#![no_std]
+
+/// Bytes of a record before its payload, for every kind of record.
+pub const HEADER_LEN: usize = size_of::<Header>();
+
+/// Payload capacities of the data records, smallest first. A record takes the smallest that fits,
+/// so a short SSE event does not cost the ring what a full TLS record (16 KiB, RFC 8446 §5.1) does.
+pub const TIERS: [usize; 5] = [128, 512, 2048, 16384, 65536];
+
+/// Largest number of data records that one call may be cut into, before the rest is counted as lost
+/// ([`Loss::Oversize`]): 33 tail calls (kernel limit `MAX_TAIL_CALL_CNT`) of this many records.
+pub const RECORDS_PER_RUN: u32 = 64;
+
+/// Bytes of a kernel `comm` field (`TASK_COMM_LEN`).
+pub const COMM_LEN: usize = 16;
+
+/// What a record says. The number is the wire value in [`Header::kind`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Plaintext that passed. `connection`, `offset` and `len` say where it belongs.
+    Data = 1,
+    /// A TLS object was seen for the first time. Payload: [`Opened`].
+    Opened = 2,
+    /// A TLS object was freed or replaced. Payload: [`Closed`].
+    Closed = 3,
+    /// The TLS library reported that nothing more will come. Payload: [`PeerEnded`].
+    PeerEnded = 4,
+    /// The socket of a TLS object became known. Payload: [`Socket`].
+    Socket = 5,
+    /// A traced process made another process. Payload: [`Forked`].
+    Forked = 6,
+    /// A process executed another program; its TLS objects are gone. Payload: [`Executed`].
+    Executed = 7,
+    /// The last thread of a process ended. No payload.
+    Exited = 8,
+    /// The dynamic linker of a process changed its list of libraries. No payload.
+    LibrariesChanged = 9,
+    /// A process that passes the in-kernel filters was seen for the first time. No payload.
+    Appeared = 10,
+}
+
+/// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
+pub const FLAG_SENT: u32 = 1;
+
+/// First bytes of every record in the ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Header {
+    /// A [`Kind`].
+    pub kind: u32,
+    /// `FLAG_*`.
+    pub flags: u32,
+    /// Process (thread group) in the initial pid namespace.
+    pub tgid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Incarnation of the process: unique for each program that a pid ran, while the tracer lives.
+    pub process: u64,
+    /// The connection, unique while the tracer lives; 0 where the record is about no connection.
+    pub connection: u64,
+    /// `CLOCK_BOOTTIME` in nanoseconds: for received bytes the return of the call, for sent ones its entry.
+    pub time: u64,
+    /// Of data: position of the first payload byte in its direction of the connection.
+    pub offset: u64,
+    /// Valid payload bytes behind this header; the record may be longer.
+    pub len: u32,
+    pub reserved: u32,
+}
+
+/// How a TLS object came to be known.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its creation was seen: the connection is complete from its first byte.
+    Created = 0,
+    /// It was there before the probes were.
+    JoinedLate = 1,
+    /// The process inherited it by `fork`; [`Opened::parent`] is the connection it continues.
+    Inherited = 2,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opened {
+    /// Address of the TLS object in the process.
+    pub object: u64,
+    /// For [`Origin::Inherited`]: the connection of the parent process.
+    pub parent: u64,
+    /// An [`Origin`].
+    pub origin: u32,
+    pub reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Closed {
+    /// Bytes that passed in all, each direction: what did not arrive before this is missing.
+    pub received: u64,
+    pub sent: u64,
+    /// Time of the last call that read nothing, in nanoseconds; 0 if there was none since data came.
+    pub last_empty_read: u64,
+}
+
+/// Values of `SSL_get_error` that end a connection (OpenSSL `ssl.h`).
+pub const SSL_ERROR_SSL: u32 = 1;
+pub const SSL_ERROR_SYSCALL: u32 = 5;
+pub const SSL_ERROR_ZERO_RETURN: u32 = 6;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerEnded {
+    /// What `SSL_get_error` returned: one of `SSL_ERROR_*` above.
+    pub error: u32,
+    pub reserved: u32,
+}
+
+/// The TCP socket of a TLS object. Addresses in network byte order, IPv4 in the first four bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Socket {
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    pub local_port: u16,
+    pub peer_port: u16,
+    pub reserved: u16,
+    pub fd: u32,
+    pub reserved2: u32,
+    pub local: [u8; 16],
+    pub peer: [u8; 16],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forked {
+    pub child_tgid: u32,
+    pub reserved: u32,
+    /// Incarnation of the child.
+    pub child_process: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Executed {
+    /// Incarnation that ended with the call; the header has the new one.
+    pub previous: u64,
+}
+
+/// Why bytes that passed were not captured. Index into the map of counters.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The ring had no room.
+    RingFull = 0,
+    /// The process's memory could not be read.
+    Fault = 1,
+    /// One call moved more than [`TIERS`] × [`RECORDS_PER_RUN`] × tail calls.
+    Oversize = 2,
+    /// No room in a map for the connection or the call under way.
+    MapFull = 3,
+}
+
+pub const LOSSES: usize = 4;
+
+/// Counters of one cause of loss.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LossCount {
+    /// Bytes of plaintext that passed and were not captured.
+    pub bytes: u64,
+    /// Records (of any kind) that were not delivered.
+    pub records: u64,
+}
+
+/// In [`Process::marks`]: the process is, or descends from, one named by pid or command.
+pub const MARK_TREE: u32 = 1;
+/// In [`Process::marks`]: its executable matches `--exe`.
+pub const MARK_EXE: u32 = 2;
+
+/// What the kernel side knows of a process. Map `PROCESSES`, key: tgid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process {
+    /// Unique for each program a pid ran; 0 never occurs.
+    pub incarnation: u64,
+    /// Incarnation of the process that forked this one and whose TLS objects it inherited, or 0.
+    pub parent: u64,
+    /// `MARK_*`.
+    pub marks: u32,
+    /// Userspace was told of it.
+    pub announced: u32,
+}
+
+/// Key of map `CONNECTIONS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectKey {
+    pub process: u64,
+    pub object: u64,
+}
+
+/// In [`ConnectionState::flags`]: the port filter excludes this connection.
+pub const CONNECTION_EXCLUDED: u32 = 1;
+/// In [`ConnectionState::flags`]: its end was reported.
+pub const CONNECTION_PEER_ENDED: u32 = 2;
+
+/// Value of map `CONNECTIONS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectionState {
+    pub id: u64,
+    pub received: u64,
+    pub sent: u64,
+    pub last_empty_read: u64,
+    pub flags: u32,
+    pub reserved: u32,
+}
+
+/// A call into the TLS library that has not returned yet. Map `CALLS`, key: [`CallKey`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call {
+    pub object: u64,
+    pub buffer: u64,
+    /// For the `_ex` functions: where the library writes the number of bytes.
+    pub count: u64,
+    pub time: u64,
+}
+
+/// A call is known by its frame: stack addresses are unique in a process, so nested calls
+/// (TLS inside TLS) and calls of several threads never meet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallKey {
+    pub tgid: u32,
+    pub reserved: u32,
+    pub stack: u64,
+}
+
+/// Settings that userspace writes before the programs are loaded (BPF global `SETTINGS`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// All of these [`Process::marks`] must be set; 0: every process passes.
+    pub required_marks: u32,
+    /// Number of `CGROUPS` entries to match against; 0: no cgroup filter.
+    pub cgroups: u32,
+    /// Number of `PORTS` entries; 0: no port filter.
+    pub ports: u32,
+    /// Incarnations start here, so that two tracers' records are told apart.
+    pub reserved: u32,
+    /// Offsets in kernel structures, from the running kernel's BTF.
+    pub offsets: Offsets,
+}
+
+/// Byte offsets in structures of the running kernel (its BTF), which Rust can't relocate itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offsets {
+    pub task_tgid: u32,
+    pub task_pid: u32,
+    pub task_signal: u32,
+    pub signal_live: u32,
+    pub task_files: u32,
+    pub files_fdt: u32,
+    pub fdt_max_fds: u32,
+    pub fdt_fd: u32,
+    pub file_inode: u32,
+    pub inode_mode: u32,
+    pub file_private_data: u32,
+    pub socket_sk: u32,
+    pub sock_family: u32,
+    pub sock_dport: u32,
+    pub sock_num: u32,
+    pub sock_daddr: u32,
+    pub sock_rcv_saddr: u32,
+    pub sock_v6_daddr: u32,
+    pub sock_v6_rcv_saddr: u32,
+    pub sock_protocol: u32,
+}

@@ -1,0 +1,100 @@
+//! What `http` gives: request and response of one exchange as a run of events, bodies decoded.
+//! Takes connection ids and times from capture; says nothing of what the bodies mean.
+//! For each exchange: any order the wire had, then [`Kind::End`] exactly once, last.
+
+use ::http::{HeaderMap, Method, StatusCode, Version};
+
+use crate::capture::{ConnectionId, Timestamp};
+
+/// One request and its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId {
+    pub connection: ConnectionId,
+    /// Counts the exchanges of a connection from 0.
+    pub index: u64,
+}
+
+/// Which end of the exchange the traced process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It sent the request.
+    Client,
+    /// It received the request.
+    Server,
+}
+
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    pub method: Method,
+    /// Request target as sent (RFC 9112 §3.2): origin, absolute, authority or asterisk form.
+    pub target: String,
+    pub version: Version,
+    pub headers: HeaderMap,
+}
+
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    pub status: StatusCode,
+    pub version: Version,
+    pub headers: HeaderMap,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ExchangeEvent<'a> {
+    pub exchange: ExchangeId,
+    /// When the last byte of what this event tells passed.
+    pub time: Timestamp,
+    pub kind: Kind<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind<'a> {
+    /// The request's head is complete. `started` is when its first byte passed.
+    Request { head: &'a RequestHead, role: Role, started: Timestamp },
+    /// Body bytes, content codings removed.
+    RequestBody(&'a [u8]),
+    /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
+    RequestGap,
+    RequestEnd,
+    /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
+    /// `role` is repeated since the request may not have been seen.
+    Response { head: &'a ResponseHead, role: Role, started: Timestamp },
+    ResponseBody(&'a [u8]),
+    ResponseGap,
+    ResponseEnd,
+    End(End),
+}
+
+/// How an exchange ended, and what of it was not captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub how: Ended,
+    /// Wire bytes of the request that passed and were not captured.
+    pub missing_request: u64,
+    pub missing_response: u64,
+    /// The connection was joined after its start and this exchange may have begun before.
+    pub joined_late: bool,
+}
+
+/// The ways an exchange can end, told apart by what was seen, never by an idle timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Both messages are whole by their framing.
+    Complete,
+    /// The client closed, freed or abandoned the connection, or its process ended, before the end.
+    ClientGone,
+    /// The server closed the connection in order (`close_notify`, end of file) before the end.
+    ServerClosed,
+    /// The transport broke (reset) before the end.
+    ServerReset,
+    /// The connection ended before the response did, and which end did it is not known.
+    ConnectionLost,
+    /// An HTTP/2 stream was reset, with this error code (RFC 9113 §7).
+    StreamReset(u32),
+    /// The bytes were not the protocol they began as.
+    Malformed,
+    /// Captured bytes are missing, so that the message's end could not be found.
+    Gap,
+    /// llmtap stopped while the exchange went on.
+    TracerStopped,
+}

@@ -1,0 +1,30 @@
+//! A finished span: an operation with its place in a trace and the process it belongs to.
+//! What `trace` gives and `export` takes. Names, kinds and attributes come from `trace::semconv`.
+
+use std::{sync::Arc, time::SystemTime};
+
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanContext, SpanId, SpanKind, Status},
+};
+
+use crate::{discover::Process, genai::Operation};
+
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Trace id, span id, flags and trace state.
+    pub context: SpanContext,
+    /// The span named by the request's `traceparent`, else [`SpanId::INVALID`].
+    pub parent: SpanId,
+    /// The parent came from another process's header.
+    pub parent_is_remote: bool,
+    pub name: String,
+    pub kind: SpanKind,
+    pub start: SystemTime,
+    pub end: SystemTime,
+    pub status: Status,
+    pub attributes: Vec<KeyValue>,
+    pub process: Arc<Process>,
+    /// What the span was made of, for views that show more than attributes.
+    pub operation: Arc<Operation>,
+}
