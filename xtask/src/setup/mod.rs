@@ -1,0 +1,41 @@
+//! Installs what the other commands need, each thing once: an installed thing costs a few `stat` calls.
+//! Takes the workspace; gives the paths of what was found or installed.
+//! System packages need root (or sudo); everything else goes into the target folder.
+
+pub(crate) mod bpf;
+mod node;
+mod python;
+mod stamp;
+mod system;
+
+use anyhow::Result;
+
+pub(crate) use node::Node;
+pub(crate) use python::Python;
+
+use crate::workspace::Workspace;
+
+/// Everything that any command needs.
+///
+/// # Errors
+/// Something could not be installed; the error says what and what to do.
+pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
+    let toolchain = bpf::ready(workspace)?;
+    println!("BPF toolchain: {toolchain}");
+    println!("Python: {}", Python::ready(workspace)?.interpreter.display());
+    println!("Node packages: {}", Node::ready(workspace)?.modules.display());
+    servers(workspace)?;
+    println!("nginx, openssl, cc: installed");
+    Ok(())
+}
+
+/// The TLS front, the tool that makes certificates, and a C compiler for test programs.
+///
+/// # Errors
+/// As [`everything`].
+pub(crate) fn servers(workspace: &Workspace) -> Result<()> {
+    system::tools(
+        workspace,
+        &[("nginx", "nginx-light"), ("openssl", "openssl"), ("cc", "gcc"), ("ar", "binutils")],
+    )
+}
