@@ -2,11 +2,17 @@
 //! Takes [`crate::trace::Span`]s; gives nothing back but counts of what could not be sent.
 //! Knows the wire formats of the outside.
 
+mod encode;
+mod json;
+mod lines;
+mod otlp;
 mod queue;
 mod resource;
 mod service;
 mod variables;
 
+pub use lines::Lines;
+pub use otlp::{Compression, Otlp, OtlpError, OtlpOptions, OtlpSettings, Protocol};
 pub use queue::{Bounds, Tally};
 pub use resource::Resources;
 pub use service::service_name;

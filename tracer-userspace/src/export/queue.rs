@@ -102,7 +102,12 @@ impl<T> Queue<T> {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let full_by = Instant::now() + batch.delay;
-        while state.deadline.is_none() && state.waiting.len() < batch.items {
+        // A full queue gets no fuller, whatever the batch.
+        let items = batch.items.min(self.bounds.items);
+        while state.deadline.is_none()
+            && state.waiting.len() < items
+            && state.bytes < batch.bytes.min(self.bounds.bytes)
+        {
             let left = full_by.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -153,11 +158,6 @@ impl<T> Queue<T> {
     pub(super) fn close(&self, deadline: Instant) {
         self.lock().deadline.get_or_insert(deadline);
         self.changed.notify_all();
-    }
-
-    /// When everything must be over, once the queue is closed.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.lock().deadline
     }
 
     /// The count so far, with everything that was not finished as unsent.
