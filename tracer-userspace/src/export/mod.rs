@@ -1,3 +1,23 @@
 //! Spans to the outside: OTLP over gRPC and HTTP, OTLP/JSON lines, the terminal.
 //! Takes [`crate::trace::Span`]s; gives nothing back but counts of what could not be sent.
 //! Knows the wire formats of the outside.
+
+mod encode;
+mod json;
+mod lines;
+mod otlp;
+mod queue;
+mod resource;
+mod service;
+mod variables;
+
+pub use lines::Lines;
+pub use otlp::{Compression, Otlp, OtlpError, OtlpOptions, OtlpSettings, Protocol};
+pub use queue::{Bounds, Tally};
+pub use resource::Resources;
+pub use service::service_name;
+pub use variables::{NoPair, Variables, pairs};
+
+/// Name and version of the instrumentation scope that all spans are under.
+const SCOPE_NAME: &str = "llmtap";
+const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");

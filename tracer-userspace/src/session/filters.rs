@@ -57,7 +57,11 @@ impl Executables {
         let mut names = GlobSetBuilder::new();
         for pattern in patterns {
             let glob = Glob::new(pattern)?;
-            if pattern.contains('/') { paths.add(glob) } else { names.add(glob) };
+            if pattern.contains('/') {
+                paths.add(glob)
+            } else {
+                names.add(glob)
+            };
         }
         Ok(Self { paths: paths.build()?, names: names.build()? })
     }

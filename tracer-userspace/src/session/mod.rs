@@ -98,7 +98,7 @@ impl Session {
         thread::Builder::new()
             .name("finder".into())
             .spawn(move || found.into_iter().for_each(|pid| looking.process(pid)))?;
-        let stop = Stop::new()?;
+        let stop = Stop::new().map_err(io::Error::from)?;
         let until = stop.clone();
         let reading =
             thread::Builder::new().name("reader".into()).spawn(move || reading.run(&until))?;

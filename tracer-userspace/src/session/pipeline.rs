@@ -2,15 +2,10 @@
 //! Takes events in order, on one thread; gives counts for the summary.
 //! Keeps what belongs to no single stage: which process a connection belongs to, and its addresses.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    capture::{
-        Addresses, Closed, ConnectionId, Event, Opened, ProcessEvent, ProcessId, Timestamp,
-    },
+    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessEvent, ProcessId, Timestamp},
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
@@ -89,7 +84,8 @@ impl Pipeline {
     pub fn stop(&mut self, time: Timestamp) {
         let mut finished = Vec::new();
         let calls = &mut self.calls;
-        self.exchanges.stop(time, &mut |event: ExchangeEvent<'_>| finished.extend(calls.on(&event)));
+        self.exchanges
+            .stop(time, &mut |event: ExchangeEvent<'_>| finished.extend(calls.on(&event)));
         for operation in finished {
             self.finished(operation);
         }
@@ -139,7 +135,9 @@ impl Pipeline {
             Ok(process) => {
                 self.processes.insert(id, Arc::new(process));
             }
-            Err(error) => tracing::debug!(pid = id.pid, %error, "a process ended before it could be described"),
+            Err(error) => {
+                tracing::debug!(pid = id.pid, %error, "a process ended before it could be described")
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::Counts;
-use crate::{capture::Lost, export::OutputsTally};
+use crate::{capture::Lost, export::Tallies};
 
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -12,7 +12,7 @@ pub struct Summary {
     pub lost: Lost,
     /// Records of the ring that were not understood.
     pub unreadable: u64,
-    pub outputs: OutputsTally,
+    pub outputs: Tallies,
 }
 
 impl fmt::Display for Summary {
@@ -33,6 +33,13 @@ impl fmt::Display for Summary {
             write!(text, "{separator} {cause} {}", count.bytes)?;
             if count.bytes == 0 && count.records > 0 {
                 write!(text, " ({} notices)", count.records)?;
+            }
+        }
+        let outputs = [("not written", self.outputs.lines), ("not exported", self.outputs.otlp)];
+        for (what, tally) in outputs {
+            let lost = tally.map_or(0, |tally| tally.lost());
+            if lost > 0 {
+                write!(text, "; {what} {lost} spans")?;
             }
         }
         if self.unreadable > 0 {
