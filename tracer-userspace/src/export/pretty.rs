@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
+use opentelemetry::trace::Status;
 
 use super::{service::service_name, text};
 use crate::{
@@ -26,7 +27,7 @@ const WIDTH_WITH_TIME: usize = 100;
 
 /// Columns of the numbers: wide enough for their headings and the usual values.
 const TIME: usize = 8;
-const DURATION: usize = 8;
+const DURATION: usize = 6;
 const TOKENS: usize = 7;
 const GAP: &str = "  ";
 
@@ -67,8 +68,8 @@ impl Columns {
         let time = if has_time { TIME + GAP.len() } else { 0 };
         // The arrow before the service, the gap behind it, and the gap behind the call.
         let rest = width.saturating_sub(numbers + time + 2 + 2 * GAP.len());
-        let service = (rest / 4).clamp(6, 24);
-        let call = ((rest - service) / 2).clamp(8, 40);
+        let service = (rest / 4).clamp(6, 20);
+        let call = ((rest - service) * 3 / 5).clamp(8, 40);
         Self { width, has_time, service, call, outcome: rest.saturating_sub(service + call).max(8) }
     }
 
@@ -112,7 +113,7 @@ impl Pretty {
         line += GAP;
         line += &text::left("CALL", columns.call);
         for (name, width) in
-            [("FIRST", DURATION), ("TOTAL", DURATION), ("IN", TOKENS), ("OUT", TOKENS)]
+            [("FIRST", DURATION), ("TOTAL", DURATION), ("TOK IN", TOKENS), ("TOK OUT", TOKENS)]
         {
             line += GAP;
             line += &text::right(name, width);
@@ -188,17 +189,22 @@ impl Pretty {
         }
     }
 
-    /// The provider's words, or what happened to the transport.
+    /// The provider's words, or what happened to the transport; before them the kind of error where
+    /// its cell was too narrow.
     fn failure(&self, out: &mut String, span: &Span) {
-        let opentelemetry::trace::Status::Error { description } = &span.status else { return };
+        let Status::Error { description } = &span.status else { return };
+        let operation = &span.operation;
+        let kind = cells::failure(operation);
+        let is_cut = text::width(&outcome(operation).words) > self.columns.outcome;
         let is_said_already =
-            matches!(span.operation.end.how, Ended::ClientGone) && span.operation.error.is_none();
-        if is_said_already {
-            return;
-        }
+            operation.error.is_none() && matches!(operation.end.how, Ended::ClientGone);
+        let words = match (is_cut, is_said_already) {
+            (true, _) => &format!("{kind}: {description}"),
+            (false, true) => return,
+            (false, false) => &description.to_string(),
+        };
         let indent = self.columns.indent();
-        let room = self.columns.width.saturating_sub(indent);
-        for line in text::wrap(description, room, FAILURE_LINES) {
+        for line in text::wrap(words, self.columns.width.saturating_sub(indent), FAILURE_LINES) {
             let _ = write!(out, "{:indent$}", "");
             self.put(out, BAD, &line);
             out.push('\n');

@@ -81,7 +81,7 @@ pub(super) fn outcome(operation: &Operation) -> Outcome {
 }
 
 /// The error's kind, with the HTTP status where it says more.
-fn failure(operation: &Operation) -> String {
+pub(super) fn failure(operation: &Operation) -> String {
     let Some(error) = &operation.error else {
         return match (operation.http.status, operation.end.how) {
             (Some(status), _) if status >= 400 => format!("HTTP {status}"),
@@ -113,6 +113,9 @@ pub(super) fn remarks(operation: &Operation) -> Vec<String> {
         }
     }
     let end = operation.end;
+    if end.how != Ended::Complete && operation.response.chunks > 0 {
+        remarks.push(format!("after {} chunks", count(Some(operation.response.chunks))));
+    }
     for (bytes, what) in [(end.missing_request, "request"), (end.missing_response, "response")] {
         if bytes > 0 {
             remarks.push(format!("{} bytes of the {what} not captured", count(Some(bytes))));
@@ -195,9 +198,15 @@ mod tests {
         operation.usage.cache_read_input_tokens = Some(1024);
         operation.usage.reasoning_output_tokens = Some(0);
         operation.end.missing_response = 1500;
+        operation.end.how = Ended::ClientGone;
         assert_eq!(
             remarks(&operation),
-            ["calls search, fetch", "1,024 cached", "1,500 bytes of the response not captured"]
+            [
+                "calls search, fetch",
+                "1,024 cached",
+                "after 12 chunks",
+                "1,500 bytes of the response not captured"
+            ]
         );
     }
 }

@@ -38,7 +38,8 @@ fn call_is_one_aligned_line() {
         let column = |line: &str, word: &str| text::width(&line[..line.find(word).unwrap()]);
         assert_eq!(column(&lines[0], heading), column(&lines[1], cell), "{heading}");
     }
-    for (heading, cell) in [("FIRST", "250ms"), ("TOTAL", "1.50s"), ("IN", "1,204"), ("OUT", "356")]
+    for (heading, cell) in
+        [("FIRST", "250ms"), ("TOTAL", "1.50s"), ("TOK IN", "1,204"), ("TOK OUT", "356")]
     {
         let end =
             |line: &str, word: &str| text::width(&line[..line.find(word).unwrap() + word.len()]);
@@ -86,6 +87,20 @@ fn failure_is_told_in_words() {
     let lines = lines(120, &sample::span_of(operation, &sample::process(1, "shop")));
     assert!(lines[1].ends_with("✗ 429 rate_limit_error"));
     assert_eq!(lines[2].trim(), "Slow down, please.");
+}
+
+#[test]
+fn kind_that_was_cut_is_told_beneath() {
+    let mut operation = sample::operation();
+    operation.http.status = Some(429);
+    operation.error = Some(ProviderError {
+        kind: "rate_limit_of_the_organization_exceeded".into(),
+        message: Some("Slow down, please.".into()),
+    });
+    let lines = lines(80, &sample::span_of(operation, &sample::process(1, "shop")));
+    assert!(lines[1].ends_with('…'));
+    let beneath: String = lines[2..].concat().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(beneath, "429 rate_limit_of_the_organization_exceeded: Slow down, please.");
 }
 
 #[test]
