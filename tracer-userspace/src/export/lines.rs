@@ -52,6 +52,11 @@ impl Lines {
         self.queue.push(text, bytes);
     }
 
+    /// Counts text that could not be made.
+    pub fn refuse(&self) {
+        self.queue.finished(0, 0, |tally| tally.refused += 1);
+    }
+
     /// Writes what is left, for as long as `time`, and tells what became of everything.
     pub fn finish(mut self, time: Duration) -> Tally {
         self.close(Instant::now() + time);

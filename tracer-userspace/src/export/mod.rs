@@ -6,13 +6,18 @@ mod encode;
 mod json;
 mod lines;
 mod otlp;
+mod outputs;
+mod pretty;
 mod queue;
 mod resource;
 mod service;
+mod text;
 mod variables;
 
 pub use lines::Lines;
 pub use otlp::{Compression, Otlp, OtlpError, OtlpOptions, OtlpSettings, Protocol};
+pub use outputs::{Format, Outputs, Tallies};
+pub use pretty::{Pretty, USUAL_WIDTH};
 pub use queue::{Bounds, Tally};
 pub use resource::Resources;
 pub use service::service_name;

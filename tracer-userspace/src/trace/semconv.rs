@@ -68,7 +68,7 @@ pub(super) fn kind(operation: &Operation) -> SpanKind {
 
 /// Error with the reason in words where the call failed; unset otherwise, also where llmtap itself
 /// did not see the end.
-pub(super) fn status(operation: &Operation) -> Status {
+pub(crate) fn status(operation: &Operation) -> Status {
     match failure(operation) {
         Some((kind, words)) => Status::error(words.unwrap_or(kind)),
         None => Status::Unset,

@@ -14,6 +14,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 use reqwest::{Certificate, Url};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tonic::{
     Code,
     codec::CompressionEncoding,
@@ -55,6 +59,9 @@ impl Transport {
     pub(super) fn new(settings: &OtlpSettings) -> Result<Self, OtlpError> {
         // Another part of the process may have chosen already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        if let Some(authorities) = &settings.authorities {
+            check_authorities(authorities)?;
+        }
         match settings.protocol {
             Protocol::HttpProtobuf => Ok(Self::Http(Http::new(settings)?)),
             Protocol::Grpc => Ok(Self::Grpc(Grpc::new(settings)?)),
@@ -67,6 +74,19 @@ impl Transport {
             Self::Grpc(grpc) => grpc.send(request).await,
         }
     }
+}
+
+/// The clients pass over what is no certificate, and would then trust nobody.
+fn check_authorities(pem: &[u8]) -> Result<(), OtlpError> {
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| OtlpError::Tls(error.to_string()))?;
+        authorities.add(certificate).map_err(|error| OtlpError::Tls(error.to_string()))?;
+    }
+    if authorities.is_empty() {
+        return Err(OtlpError::Tls("the file of authorities has no certificate".to_owned()));
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
