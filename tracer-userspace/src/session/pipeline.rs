@@ -11,7 +11,7 @@ use crate::{
     genai::{Calls, Operation},
     http::{ExchangeEvent, Exchanges},
     session::Filters,
-    trace::Spans,
+    trace::{Spans, semconv},
 };
 
 /// What the summary tells.
@@ -155,11 +155,11 @@ impl Pipeline {
         if addresses.is_none() && !self.filters.authority_passes(asked_port(&operation)) {
             return;
         }
-        self.count(&operation);
         let process = connection
             .and_then(|connection| self.processes.get(&connection.process))
             .cloned()
             .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
+        self.count(&operation);
         match self.spans.span(operation, &process, addresses) {
             Some(span) => self.outputs.push(&span),
             None => self.counts.unsampled += 1,
@@ -171,7 +171,7 @@ impl Pipeline {
     fn count(&mut self, operation: &Operation) {
         let counts = &mut self.counts;
         counts.calls += 1;
-        counts.errors += u64::from(operation.failed());
+        counts.errors += u64::from(semconv::failed(&operation));
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;

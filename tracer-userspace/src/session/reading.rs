@@ -89,8 +89,8 @@ impl Reading {
         // Twice: what is forked from now on the kernel side marks itself, what was forked while
         // the first list was read is in the second.
         for _ in 0..2 {
-            for pid in self.filters.pids.iter().flat_map(|pid| mappings::tree_of(*pid)).chain(held)
-            {
+            let filters = self.filters.clone();
+            for pid in filters.pids.iter().flat_map(|pid| mappings::tree_of(*pid)).chain(held) {
                 if !processes.contains(&pid) {
                     processes.push(pid);
                     self.mark(pid, MARK_TREE)?;

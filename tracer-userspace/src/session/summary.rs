@@ -4,7 +4,10 @@
 use std::fmt;
 
 use super::Counts;
-use crate::{capture::Lost, export::Tallies};
+use crate::{
+    capture::Lost,
+    export::{Tallies, Tally},
+};
 
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -35,9 +38,9 @@ impl fmt::Display for Summary {
                 write!(text, " ({} notices)", count.records)?;
             }
         }
-        let outputs = [("not written", self.outputs.lines), ("not exported", self.outputs.otlp)];
+        let outputs = [("not written", &self.outputs.lines), ("not exported", &self.outputs.otlp)];
         for (what, tally) in outputs {
-            let lost = tally.map_or(0, |tally| tally.lost());
+            let lost = tally.as_ref().map_or(0, Tally::lost);
             if lost > 0 {
                 write!(text, "; {what} {lost} spans")?;
             }
