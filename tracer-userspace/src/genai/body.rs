@@ -21,6 +21,7 @@ pub(super) struct Body {
     framing: Framing,
     chunks: u64,
     first_chunk: Option<Timestamp>,
+    done: Option<Timestamp>,
     error: Option<super::operation::ProviderError>,
     fault: Option<Fault>,
     ended: bool,
@@ -45,6 +46,8 @@ pub(super) struct Read {
     pub chunks: u64,
     /// When the first event of the answer passed.
     pub first_chunk: Option<Timestamp>,
+    /// When a stream's end mark passed.
+    pub done: Option<Timestamp>,
     pub fault: Option<Fault>,
 }
 
@@ -59,6 +62,7 @@ impl Body {
             framing: Framing::Unknown,
             chunks: 0,
             first_chunk: None,
+            done: None,
             error: None,
             fault: None,
             ended: false,
@@ -80,6 +84,7 @@ impl Body {
                     answer: self.answer.as_mut(),
                     chunks: &mut self.chunks,
                     first_chunk: &mut self.first_chunk,
+                    done: &mut self.done,
                     time,
                 };
                 sse.push(bytes, |item| events.take(item, data));
@@ -140,6 +145,7 @@ impl Body {
                     answer: self.answer.as_mut(),
                     chunks: &mut self.chunks,
                     first_chunk: &mut self.first_chunk,
+                    done: &mut self.done,
                     time,
                 };
                 sse.finish(|item| events.take(item, data));
@@ -152,7 +158,13 @@ impl Body {
         self.end(time);
         let mut answered = self.answer.finish();
         answered.error = self.error.or(answered.error);
-        Read { answered, chunks: self.chunks, first_chunk: self.first_chunk, fault: self.fault }
+        Read {
+            answered,
+            chunks: self.chunks,
+            first_chunk: self.first_chunk,
+            done: self.done,
+            fault: self.fault,
+        }
     }
 }
 
@@ -161,6 +173,7 @@ struct Events<'a> {
     answer: &'a mut dyn Answer,
     chunks: &'a mut u64,
     first_chunk: &'a mut Option<Timestamp>,
+    done: &'a mut Option<Timestamp>,
     time: Timestamp,
 }
 
@@ -171,6 +184,9 @@ impl Events<'_> {
             Item::Event(name) => {
                 let step = self.answer.event(name, data);
                 data.clear();
+                if self.done.is_none() && self.answer.done() {
+                    *self.done = Some(self.time);
+                }
                 *self.chunks += u64::from(step == Step::Piece);
                 if step != Step::Aside {
                     self.first_chunk.get_or_insert(self.time);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     capture::Timestamp,
-    http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role},
+    http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
 };
 
 /// Of a body at an unknown path, so much is looked at before it is left.
@@ -46,6 +46,7 @@ pub(super) struct Call {
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
+    unreadable: Option<Unreadable>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
 }
@@ -83,6 +84,7 @@ impl Call {
             started,
             request_end: None,
             response_end: None,
+            unreadable: None,
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
     }
@@ -154,6 +156,16 @@ impl Call {
         }
     }
 
+    /// The exchange goes on under another id.
+    pub(super) fn moved(&mut self, exchange: ExchangeId) {
+        self.exchange = exchange;
+    }
+
+    /// A body's content coding ends here; the first reason stands.
+    pub(super) fn unreadable(&mut self, reason: Unreadable) {
+        self.unreadable.get_or_insert(reason);
+    }
+
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
         let certainty = self.certainty;
@@ -174,7 +186,12 @@ impl Call {
         }
         let (format, asked, read) = found?;
         let provider = self.provider.unwrap_or(format.flavour);
-        let over = self.response_end.filter(|_| end.how == Ended::Complete).unwrap_or(time);
+        let (how, over) = match (end.how, self.response_end, read.done) {
+            (Ended::Complete, Some(response_end), _) => (Ended::Complete, response_end),
+            // Many clients close after the stream's end mark, before the last chunk of its framing.
+            (_, _, Some(done)) => (Ended::Complete, done),
+            (how, ..) => (how, time),
+        };
         let mut operation = Operation {
             exchange: self.exchange,
             role: self.role,
@@ -200,8 +217,11 @@ impl Call {
                 tool_definitions: asked.tool_definitions,
                 truncated: asked.truncated || read.answered.truncated,
             }),
-            end,
-            unreadable: read.fault.or(asked.fault).map(Fault::as_str),
+            end: End { how, ..end },
+            unreadable: self
+                .unreadable
+                .map(Unreadable::as_str)
+                .or(read.fault.or(asked.fault).map(Fault::as_str)),
         };
         operation.response.chunks = read.chunks;
         if operation.request.model.is_none() {

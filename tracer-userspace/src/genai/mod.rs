@@ -60,6 +60,12 @@ impl Calls {
         if let Kind::End(end) = event.kind {
             return self.open.remove(&event.exchange)?.finish(end, event.time);
         }
+        if let Kind::Moved(exchange) = event.kind {
+            let mut call = self.open.remove(&event.exchange)?;
+            call.moved(exchange);
+            self.open.insert(exchange, call);
+            return None;
+        }
         let call = self.open.get_mut(&event.exchange)?;
         let mut possible = true;
         match event.kind {
@@ -70,7 +76,10 @@ impl Calls {
             Kind::ResponseBody(bytes) => call.response_body(bytes, event.time),
             Kind::ResponseGap => call.response_gap(),
             Kind::ResponseEnd => call.response_end(event.time),
-            Kind::Request { .. } | Kind::End(_) => {}
+            Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
+                call.unreadable(reason);
+            }
+            Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
         }
         if !possible {
             self.open.remove(&event.exchange);

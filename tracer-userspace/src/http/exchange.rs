@@ -96,6 +96,20 @@ pub enum Unreadable {
     Gap,
 }
 
+impl Unreadable {
+    /// The reason as a value of telemetry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownCoding => "coding-unknown",
+            Self::TooManyCodings => "coding-nested",
+            Self::Corrupt => "coding-corrupt",
+            Self::Truncated => "coding-truncated",
+            Self::Bomb => "coding-bomb",
+            Self::Gap => "coding-gap",
+        }
+    }
+}
+
 /// How an exchange ended, and what of it was not captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Shared by the threads that find files.
-pub struct Attacher {
+pub(super) struct Attacher {
     state: Mutex<State>,
 }
 
@@ -30,7 +30,7 @@ struct State {
 }
 
 impl Attacher {
-    pub fn new(kernel: Kernel) -> Self {
+    pub(super) fn new(kernel: Kernel) -> Self {
         Self {
             state: Mutex::new(State {
                 kernel,
@@ -42,12 +42,12 @@ impl Attacher {
     }
 
     /// TLS libraries with probes in place, in the order of their finding.
-    pub fn libraries(&self) -> Vec<PathBuf> {
+    pub(super) fn libraries(&self) -> Vec<PathBuf> {
         self.lock().libraries.clone()
     }
 
     /// Looks at everything that a process has mapped for execution.
-    pub fn process(&self, pid: u32) {
+    pub(super) fn process(&self, pid: u32) {
         let mut state = self.lock();
         // A library that was loaded while the linker's probe was being attached is not told by
         // it: after a new linker the list is read once more.
@@ -56,7 +56,7 @@ impl Attacher {
 
     /// Looks at one file that a held process opens. Its dynamic linker needs no probe: every
     /// library comes by here.
-    pub fn held_file(&self, file: File, path: &Path) {
+    pub(super) fn held_file(&self, file: File, path: &Path) {
         self.lock().file(file, path, false);
     }
 

@@ -76,6 +76,12 @@ pub(super) trait Answer: std::fmt::Debug + Send {
     /// One event of a stream passed.
     fn event(&mut self, name: &[u8], data: &mut Document) -> Step;
 
+    /// The mark passed by which this format's streams say that the answer is whole. A client may
+    /// leave then, and the call succeeded all the same.
+    fn done(&self) -> bool {
+        false
+    }
+
     /// No more comes.
     fn finish(self: Box<Self>) -> Answered;
 }

@@ -210,6 +210,10 @@ impl Answer for Messages {
         }
     }
 
+    fn done(&self) -> bool {
+        self.done
+    }
+
     fn finish(mut self: Box<Self>) -> Answered {
         if self.capture_content && self.begun && self.output_messages.is_none() {
             let (parts, truncated) = self.parts.take();

@@ -72,6 +72,10 @@ impl Answer for Chat {
         self.take(chunk, true)
     }
 
+    fn done(&self) -> bool {
+        self.done
+    }
+
     fn finish(mut self: Box<Self>) -> Answered {
         self.choices.sort_by_key(|choice| choice.index);
         self.response.finish_reasons = self.finish_reasons();
