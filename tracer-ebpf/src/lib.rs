@@ -8,14 +8,12 @@ pub const HEADER_LEN: usize = size_of::<Header>();
 
 /// Payload capacities of the data records, smallest first. A record takes the smallest that fits,
 /// so a short SSE event does not cost the ring what a full TLS record (16 KiB, RFC 8446 §5.1) does.
-pub const TIERS: [usize; 5] = [128, 512, 2048, 16384, 65536];
+pub const TIERS: [usize; 4] = [256, 1024, 4096, 16384];
 
-/// Largest number of data records that one call may be cut into, before the rest is counted as lost
-/// ([`Loss::Oversize`]): 33 tail calls (kernel limit `MAX_TAIL_CALL_CNT`) of this many records.
-pub const RECORDS_PER_RUN: u32 = 64;
-
-/// Bytes of a kernel `comm` field (`TASK_COMM_LEN`).
-pub const COMM_LEN: usize = 16;
+/// Full records that one run of the program copies before it calls itself again: 4 MiB. The kernel
+/// allows 33 such calls (`MAX_TAIL_CALL_CNT`); what one call moves beyond some 130 MiB is counted
+/// as [`Loss::Oversize`].
+pub const RECORDS_PER_RUN: u32 = 256;
 
 /// What a record says. The number is the wire value in [`Header::kind`].
 #[repr(u32)]
@@ -157,7 +155,7 @@ pub enum Loss {
     RingFull = 0,
     /// The process's memory could not be read.
     Fault = 1,
-    /// One call moved more than [`TIERS`] × [`RECORDS_PER_RUN`] × tail calls.
+    /// One call moved more than [`RECORDS_PER_RUN`] and the kernel's tail calls allow.
     Oversize = 2,
     /// No room in a map for the connection or the call under way.
     MapFull = 3,
@@ -190,8 +188,7 @@ pub struct Process {
     pub parent: u64,
     /// `MARK_*`.
     pub marks: u32,
-    /// Userspace was told of it.
-    pub announced: u32,
+    pub reserved: u32,
 }
 
 /// Key of map `CONNECTIONS`.
@@ -206,6 +203,10 @@ pub struct ObjectKey {
 pub const CONNECTION_EXCLUDED: u32 = 1;
 /// In [`ConnectionState::flags`]: its end was reported.
 pub const CONNECTION_PEER_ENDED: u32 = 2;
+/// In [`ConnectionState::flags`]: the program gave the TLS object a descriptor.
+pub const CONNECTION_HAS_FD: u32 = 4;
+/// In [`ConnectionState::flags`]: userspace was told of the socket behind it.
+pub const CONNECTION_SOCKET_TOLD: u32 = 8;
 
 /// Value of map `CONNECTIONS`.
 #[repr(C)]
@@ -215,8 +216,10 @@ pub struct ConnectionState {
     pub received: u64,
     pub sent: u64,
     pub last_empty_read: u64,
+    /// `CONNECTION_*`.
     pub flags: u32,
-    pub reserved: u32,
+    /// Descriptor given to `SSL_set_fd`; valid with [`CONNECTION_HAS_FD`].
+    pub fd: u32,
 }
 
 /// A call into the TLS library that has not returned yet. Map `CALLS`, key: [`CallKey`].
@@ -228,6 +231,14 @@ pub struct Call {
     /// For the `_ex` functions: where the library writes the number of bytes.
     pub count: u64,
     pub time: u64,
+    /// Of a buffer too large for one run of the program: bytes still to be copied from `buffer` on.
+    pub remaining: u64,
+    pub connection: u64,
+    pub process: u64,
+    pub offset: u64,
+    /// [`Header::flags`] of the records to come.
+    pub flags: u32,
+    pub reserved: u32,
 }
 
 /// A call is known by its frame: stack addresses are unique in a process, so nested calls
@@ -250,10 +261,20 @@ pub struct Settings {
     pub cgroups: u32,
     /// Number of `PORTS` entries; 0: no port filter.
     pub ports: u32,
-    /// Incarnations start here, so that two tracers' records are told apart.
     pub reserved: u32,
     /// Offsets in kernel structures, from the running kernel's BTF.
     pub offsets: Offsets,
+}
+
+impl Settings {
+    /// Nothing passes: what the object holds until userspace sets it.
+    pub const NONE: Self = Self {
+        required_marks: u32::MAX,
+        cgroups: 0,
+        ports: 0,
+        reserved: 0,
+        offsets: Offsets::NONE,
+    };
 }
 
 /// Byte offsets in structures of the running kernel (its BTF), which Rust can't relocate itself.
@@ -279,5 +300,59 @@ pub struct Offsets {
     pub sock_rcv_saddr: u32,
     pub sock_v6_daddr: u32,
     pub sock_v6_rcv_saddr: u32,
-    pub sock_protocol: u32,
+    pub reserved: u32,
+}
+
+impl Offsets {
+    /// Before userspace has filled them in.
+    pub const NONE: Self = Self {
+        task_tgid: 0,
+        task_pid: 0,
+        task_signal: 0,
+        signal_live: 0,
+        task_files: 0,
+        files_fdt: 0,
+        fdt_max_fds: 0,
+        fdt_fd: 0,
+        file_inode: 0,
+        inode_mode: 0,
+        file_private_data: 0,
+        socket_sk: 0,
+        sock_family: 0,
+        sock_dport: 0,
+        sock_num: 0,
+        sock_daddr: 0,
+        sock_rcv_saddr: 0,
+        sock_v6_daddr: 0,
+        sock_v6_rcv_saddr: 0,
+        reserved: 0,
+    };
+}
+
+/// A cgroup (version 2) that a process must be in or below. Map `CGROUPS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cgroup {
+    /// Inode of the cgroup's directory.
+    pub id: u64,
+    /// Its depth below the root (root: 0).
+    pub level: u32,
+    pub reserved: u32,
+}
+
+/// Bounds of the filter maps; userspace refuses more with a sentence.
+pub const MAX_CGROUPS: u32 = 16;
+pub const MAX_PORTS: u32 = 16;
+
+#[cfg(feature = "user")]
+mod user {
+    use super::{Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Process, Settings};
+
+    macro_rules! pod {
+        ($($type:ty),*) => {$(
+            // SAFETY: `repr(C)`, integers only, and without padding (explicit `reserved` fields).
+            unsafe impl aya::Pod for $type {}
+        )*};
+    }
+    pod!(Cgroup, Call, CallKey, ConnectionState, LossCount, ObjectKey, Process, Settings);
 }

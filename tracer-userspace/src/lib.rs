@@ -8,4 +8,5 @@ pub mod discover;
 pub mod export;
 pub mod genai;
 pub mod http;
+pub mod session;
 pub mod trace;

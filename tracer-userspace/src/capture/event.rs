@@ -133,11 +133,28 @@ pub struct Closed {
 #[derive(Clone, Copy, Debug)]
 pub enum ProcessEvent {
     /// Seen for the first time (traced from here on).
-    Appeared { process: ProcessId, time: Timestamp },
-    Forked { parent: ProcessId, child: ProcessId, time: Timestamp },
-    Executed { previous: ProcessId, process: ProcessId, time: Timestamp },
-    Exited { process: ProcessId, time: Timestamp },
-    LibrariesChanged { process: ProcessId, time: Timestamp },
+    Appeared {
+        process: ProcessId,
+        time: Timestamp,
+    },
+    Forked {
+        parent: ProcessId,
+        child: ProcessId,
+        time: Timestamp,
+    },
+    Executed {
+        previous: ProcessId,
+        process: ProcessId,
+        time: Timestamp,
+    },
+    Exited {
+        process: ProcessId,
+        time: Timestamp,
+    },
+    LibrariesChanged {
+        process: ProcessId,
+        time: Timestamp,
+    },
 }
 
 /// Everything capture tells, in the order in which it happened.

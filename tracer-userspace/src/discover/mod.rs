@@ -1,7 +1,12 @@
 //! What to trace and where: processes, the files they map, the probe sites in them.
-//! Takes process events and `/proc`; gives [`Process`]es and probe targets.
+//! Takes process events and `/proc`; gives [`Process`]es and probe [`Target`]s.
 //! Knows ELF and `/proc`; nothing of HTTP.
 
+mod gate;
+mod library;
+pub mod mappings;
 mod process;
 
+pub use gate::Gate;
+pub use library::*;
 pub use process::*;

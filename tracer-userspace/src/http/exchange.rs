@@ -50,7 +50,11 @@ pub struct ExchangeEvent<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Kind<'a> {
     /// The request's head is complete. `started` is when its first byte passed.
-    Request { head: &'a RequestHead, role: Role, started: Timestamp },
+    Request {
+        head: &'a RequestHead,
+        role: Role,
+        started: Timestamp,
+    },
     /// Body bytes, content codings removed.
     RequestBody(&'a [u8]),
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
@@ -58,7 +62,11 @@ pub enum Kind<'a> {
     RequestEnd,
     /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
     /// `role` is repeated since the request may not have been seen.
-    Response { head: &'a ResponseHead, role: Role, started: Timestamp },
+    Response {
+        head: &'a ResponseHead,
+        role: Role,
+        started: Timestamp,
+    },
     ResponseBody(&'a [u8]),
     ResponseGap,
     ResponseEnd,

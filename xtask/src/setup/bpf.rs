@@ -72,6 +72,9 @@ impl Toolchain {
             "-Cdebuginfo=2".to_owned(),
             format!("-Clinker={}", self.linker.display()),
             "-Clink-arg=--btf".to_owned(),
+            // Keeping copies in one order also turns off LLVM's own expansion of `memset`, which
+            // then becomes a call that the BPF target does not have.
+            "-Clink-arg=--disable-expand-memcpy-in-order".to_owned(),
         ];
         cargo
             .args(["--target", TARGET])

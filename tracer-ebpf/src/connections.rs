@@ -1,0 +1,117 @@
+//! TLS objects as connections: identity, byte positions, their beginning and end.
+//! Takes the address of a TLS object in an admitted process; gives its state, and notices.
+//! An object that is new at an address that was used before is a new connection.
+
+use tracer_ebpf::{
+    CONNECTION_HAS_FD, Closed, ConnectionState, Kind, Loss, ObjectKey, Opened, Origin,
+};
+
+use crate::{
+    maps::CONNECTIONS,
+    processes::Admitted,
+    records::{count_loss, header, notify, unique},
+};
+
+/// The state of a connection, which may be one never seen before.
+#[inline(always)]
+pub(crate) fn of_object(process: &Admitted, object: u64) -> Option<*mut ConnectionState> {
+    let key = ObjectKey { process: process.incarnation, object };
+    if let Some(state) = CONNECTIONS.get_ptr_mut(key) {
+        return Some(state);
+    }
+    let inherited = if process.parent == 0 {
+        None
+    } else {
+        CONNECTIONS.get_ptr(ObjectKey { process: process.parent, object })
+    };
+    match inherited {
+        Some(parent) => {
+            // SAFETY: a pointer to a map value is valid while the program runs.
+            let parent = unsafe { *parent };
+            open(process, key, Origin::Inherited, parent.id, over_descriptor_of(&parent))
+        }
+        None => open(process, key, Origin::JoinedLate, 0, ConnectionState::default()),
+    }
+}
+
+/// The state of a connection that was seen before.
+#[inline(always)]
+pub(crate) fn known(process: &Admitted, object: u64) -> Option<*mut ConnectionState> {
+    CONNECTIONS.get_ptr_mut(ObjectKey { process: process.incarnation, object })
+}
+
+/// A TLS object was made at this address: what was there before is gone.
+#[inline(always)]
+pub(crate) fn created(process: &Admitted, object: u64) {
+    freed(process, object);
+    let key = ObjectKey { process: process.incarnation, object };
+    open(process, key, Origin::Created, 0, ConnectionState::default());
+}
+
+/// The object is cleared for another connection over the same descriptor. Before any data passed
+/// this is a part of the handshake (OpenSSL's `state_machine` begins with it) and changes nothing.
+#[inline(always)]
+pub(crate) fn cleared(process: &Admitted, object: u64) {
+    let key = ObjectKey { process: process.incarnation, object };
+    let Some(state) = CONNECTIONS.get_ptr(key) else {
+        return;
+    };
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let state = unsafe { *state };
+    if state.received | state.sent == 0 {
+        return;
+    }
+    freed(process, object);
+    open(process, key, Origin::Created, 0, over_descriptor_of(&state));
+}
+
+/// The state of a new connection over the descriptor that `state` has.
+#[inline(always)]
+fn over_descriptor_of(state: &ConnectionState) -> ConnectionState {
+    ConnectionState {
+        fd: state.fd,
+        flags: state.flags & CONNECTION_HAS_FD,
+        ..ConnectionState::default()
+    }
+}
+
+/// A TLS object was freed, or made anew for another connection.
+#[inline(always)]
+pub(crate) fn freed(process: &Admitted, object: u64) {
+    let key = ObjectKey { process: process.incarnation, object };
+    let Some(state) = CONNECTIONS.get_ptr(key) else {
+        return;
+    };
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let state = unsafe { *state };
+    if CONNECTIONS.remove(key).is_ok() {
+        notify(
+            header(Kind::Closed, process.pid_tgid, process.incarnation, state.id),
+            Closed {
+                received: state.received,
+                sent: state.sent,
+                last_empty_read: state.last_empty_read,
+            },
+        );
+    }
+}
+
+#[inline(always)]
+fn open(
+    process: &Admitted,
+    key: ObjectKey,
+    origin: Origin,
+    parent: u64,
+    state: ConnectionState,
+) -> Option<*mut ConnectionState> {
+    let state = ConnectionState { id: unique(), ..state };
+    if CONNECTIONS.insert(key, state, 0).is_err() {
+        count_loss(Loss::MapFull, 0);
+        return None;
+    }
+    notify(
+        header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
+        Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },
+    );
+    CONNECTIONS.get_ptr_mut(key)
+}

@@ -1,0 +1,25 @@
+//! The BPF programs: probes on TLS libraries, and tracepoints for the life of processes.
+//! They filter and copy; whatever needs thought happens in userspace.
+//! Takes the settings and filter maps; gives records in one ring and counters of what was lost.
+#![no_std]
+#![no_main]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics), allow(internal_features))]
+
+mod connections;
+mod linker;
+mod maps;
+mod processes;
+mod records;
+mod sockets;
+mod ssl;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Some helpers (`bpf_probe_read_kernel` and others) are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,53 @@
+//! Every map of the kernel side, and the settings that userspace writes before loading.
+//! Sizes here are defaults; userspace sets the ring's from its configuration.
+//! Keys and values are the plain types of `lib.rs`.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, ProgramArray, RingBuf},
+};
+use tracer_ebpf::{
+    Call, CallKey, Cgroup, ConnectionState, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
+    Process, Settings,
+};
+
+/// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
+/// leaves out what a setting switches off.
+#[unsafe(no_mangle)]
+pub(crate) static SETTINGS: Settings = Settings::NONE;
+
+/// Reads one setting. The read is volatile: the compiler must not know the value above.
+macro_rules! setting {
+    ($($field:ident).+) => {
+        // SAFETY: a static of this crate, aligned and initialised, that nothing writes to.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::SETTINGS.$($field).+) }
+    };
+}
+pub(crate) use setting;
+
+/// All records, in one ring: what happened first comes first, whichever processor it happened on.
+#[map]
+pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+#[map]
+pub(crate) static LOST: Array<LossCount> = Array::with_max_entries(LOSSES as u32, 0);
+
+#[map]
+pub(crate) static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(32768, 0);
+
+#[map]
+pub(crate) static CONNECTIONS: HashMap<ObjectKey, ConnectionState> =
+    HashMap::with_max_entries(65536, 0);
+
+#[map]
+pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(16384, 0);
+
+#[map]
+pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);
+
+#[map]
+pub(crate) static PORTS: Array<u32> = Array::with_max_entries(MAX_PORTS, 0);
+
+/// The program that goes on copying where one run's bound was reached.
+#[map]
+pub(crate) static CONTINUATIONS: ProgramArray = ProgramArray::with_max_entries(1, 0);

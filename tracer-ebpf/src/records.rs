@@ -1,0 +1,141 @@
+//! Records into the ring: notices of a fixed form, and data of any length in records of four sizes.
+//! Takes values and addresses in the traced process; gives records, or counts why there is none.
+//! A record is reserved in the ring and filled there: no scratch memory that a preempted
+//! program could find overwritten.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
+};
+use tracer_ebpf::{HEADER_LEN, Header, Kind, Loss, TIERS};
+
+use crate::maps::{LOST, RECORDS};
+
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no arguments and no effects.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// A number that is never given twice: no two programs run on one processor at the same nanosecond.
+#[inline(always)]
+pub(crate) fn unique() -> u64 {
+    // SAFETY: the helper has no arguments and no effects.
+    (now() << 8) | (u64::from(unsafe { bpf_get_smp_processor_id() }) & 0xff)
+}
+
+#[inline(always)]
+pub(crate) fn count_loss(cause: Loss, bytes: u64) {
+    if let Some(count) = LOST.get_ptr_mut(cause as u32) {
+        // SAFETY: a map value lives as long as the program; both fields are aligned u64 that are
+        // only ever added to atomically.
+        unsafe {
+            add(&raw mut (*count).bytes, bytes);
+            add(&raw mut (*count).records, 1);
+        }
+    }
+}
+
+/// Adds atomically: programs on all processors count in one place. `core` has no `fetch_add` for a
+/// target without compare-and-swap; the instruction (`BPF_ATOMIC | BPF_ADD`) is there all the same.
+///
+/// # Safety
+/// `counter` is valid, aligned, and only ever changed atomically.
+#[inline(always)]
+unsafe fn add(counter: *mut u64, value: u64) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: the caller's.
+    unsafe {
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
+            counter, value,
+        );
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: the caller's.
+    unsafe {
+        use core::sync::atomic::{AtomicU64, Ordering};
+        AtomicU64::from_ptr(counter).fetch_add(value, Ordering::Relaxed);
+    }
+}
+
+/// A header with what every record says; `bpf_get_current_pid_tgid` is the caller's.
+#[inline(always)]
+pub(crate) fn header(kind: Kind, pid_tgid: u64, process: u64, connection: u64) -> Header {
+    Header {
+        kind: kind as u32,
+        flags: 0,
+        tgid: (pid_tgid >> 32) as u32,
+        tid: pid_tgid as u32,
+        process,
+        connection,
+        time: now(),
+        offset: 0,
+        len: 0,
+        reserved: 0,
+    }
+}
+
+#[repr(C)]
+struct Notice<T> {
+    header: Header,
+    payload: T,
+}
+
+/// Writes a record of a fixed form. Without room it is counted and left out.
+#[inline(always)]
+pub(crate) fn notify<T: 'static>(mut header: Header, payload: T) {
+    header.len = size_of::<T>() as u32;
+    match RECORDS.reserve::<Notice<T>>(0) {
+        Some(mut entry) => {
+            entry.write(Notice { header, payload });
+            entry.submit(0);
+        }
+        None => count_loss(Loss::RingFull, 0),
+    }
+}
+
+#[repr(C)]
+struct DataRecord<const CAPACITY: usize> {
+    header: Header,
+    payload: [MaybeUninit<u8>; CAPACITY],
+}
+
+/// Copies at most [`TIERS`]' last of `len` bytes at `buffer` of the traced process into one record.
+/// Returns how many bytes it accounted for: copied, or counted as lost.
+#[inline(always)]
+pub(crate) fn data(header: &Header, buffer: u64, len: u64) -> u64 {
+    if len <= TIERS[0] as u64 {
+        sized::<{ TIERS[0] }>(header, buffer, len)
+    } else if len <= TIERS[1] as u64 {
+        sized::<{ TIERS[1] }>(header, buffer, len)
+    } else if len <= TIERS[2] as u64 {
+        sized::<{ TIERS[2] }>(header, buffer, len)
+    } else {
+        sized::<{ TIERS[3] }>(header, buffer, len)
+    }
+}
+
+#[inline(always)]
+fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
+    let len = if len > CAPACITY as u64 { CAPACITY as u64 } else { len };
+    let Some(mut entry) = RECORDS.reserve::<DataRecord<CAPACITY>>(0) else {
+        count_loss(Loss::RingFull, len);
+        return len;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the reservation is `HEADER_LEN + CAPACITY` bytes and `len` is at most CAPACITY; the
+    // helper checks the user address and fails rather than faults.
+    let failed = unsafe {
+        (&raw mut (*record).header).write(Header { len: len as u32, ..*header });
+        let payload = record.cast::<u8>().add(HEADER_LEN);
+        bpf_probe_read_user(payload.cast(), len as u32, buffer as *const _)
+    };
+    if failed == 0 {
+        entry.submit(0);
+    } else {
+        entry.discard(0);
+        count_loss(Loss::Fault, len);
+    }
+    len
+}

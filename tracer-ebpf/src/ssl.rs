@@ -1,0 +1,363 @@
+//! Probes on the OpenSSL interface (OpenSSL, LibreSSL, BoringSSL): what was really read and written.
+//! Takes calls and returns of `SSL_*`; gives data records and the life of connections.
+//! Everything is reported when the call returns: a retry, a peek or a short write delivers only
+//! what the library says was consumed.
+
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user,
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+use tracer_ebpf::{
+    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
+    CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, PeerEnded, RECORDS_PER_RUN,
+    SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Socket, TIERS,
+};
+
+use crate::{
+    connections,
+    maps::{CALLS, CONTINUATIONS, PORTS, setting},
+    processes::{Admitted, admit, pid_tgid},
+    records::{self, count_loss, header, notify, now},
+    sockets,
+};
+
+/// Bytes of the largest record: what one step of a long copy moves.
+const STEP: u64 = TIERS[TIERS.len() - 1] as u64;
+
+/// `SSL_read` and `SSL_write`: the result is the count. The `_ex` forms: 1, and the count is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Ex,
+}
+
+/// Stack pointer as it is at the first instruction of the called function.
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod frame {
+    use super::{ProbeContext, RetProbeContext};
+
+    pub(super) fn at_entry(ctx: &ProbeContext) -> u64 {
+        // SAFETY: the context of a probe is its registers.
+        unsafe { (*ctx.regs).rsp }
+    }
+
+    /// `ret` has taken the return address off the stack.
+    pub(super) fn at_return(ctx: &RetProbeContext) -> u64 {
+        // SAFETY: the context of a probe is its registers.
+        unsafe { (*ctx.regs).rsp - 8 }
+    }
+}
+
+#[cfg(any(bpf_target_arch = "aarch64", all(not(target_arch = "bpf"), target_arch = "aarch64")))]
+mod frame {
+    use super::{ProbeContext, RetProbeContext};
+
+    pub(super) fn at_entry(ctx: &ProbeContext) -> u64 {
+        // SAFETY: the context of a probe is its registers.
+        unsafe { (*ctx.regs).sp }
+    }
+
+    pub(super) fn at_return(ctx: &RetProbeContext) -> u64 {
+        // SAFETY: the context of a probe is its registers.
+        unsafe { (*ctx.regs).sp }
+    }
+}
+
+#[inline(always)]
+fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
+    let process = admit()?;
+    let count = if form == Form::Ex { ctx.arg(3)? } else { 0 };
+    remember(
+        ctx,
+        &process,
+        Call { object: ctx.arg(0)?, buffer: ctx.arg(1)?, count, time: now(), ..Call::default() },
+    );
+    Some(())
+}
+
+#[inline(always)]
+fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
+    let key =
+        CallKey { tgid: (process.pid_tgid >> 32) as u32, reserved: 0, stack: frame::at_entry(ctx) };
+    if CALLS.insert(key, call, 0).is_err() {
+        count_loss(Loss::MapFull, 0);
+    }
+}
+
+/// The call that this return belongs to; it is over with that.
+#[inline(always)]
+fn recall(ctx: &RetProbeContext) -> Option<Call> {
+    let key =
+        CallKey { tgid: (pid_tgid() >> 32) as u32, reserved: 0, stack: frame::at_return(ctx) };
+    // SAFETY: nothing else changes the entry of a frame that is alive.
+    let call = unsafe { *CALLS.get(key)? };
+    // It was there the line before, and only this thread removes it.
+    let _ = CALLS.remove(key);
+    Some(call)
+}
+
+/// Bytes that the call moved; 0 for none.
+#[inline(always)]
+fn moved(ctx: &RetProbeContext, call: &Call, form: Form) -> u64 {
+    let result: i32 = ctx.ret();
+    if result <= 0 {
+        return 0;
+    }
+    match form {
+        Form::Plain => result as u64,
+        Form::Ex => {
+            let mut count = 0u64;
+            // SAFETY: the destination is eight bytes; the helper checks the source.
+            let failed =
+                unsafe { bpf_probe_read_user((&raw mut count).cast(), 8, call.count as *const _) };
+            if failed != 0 {
+                count_loss(Loss::Fault, 0);
+                return 0;
+            }
+            count
+        }
+    }
+}
+
+#[inline(always)]
+fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
+    let call = recall(ctx)?;
+    let process = admit()?;
+    let bytes = moved(ctx, &call, form);
+    let sent = flags & FLAG_SENT != 0;
+    if bytes == 0 {
+        if !sent {
+            let state = connections::known(&process, call.object)?;
+            // SAFETY: a pointer to a map value is valid while the program runs.
+            unsafe { (*state).last_empty_read = now() };
+        }
+        return None;
+    }
+    let state = connections::of_object(&process, call.object)?;
+    if !included(&process, state) {
+        return None;
+    }
+    // SAFETY: as above; a TLS object is used by one thread at a time (its library demands that).
+    let (connection, offset) = unsafe {
+        (*state).last_empty_read = 0;
+        let position = if sent { &raw mut (*state).sent } else { &raw mut (*state).received };
+        let offset = *position;
+        *position = offset + bytes;
+        ((*state).id, offset)
+    };
+    let time = if sent { call.time } else { now() };
+    copy(
+        ctx,
+        &process,
+        Call {
+            time,
+            remaining: bytes,
+            connection,
+            process: process.incarnation,
+            offset,
+            flags,
+            ..call
+        },
+    );
+    Some(())
+}
+
+/// Copies a buffer in order. What one run may not do is left to the next ([`copy_on`]).
+#[inline(always)]
+fn copy(ctx: &RetProbeContext, process: &Admitted, mut call: Call) {
+    let mut head = header(Kind::Data, process.pid_tgid, call.process, call.connection);
+    head.flags = call.flags;
+    head.time = call.time;
+    let mut steps = 0;
+    while call.remaining > STEP && steps < RECORDS_PER_RUN {
+        head.offset = call.offset;
+        advance(&mut call, &head);
+        steps += 1;
+    }
+    if call.remaining <= STEP {
+        head.offset = call.offset;
+        records::data(&head, call.buffer, call.remaining);
+        return;
+    }
+    let key = CallKey {
+        tgid: (process.pid_tgid >> 32) as u32,
+        reserved: 0,
+        stack: frame::at_return(ctx),
+    };
+    if CALLS.insert(key, call, 0).is_err() {
+        count_loss(Loss::MapFull, call.remaining);
+        return;
+    }
+    // SAFETY: the map holds programs of this type only; a call that fails comes back.
+    unsafe { CONTINUATIONS.tail_call(ctx, 0) };
+    let _ = CALLS.remove(key);
+    count_loss(Loss::Oversize, call.remaining);
+}
+
+#[inline(always)]
+fn advance(call: &mut Call, head: &Header) {
+    let done = records::data(head, call.buffer, STEP);
+    call.buffer += done;
+    call.offset += done;
+    call.remaining -= done;
+}
+
+/// Goes on with a buffer that [`copy`] had no run left for.
+#[uretprobe]
+fn copy_on(ctx: RetProbeContext) -> u32 {
+    let pid_tgid = pid_tgid();
+    if let Some(call) = recall(&ctx) {
+        let process = Admitted { pid_tgid, incarnation: call.process, parent: 0 };
+        copy(&ctx, &process, call);
+    }
+    0
+}
+
+/// Finds the socket if a descriptor was set, and says whether the port filter lets it pass.
+#[inline(always)]
+fn included(process: &Admitted, state: *mut ConnectionState) -> bool {
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let (flags, fd, id) = unsafe { ((*state).flags, (*state).fd, (*state).id) };
+    if flags & (CONNECTION_HAS_FD | CONNECTION_SOCKET_TOLD) == CONNECTION_HAS_FD
+        && let Some(socket) = sockets::of_descriptor(fd)
+    {
+        let excluded = if passes(&socket) { 0 } else { CONNECTION_EXCLUDED };
+        // SAFETY: as above.
+        unsafe { (*state).flags = flags | CONNECTION_SOCKET_TOLD | excluded };
+        if excluded != 0 {
+            return false;
+        }
+        notify(header(Kind::Socket, process.pid_tgid, process.incarnation, id), socket);
+        return true;
+    }
+    flags & CONNECTION_EXCLUDED == 0
+}
+
+#[inline(always)]
+fn passes(socket: &Socket) -> bool {
+    let wanted = setting!(ports);
+    if wanted == 0 {
+        return true;
+    }
+    for index in 0..MAX_PORTS {
+        if index >= wanted {
+            break;
+        }
+        if let Some(port) = PORTS.get(index)
+            && (*port == u32::from(socket.local_port) || *port == u32::from(socket.peer_port))
+        {
+            return true;
+        }
+    }
+    false
+}
+
+macro_rules! calls {
+    ($($enter:ident, $leave:ident: $form:expr, $flags:expr;)*) => {$(
+        #[uprobe]
+        fn $enter(ctx: ProbeContext) -> u32 {
+            enter(&ctx, $form);
+            0
+        }
+
+        #[uretprobe]
+        fn $leave(ctx: RetProbeContext) -> u32 {
+            leave(&ctx, $form, $flags);
+            0
+        }
+    )*};
+}
+
+calls! {
+    ssl_read, ssl_read_return: Form::Plain, 0;
+    ssl_read_ex, ssl_read_ex_return: Form::Ex, 0;
+    ssl_write, ssl_write_return: Form::Plain, FLAG_SENT;
+    ssl_write_ex, ssl_write_ex_return: Form::Ex, FLAG_SENT;
+}
+
+/// `SSL *SSL_new(SSL_CTX *)`.
+#[uretprobe]
+fn ssl_new_return(ctx: RetProbeContext) -> u32 {
+    let object: u64 = ctx.ret();
+    if object != 0
+        && let Some(process) = admit()
+    {
+        connections::created(&process, object);
+    }
+    0
+}
+
+/// `void SSL_free(SSL *)`.
+#[uprobe]
+fn ssl_free(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, |process, object| connections::freed(process, object));
+    0
+}
+
+/// `int SSL_clear(SSL *)`: the object is used for another connection.
+#[uprobe]
+fn ssl_clear(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, |process, object| connections::cleared(process, object));
+    0
+}
+
+/// `int SSL_set_fd(SSL *, int)`. The socket may not be connected yet: it is read with the first data.
+#[uprobe]
+fn ssl_set_fd(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, |process, object| {
+        let Some(fd) = ctx.arg::<i32>(1) else { return };
+        if fd < 0 {
+            return;
+        }
+        if let Some(state) = connections::of_object(process, object) {
+            // SAFETY: a pointer to a map value is valid while the program runs.
+            unsafe {
+                (*state).fd = fd as u32;
+                (*state).flags = ((*state).flags & !CONNECTION_SOCKET_TOLD) | CONNECTION_HAS_FD;
+            }
+        }
+    });
+    0
+}
+
+#[inline(always)]
+fn with_object(ctx: &ProbeContext, act: impl FnOnce(&Admitted, u64)) {
+    if let Some(object) = ctx.arg(0)
+        && let Some(process) = admit()
+    {
+        act(&process, object);
+    }
+}
+
+/// `int SSL_get_error(const SSL *, int)`: programs call it after each read that gave nothing.
+#[uprobe]
+fn ssl_get_error(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, |process, object| {
+        remember(&ctx, process, Call { object, ..Call::default() });
+    });
+    0
+}
+
+#[uretprobe]
+fn ssl_get_error_return(ctx: RetProbeContext) -> u32 {
+    let Some(call) = recall(&ctx) else { return 0 };
+    let error: u32 = ctx.ret();
+    if error != SSL_ERROR_SSL && error != SSL_ERROR_SYSCALL && error != SSL_ERROR_ZERO_RETURN {
+        return 0;
+    }
+    let Some(process) = admit() else { return 0 };
+    if let Some(state) = connections::known(&process, call.object) {
+        // SAFETY: a pointer to a map value is valid while the program runs.
+        let (flags, id) = unsafe { ((*state).flags, (*state).id) };
+        if flags & (CONNECTION_PEER_ENDED | CONNECTION_EXCLUDED) == 0 {
+            // SAFETY: as above.
+            unsafe { (*state).flags = flags | CONNECTION_PEER_ENDED };
+            notify(
+                header(Kind::PeerEnded, process.pid_tgid, process.incarnation, id),
+                PeerEnded { error, reserved: 0 },
+            );
+        }
+    }
+    0
+}

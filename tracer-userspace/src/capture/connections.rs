@@ -1,0 +1,322 @@
+//! Records into events: each connection's bytes in order, what is missing as a gap, every end told.
+//! Takes the ring's records; gives [`Event`]s. Pure: what the kernel still knows of a connection
+//! when its process ends is asked through a function.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tracer_ebpf::{Header, ObjectKey};
+
+use super::{
+    event::{
+        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, ProcessEvent, ProcessId,
+        Segment, Timestamp,
+    },
+    record::{self, Body, Record},
+};
+
+/// How far each direction of a connection came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Positions {
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+impl Positions {
+    fn of(&mut self, direction: Direction) -> &mut u64 {
+        match direction {
+            Direction::Received => &mut self.received,
+            Direction::Sent => &mut self.sent,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    key: ObjectKey,
+    positions: Positions,
+}
+
+/// Forgets a connection in the kernel's table and says how far it came there, if it was there.
+pub(super) type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
+
+/// All connections that live.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    alive: HashMap<ConnectionId, Connection>,
+    of_process: HashMap<u64, BTreeSet<ConnectionId>>,
+}
+
+impl Connections {
+    pub(super) fn len(&self) -> usize {
+        self.alive.len()
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        record: &Record<'_>,
+        forget: Forget<'_>,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let header = &record.header;
+        let time = Timestamp(header.time);
+        let connection = ConnectionId(header.connection);
+        let process = ProcessId { pid: header.tgid, incarnation: header.process };
+        match record.body {
+            Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
+            Body::Opened(opened) => {
+                self.open(connection, process, opened.object);
+                let origin = record::origin(&opened);
+                sink(&Event::Opened(Opened { connection, process, time, origin }));
+            }
+            Body::Closed(closed) => {
+                let end = Positions { received: closed.received, sent: closed.sent };
+                let last_empty_read =
+                    (closed.last_empty_read != 0).then_some(Timestamp(closed.last_empty_read));
+                self.close(
+                    connection,
+                    Some(end),
+                    sink,
+                    Closed { connection, time, cause: CloseCause::Freed, last_empty_read },
+                );
+            }
+            Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
+            Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
+            Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {
+                parent: process,
+                child: ProcessId { pid: forked.child_tgid, incarnation: forked.child_process },
+                time,
+            })),
+            Body::Executed(executed) => {
+                let previous = ProcessId { pid: header.tgid, incarnation: executed.previous };
+                self.end_process(previous, time, CloseCause::ProcessExecuted, forget, sink);
+                sink(&Event::Process(ProcessEvent::Executed { previous, process, time }));
+            }
+            Body::Exited => {
+                self.end_process(process, time, CloseCause::ProcessExited, forget, sink);
+                sink(&Event::Process(ProcessEvent::Exited { process, time }));
+            }
+            Body::LibrariesChanged => {
+                sink(&Event::Process(ProcessEvent::LibrariesChanged { process, time }));
+            }
+            Body::Appeared => sink(&Event::Process(ProcessEvent::Appeared { process, time })),
+        }
+    }
+
+    /// Ends every connection, since the tracer stops.
+    pub(super) fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
+        let mut all: Vec<ConnectionId> = self.alive.keys().copied().collect();
+        all.sort_unstable();
+        for connection in all {
+            let cause = CloseCause::TracerStopped;
+            self.close(
+                connection,
+                None,
+                sink,
+                Closed { connection, time, cause, last_empty_read: None },
+            );
+        }
+    }
+
+    fn open(&mut self, connection: ConnectionId, process: ProcessId, object: u64) {
+        let key = ObjectKey { process: process.incarnation, object };
+        self.alive.insert(connection, Connection { key, positions: Positions::default() });
+        self.of_process.entry(process.incarnation).or_default().insert(connection);
+    }
+
+    fn data(
+        &mut self,
+        header: &Header,
+        direction: Direction,
+        bytes: &[u8],
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let connection = ConnectionId(header.connection);
+        let time = Timestamp(header.time);
+        if !self.alive.contains_key(&connection) {
+            // The notice of its beginning was lost (and counted). What came before is unknown.
+            let process = ProcessId { pid: header.tgid, incarnation: header.process };
+            self.open(connection, process, 0);
+            let origin = super::event::Origin::JoinedLate;
+            sink(&Event::Opened(Opened { connection, process, time, origin }));
+        }
+        let Some(known) = self.alive.get_mut(&connection) else { return };
+        let position = known.positions.of(direction);
+        let missing = header.offset.saturating_sub(*position);
+        *position = header.offset + bytes.len() as u64;
+        if missing > 0 {
+            let offset = header.offset - missing;
+            let data = Data::Gap(missing);
+            sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+        }
+        let (offset, data) = (header.offset, Data::Bytes(bytes));
+        sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+    }
+
+    /// `end`: how far it came, where that is known; what is missing until there becomes a gap.
+    fn close(
+        &mut self,
+        connection: ConnectionId,
+        end: Option<Positions>,
+        sink: &mut dyn FnMut(&Event<'_>),
+        closed: Closed,
+    ) {
+        let Some(known) = self.alive.remove(&connection) else { return };
+        if let Some(siblings) = self.of_process.get_mut(&known.key.process) {
+            siblings.remove(&connection);
+            if siblings.is_empty() {
+                self.of_process.remove(&known.key.process);
+            }
+        }
+        let mut reached = known.positions;
+        let mut end = end.unwrap_or(reached);
+        for direction in [Direction::Sent, Direction::Received] {
+            let (offset, end) = (*reached.of(direction), *end.of(direction));
+            if end > offset {
+                let data = Data::Gap(end - offset);
+                let time = closed.time;
+                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            }
+        }
+        sink(&Event::Closed(closed));
+    }
+
+    fn end_process(
+        &mut self,
+        process: ProcessId,
+        time: Timestamp,
+        cause: CloseCause,
+        forget: Forget<'_>,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        for connection in self.of_process.remove(&process.incarnation).unwrap_or_default() {
+            let end = self.alive.get(&connection).and_then(|known| forget(known.key));
+            self.close(
+                connection,
+                end,
+                sink,
+                Closed { connection, time, cause, last_empty_read: None },
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_ebpf::{Executed, Kind};
+
+    use super::*;
+
+    const PROCESS: u64 = 7;
+
+    fn record(connection: u64, offset: u64, body: Body<'_>) -> Record<'_> {
+        let header = Header {
+            kind: Kind::Data as u32,
+            tgid: 42,
+            process: PROCESS,
+            connection,
+            time: 100,
+            offset,
+            ..Header::default()
+        };
+        Record { header, body }
+    }
+
+    fn opened(connection: u64) -> Record<'static> {
+        record(
+            connection,
+            0,
+            Body::Opened(tracer_ebpf::Opened { object: connection * 16, ..Default::default() }),
+        )
+    }
+
+    /// What the events say, shortly.
+    fn run(connections: &mut Connections, records: &[Record<'_>]) -> Vec<String> {
+        let mut said = Vec::new();
+        let mut forget = |key: ObjectKey| Some(Positions { received: 1000 + key.object, sent: 0 });
+        for record in records {
+            connections.apply(record, &mut forget, &mut |event| {
+                said.push(match event {
+                    Event::Opened(opened) => format!("open {}", opened.connection.0),
+                    Event::Segment(segment) => match segment.data {
+                        Data::Bytes(bytes) => format!("bytes {}+{}", segment.offset, bytes.len()),
+                        Data::Gap(missing) => format!("gap {}+{missing}", segment.offset),
+                    },
+                    Event::Closed(closed) => format!("close {:?}", closed.cause),
+                    Event::Process(event) => {
+                        let text = format!("{event:?}");
+                        text[..text.find(' ').unwrap()].to_owned()
+                    }
+                    other => format!("{other:?}"),
+                });
+            });
+        }
+        said
+    }
+
+    #[test]
+    fn missing_bytes_become_a_gap() {
+        let mut connections = Connections::default();
+        let said = run(
+            &mut connections,
+            &[
+                opened(1),
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                record(1, 10, Body::Data(Direction::Received, b"de")),
+                record(1, 0, Body::Data(Direction::Sent, b"x")),
+            ],
+        );
+        assert_eq!(said, ["open 1", "bytes 0+3", "gap 3+7", "bytes 10+2", "bytes 0+1"]);
+    }
+
+    #[test]
+    fn loss_before_the_end_becomes_a_gap() {
+        let mut connections = Connections::default();
+        let closed = tracer_ebpf::Closed { received: 9, sent: 4, last_empty_read: 0 };
+        let said = run(
+            &mut connections,
+            &[
+                opened(1),
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                record(1, 0, Body::Closed(closed)),
+            ],
+        );
+        assert_eq!(said, ["open 1", "bytes 0+3", "gap 0+4", "gap 3+6", "close Freed"]);
+        assert_eq!(connections.len(), 0);
+    }
+
+    #[test]
+    fn process_end_closes_its_connections() {
+        let mut connections = Connections::default();
+        let said = run(&mut connections, &[opened(1), opened(2), record(0, 0, Body::Exited)]);
+        assert_eq!(
+            said,
+            [
+                "open 1",
+                "open 2",
+                "gap 0+1016",
+                "close ProcessExited",
+                "gap 0+1032",
+                "close ProcessExited",
+                "Exited"
+            ]
+        );
+        assert_eq!(connections.len(), 0);
+        assert!(connections.of_process.is_empty());
+    }
+
+    #[test]
+    fn exec_ends_the_previous_program_only() {
+        let mut connections = Connections::default();
+        let mut executed = record(0, 0, Body::Executed(Executed { previous: PROCESS }));
+        executed.header.process = PROCESS + 1;
+        let said = run(&mut connections, &[opened(1), executed]);
+        assert_eq!(said, ["open 1", "gap 0+1016", "close ProcessExecuted", "Executed"]);
+    }
+
+    #[test]
+    fn data_without_beginning_is_joined_late() {
+        let mut connections = Connections::default();
+        let said = run(&mut connections, &[record(5, 20, Body::Data(Direction::Sent, b"abc"))]);
+        assert_eq!(said, ["open 5", "gap 0+20", "bytes 20+3"]);
+    }
+}

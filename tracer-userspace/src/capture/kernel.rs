@@ -1,0 +1,224 @@
+//! The kernel side in the kernel: loading the BPF object, its settings, attaching its programs.
+//! Takes filters and probe targets; gives the ring and the maps to `reader`.
+//! What the kernel refuses comes back as an error that names what is missing.
+
+use std::{io, os::fd::AsRawFd as _};
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, HashMap, MapData, MapError, ProgramArray, RingBuf},
+    programs::{ProgramError, RawTracePoint, UProbe, uprobe::UProbeScope},
+};
+use aya_log::EbpfLogger;
+use tracer_ebpf::{Cgroup, LossCount, MAX_CGROUPS, MAX_PORTS, Settings};
+
+use super::offsets::{self, OffsetsError};
+use crate::discover::{Function, Target};
+
+/// The object that `cargo xtask build` made from `tracer-ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LLMTAP_BPF_OBJECT"));
+
+/// Raw tracepoints with the program of each. Raw ones need no tracefs.
+const TRACEPOINTS: [(&str, &str); 3] = [
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+
+/// `Level::Debug` of aya-log; 0 switches every message off.
+const LOG_DEBUG: u8 = 4;
+
+/// The programs that belong at a function.
+fn programs_of(function: Function) -> &'static [&'static str] {
+    match function {
+        Function::SslNew => &["ssl_new_return"],
+        Function::SslFree => &["ssl_free"],
+        Function::SslClear => &["ssl_clear"],
+        Function::SslSetFd => &["ssl_set_fd"],
+        Function::SslRead => &["ssl_read_return", "ssl_read"],
+        Function::SslReadEx => &["ssl_read_ex_return", "ssl_read_ex"],
+        Function::SslWrite => &["ssl_write_return", "ssl_write"],
+        Function::SslWriteEx => &["ssl_write_ex_return", "ssl_write_ex"],
+        Function::SslGetError => &["ssl_get_error_return", "ssl_get_error"],
+        Function::LibrariesChanged => &["libraries_changed"],
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    #[error("the kernel side's messages cannot be read: {0}")]
+    Log(#[from] aya_log::Error),
+    #[error(transparent)]
+    Offsets(#[from] OffsetsError),
+    #[error("the kernel did not take llmtap's BPF programs: {0}")]
+    Load(#[source] Box<EbpfError>),
+    #[error("the kernel did not take the BPF program {program}: {source}")]
+    Program { program: String, source: Box<ProgramError> },
+    #[error("the kernel did not take a setting: {0}")]
+    Map(#[from] MapError),
+    #[error("llmtap's BPF object has no {0}; it was built from another version of the source")]
+    Missing(&'static str),
+}
+
+/// What the kernel side is loaded with.
+#[derive(Clone, Debug, Default)]
+pub struct KernelFilters {
+    /// `MARK_*` that a process must have.
+    pub required_marks: u32,
+    /// At most [`MAX_CGROUPS`].
+    pub cgroups: Vec<Cgroup>,
+    /// TCP ports, either end; at most [`MAX_PORTS`].
+    pub ports: Vec<u16>,
+}
+
+/// The loaded programs; dropping it detaches everything.
+pub struct Kernel {
+    ebpf: Ebpf,
+    /// The kernel empties an array of programs when the last descriptor of it is closed.
+    continuations: Option<ProgramArray<MapData>>,
+}
+
+/// The maps, for the thread that reads them.
+pub struct Maps {
+    pub records: RingBuf<MapData>,
+    pub lost: Array<MapData, LossCount>,
+    pub processes: HashMap<MapData, u32, tracer_ebpf::Process>,
+    pub connections: HashMap<MapData, tracer_ebpf::ObjectKey, tracer_ebpf::ConnectionState>,
+    pub calls: HashMap<MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
+}
+
+impl Kernel {
+    /// Loads the programs and attaches the tracepoints. `ring_bytes`: a power of two, at least a page.
+    ///
+    /// `log`: the programs write messages of their own, for [`Kernel::messages`].
+    pub fn load(
+        filters: &KernelFilters,
+        ring_bytes: u32,
+        log: bool,
+    ) -> Result<(Self, Maps), KernelError> {
+        let settings = Settings {
+            required_marks: filters.required_marks,
+            cgroups: filters.cgroups.len().min(MAX_CGROUPS as usize) as u32,
+            ports: filters.ports.len().min(MAX_PORTS as usize) as u32,
+            reserved: 0,
+            offsets: offsets::running_kernel()?,
+        };
+        let btf = Btf::from_sys_fs().ok();
+        let log_level: u8 = if log { LOG_DEBUG } else { 0 };
+        let mut ebpf = EbpfLoader::new()
+            .btf(btf.as_ref())
+            .override_global("SETTINGS", &settings, true)
+            .override_global("AYA_LOG_LEVEL", &log_level, false)
+            .map_max_entries("RECORDS", ring_bytes)
+            .load(OBJECT)
+            .map_err(|error| KernelError::Load(Box::new(error)))?;
+        fill_filters(&mut ebpf, filters)?;
+        let mut kernel = Self { ebpf, continuations: None };
+        kernel.load_programs()?;
+        let maps = kernel.take_maps()?;
+        Ok((kernel, maps))
+    }
+
+    fn load_programs(&mut self) -> Result<(), KernelError> {
+        for function in Function::SYMBOLS.map(|(function, _)| function) {
+            for name in programs_of(function) {
+                self.uprobe(name)?.load().map_err(|source| refused(name, source))?;
+            }
+        }
+        self.uprobe("copy_on")?.load().map_err(|source| refused("copy_on", source))?;
+        self.continue_copies()?;
+        for (name, tracepoint) in TRACEPOINTS {
+            let program: &mut RawTracePoint = self
+                .ebpf
+                .program_mut(name)
+                .ok_or(KernelError::Missing(name))?
+                .try_into()
+                .map_err(|source| refused(name, source))?;
+            program.load().map_err(|source| refused(name, source))?;
+            program.attach(tracepoint).map_err(|source| refused(name, source))?;
+        }
+        Ok(())
+    }
+
+    /// Lets a long copy go on in `copy_on` (a tail call through a map of programs).
+    fn continue_copies(&mut self) -> Result<(), KernelError> {
+        let map =
+            self.ebpf.take_map("CONTINUATIONS").ok_or(KernelError::Missing("CONTINUATIONS"))?;
+        let mut continuations = ProgramArray::try_from(map)?;
+        let program = self.uprobe("copy_on")?;
+        let fd = program.fd().map_err(|source| refused("copy_on", source))?;
+        continuations.set(0, fd, 0)?;
+        self.continuations = Some(continuations);
+        Ok(())
+    }
+
+    fn uprobe(&mut self, name: &'static str) -> Result<&mut UProbe, KernelError> {
+        self.ebpf
+            .program_mut(name)
+            .ok_or(KernelError::Missing(name))?
+            .try_into()
+            .map_err(|source| refused(name, source))
+    }
+
+    fn take_maps(&mut self) -> Result<Maps, KernelError> {
+        let mut take =
+            |name: &'static str| self.ebpf.take_map(name).ok_or(KernelError::Missing(name));
+        Ok(Maps {
+            records: RingBuf::try_from(take("RECORDS")?)?,
+            lost: Array::try_from(take("LOST")?)?,
+            processes: HashMap::try_from(take("PROCESSES")?)?,
+            connections: HashMap::try_from(take("CONNECTIONS")?)?,
+            calls: HashMap::try_from(take("CALLS")?)?,
+        })
+    }
+
+    /// Attaches every program that belongs at the sites of `target`.
+    pub fn attach(&mut self, target: &Target) -> Result<(), KernelError> {
+        let path = format!("/proc/self/fd/{}", target.file.as_raw_fd());
+        for site in &target.sites {
+            // The linker's hook only in the linker: other files may define the name for themselves.
+            if (site.function == Function::LibrariesChanged) != target.is_linker() {
+                continue;
+            }
+            for name in programs_of(site.function) {
+                self.uprobe(name)?
+                    .attach(site.offset, &path, UProbeScope::AllProcesses)
+                    .map_err(|source| refused(name, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The programs' own messages, which go to the `log` crate's logger. Silent unless loaded with `log`.
+    pub fn messages(&mut self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
+        Ok(EbpfLogger::init(&mut self.ebpf)?)
+    }
+}
+
+fn fill_filters(ebpf: &mut Ebpf, filters: &KernelFilters) -> Result<(), KernelError> {
+    let map = ebpf.map_mut("CGROUPS").ok_or(KernelError::Missing("CGROUPS"))?;
+    let mut cgroups: Array<_, Cgroup> = Array::try_from(map)?;
+    for (index, cgroup) in (0..MAX_CGROUPS).zip(&filters.cgroups) {
+        cgroups.set(index, cgroup, 0)?;
+    }
+    let map = ebpf.map_mut("PORTS").ok_or(KernelError::Missing("PORTS"))?;
+    let mut ports: Array<_, u32> = Array::try_from(map)?;
+    for (index, port) in (0..MAX_PORTS).zip(&filters.ports) {
+        ports.set(index, u32::from(*port), 0)?;
+    }
+    Ok(())
+}
+
+fn refused(program: &str, source: ProgramError) -> KernelError {
+    KernelError::Program { program: program.to_owned(), source: Box::new(source) }
+}
+
+/// Lifts the limit on locked memory, which kernels before 5.11 count BPF maps against.
+pub fn lift_memory_limit() -> io::Result<()> {
+    let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the argument is a valid structure that lives through the call.
+    match unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,149 @@
+//! The reading end: takes records out of the ring as they come, and the counters of what was lost.
+//! Takes the kernel's maps; gives [`Event`]s to a sink, in order.
+//! Also writes what userspace decides about processes into the kernel's table.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use aya::maps::MapError;
+use tracer_ebpf::{LOSSES, Loss, Process};
+
+use super::{
+    connections::{Connections, Positions},
+    event::{Event, ProcessId, Timestamp},
+    kernel::Maps,
+    record,
+};
+
+/// Bytes that passed and were not captured, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    pub ring_full: LostCount,
+    pub fault: LostCount,
+    pub oversize: LostCount,
+    pub map_full: LostCount,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostCount {
+    pub bytes: u64,
+    /// Records not delivered, or calls not followed.
+    pub records: u64,
+}
+
+impl Lost {
+    /// Every cause with its name, in a fixed order.
+    pub fn by_cause(&self) -> [(&'static str, LostCount); LOSSES] {
+        [
+            ("ring full", self.ring_full),
+            ("memory fault", self.fault),
+            ("oversize", self.oversize),
+            ("map full", self.map_full),
+        ]
+    }
+}
+
+pub struct Reader {
+    maps: Maps,
+    connections: Connections,
+    unreadable: u64,
+}
+
+impl Reader {
+    pub fn new(maps: Maps) -> Self {
+        Self { maps, connections: Connections::default(), unreadable: 0 }
+    }
+
+    /// Becomes readable when there are records.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.maps.records.as_fd()
+    }
+
+    /// Connections that live.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Records of the ring that no version of the kernel side writes.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// Takes at most `limit` records; returns how many there were.
+    pub fn read(&mut self, limit: usize, sink: &mut dyn FnMut(&Event<'_>)) -> usize {
+        let Maps { records, connections: table, calls, .. } = &mut self.maps;
+        let mut forget = |key| {
+            let state = table.get(&key, 0).ok()?;
+            // Gone already is as good.
+            let _ = table.remove(&key);
+            Some(Positions { received: state.received, sent: state.sent })
+        };
+        let mut taken = 0;
+        while taken < limit {
+            let Some(item) = records.next() else { break };
+            taken += 1;
+            match record::read(&item) {
+                Some(record) => {
+                    if matches!(record.body, record::Body::Exited) {
+                        forget_calls(calls, record.header.tgid);
+                    }
+                    self.connections.apply(&record, &mut forget, sink);
+                }
+                None => self.unreadable += 1,
+            }
+        }
+        taken
+    }
+
+    /// Ends what is under way, since the tracer stops.
+    pub fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
+        self.connections.stop(time, sink);
+    }
+
+    /// Sets marks of a process, entering it if need be. `incarnation`: of one that is new.
+    pub fn mark(&mut self, pid: u32, marks: u32, incarnation: u64) -> Result<ProcessId, MapError> {
+        let known = self.maps.processes.get(&pid, 0).ok();
+        let process = Process {
+            incarnation: known.map_or(incarnation, |known| known.incarnation),
+            parent: known.map_or(0, |known| known.parent),
+            marks: known.map_or(0, |known| known.marks) | marks,
+            reserved: 0,
+        };
+        self.maps.processes.insert(pid, process, 0)?;
+        Ok(ProcessId { pid, incarnation: process.incarnation })
+    }
+
+    /// Takes a process out of the kernel's table, if it still is that program.
+    pub fn unmark(&mut self, process: ProcessId) {
+        let same = |known: Process| known.incarnation == process.incarnation;
+        if self.maps.processes.get(&process.pid, 0).is_ok_and(same) {
+            // Gone already is as good.
+            let _ = self.maps.processes.remove(&process.pid);
+        }
+    }
+
+    /// The kernel side's counters, now.
+    pub fn lost(&self) -> Result<Lost, MapError> {
+        let count = |cause: Loss| {
+            let count = self.maps.lost.get(&(cause as u32), 0)?;
+            Ok::<_, MapError>(LostCount { bytes: count.bytes, records: count.records })
+        };
+        Ok(Lost {
+            ring_full: count(Loss::RingFull)?,
+            fault: count(Loss::Fault)?,
+            oversize: count(Loss::Oversize)?,
+            map_full: count(Loss::MapFull)?,
+        })
+    }
+}
+
+/// Removes the calls that a process never returned from: it was killed inside them.
+fn forget_calls(
+    calls: &mut aya::maps::HashMap<aya::maps::MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
+    tgid: u32,
+) {
+    let dead: Vec<_> = calls.keys().filter_map(Result::ok).filter(|key| key.tgid == tgid).collect();
+    for key in dead {
+        // Gone already is as good.
+        let _ = calls.remove(&key);
+    }
+}

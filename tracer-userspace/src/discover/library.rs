@@ -1,0 +1,204 @@
+//! One file, inspected: which functions that we probe it defines, and where in the file they are.
+//! Takes an open ELF file; gives a [`Target`] with its probe sites, or nothing to probe.
+//! By symbols (dynamic, then full table); stripped libraries come later, beside this.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use object::{
+    Endianness, ReadCache, ReadRef,
+    elf::{self, FileHeader64},
+    read::elf::{FileHeader as _, ProgramHeader as _, SectionTable, Sym as _},
+};
+
+/// What makes a file the same file: probes are attached once a file, however it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl FileId {
+    pub fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// A function that llmtap puts probes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    SslNew,
+    SslFree,
+    SslClear,
+    SslSetFd,
+    SslRead,
+    SslReadEx,
+    SslWrite,
+    SslWriteEx,
+    SslGetError,
+    /// The dynamic linker's debugger hook (`r_debug.r_brk`): the list of libraries changed.
+    LibrariesChanged,
+}
+
+impl Function {
+    /// Every function with the symbol it is known by.
+    pub const SYMBOLS: [(Self, &'static str); 10] = [
+        (Self::SslNew, "SSL_new"),
+        (Self::SslFree, "SSL_free"),
+        (Self::SslClear, "SSL_clear"),
+        (Self::SslSetFd, "SSL_set_fd"),
+        (Self::SslRead, "SSL_read"),
+        (Self::SslReadEx, "SSL_read_ex"),
+        (Self::SslWrite, "SSL_write"),
+        (Self::SslWriteEx, "SSL_write_ex"),
+        (Self::SslGetError, "SSL_get_error"),
+        (Self::LibrariesChanged, "_dl_debug_state"),
+    ];
+
+    fn of_symbol(name: &[u8]) -> Option<Self> {
+        // Cheap test first: a large library has a hundred thousand names.
+        if !name.starts_with(b"SSL_") && !name.starts_with(b"_dl_") {
+            return None;
+        }
+        Self::SYMBOLS.iter().find(|(_, symbol)| symbol.as_bytes() == name).map(|(this, _)| *this)
+    }
+}
+
+/// Where a probe goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub function: Function,
+    /// Bytes from the start of the file to the function's first instruction.
+    pub offset: u64,
+}
+
+/// A file worth probing.
+#[derive(Debug)]
+pub struct Target {
+    pub id: FileId,
+    /// Keeps the file reachable (`/proc/self/fd`) though it be deleted or in another mount namespace.
+    pub file: File,
+    /// For people.
+    pub path: PathBuf,
+    pub sites: Vec<Site>,
+}
+
+impl Target {
+    /// It defines both directions of the OpenSSL interface (OpenSSL, LibreSSL, BoringSSL).
+    pub fn is_tls(&self) -> bool {
+        self.has(Function::SslRead) && self.has(Function::SslWrite)
+    }
+
+    /// It is a dynamic linker.
+    pub fn is_linker(&self) -> bool {
+        self.has(Function::LibrariesChanged)
+    }
+
+    fn has(&self, function: Function) -> bool {
+        self.sites.iter().any(|site| site.function == function)
+    }
+}
+
+/// Inspects a file. `None`: not a 64-bit ELF file of this machine, or nothing in it to probe.
+pub fn inspect(file: File, path: &Path) -> io::Result<Option<Target>> {
+    let id = FileId::of(&file)?;
+    let sites = sites(&ReadCache::new(&file)).unwrap_or_default();
+    let target = Target { id, file, path: path.to_owned(), sites };
+    Ok((target.is_tls() || target.is_linker()).then_some(target))
+}
+
+/// A malformed file has no sites: what a hostile file says beyond that is of no interest.
+fn sites<'data, R: ReadRef<'data>>(data: R) -> Option<Vec<Site>> {
+    let header = FileHeader64::<Endianness>::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    if header.e_machine(endian) != MACHINE {
+        return None;
+    }
+    let sections = header.sections(endian, data).ok()?;
+    let segments = header.program_headers(endian, data).ok()?;
+    let file_offset = |address: u64| {
+        segments.iter().find_map(|segment| {
+            let start = segment.p_vaddr(endian);
+            let inside = segment.p_type(endian) == elf::PT_LOAD
+                && segment.p_flags(endian).0 & elf::PF_X.0 != 0
+                && (start..start.checked_add(segment.p_filesz(endian))?).contains(&address);
+            if !inside {
+                return None;
+            }
+            (address - start).checked_add(segment.p_offset(endian))
+        })
+    };
+    let mut sites = Vec::new();
+    for table in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
+        collect(&sections, endian, data, table, &file_offset, &mut sites);
+    }
+    Some(sites)
+}
+
+fn collect<'data, R: ReadRef<'data>>(
+    sections: &SectionTable<'data, FileHeader64<Endianness>, R>,
+    endian: Endianness,
+    data: R,
+    table: elf::SectionType,
+    file_offset: &impl Fn(u64) -> Option<u64>,
+    sites: &mut Vec<Site>,
+) {
+    let Ok(symbols) = sections.symbols(endian, data, table) else { return };
+    for symbol in symbols.iter() {
+        if symbol.is_undefined(endian) || symbol.st_type() != elf::STT_FUNC {
+            continue;
+        }
+        let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
+        let Some(function) = Function::of_symbol(name) else { continue };
+        // The first definition stands: the dynamic table is what other files call.
+        if sites.iter().any(|site| site.function == function) {
+            continue;
+        }
+        if let Some(offset) = file_offset(symbol.st_value(endian)) {
+            sites.push(Site { function, offset });
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+const MACHINE: elf::Machine = elf::EM_X86_64;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: elf::Machine = elf::EM_AARCH64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspect_bytes(bytes: &[u8]) -> Option<Target> {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, bytes).unwrap();
+        inspect(file, Path::new("test")).unwrap()
+    }
+
+    #[test]
+    fn hostile_files_have_no_sites() {
+        assert!(inspect_bytes(b"").is_none());
+        assert!(inspect_bytes(b"\x7fELF").is_none());
+        assert!(inspect_bytes(&[0xff; 4096]).is_none());
+        let mut cut = std::fs::read("/proc/self/exe").unwrap();
+        for keep in [16, 63, 64, 100, 1000, cut.len() / 2] {
+            let _ = inspect_bytes(&cut[..keep]);
+        }
+        // Section headers that point everywhere.
+        for byte in cut.iter_mut().skip(32).take(24) {
+            *byte = 0xff;
+        }
+        assert!(inspect_bytes(&cut).is_none());
+    }
+
+    #[test]
+    fn unrelated_program_is_no_target() {
+        let file = File::open("/bin/sh").unwrap();
+        assert!(inspect(file, Path::new("/bin/sh")).unwrap().is_none());
+    }
+}

@@ -1,0 +1,141 @@
+//! The files that a process has mapped for execution, from `/proc/PID/maps`.
+//! Takes a pid; gives files that can be opened although deleted or in another mount namespace.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader},
+    path::PathBuf,
+};
+
+/// One executable mapping of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    /// Device and inode as the kernel prints them here: equal for equal files, and on some
+    /// filesystems different from what `stat` says.
+    pub device: String,
+    pub inode: u64,
+    pub path: PathBuf,
+}
+
+impl Mapping {
+    /// Opens the very file that is mapped.
+    pub fn open(&self, pid: u32) -> io::Result<File> {
+        File::open(format!("/proc/{pid}/map_files/{:x}-{:x}", self.start, self.end))
+            // Without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE: by name, in the process's own view.
+            .or_else(|_| File::open(format!("/proc/{pid}/root{}", self.path.display())))
+    }
+}
+
+/// The executable file mappings of a process, one a file.
+pub fn of_process(pid: u32) -> io::Result<Vec<Mapping>> {
+    let mut mappings: Vec<Mapping> = Vec::new();
+    for line in BufReader::new(File::open(format!("/proc/{pid}/maps"))?).split(b'\n') {
+        let line = line?;
+        let Some(mapping) = parse(&String::from_utf8_lossy(&line)) else { continue };
+        let seen = |other: &Mapping| other.inode == mapping.inode && other.device == mapping.device;
+        if !mappings.iter().any(seen) {
+            mappings.push(mapping);
+        }
+    }
+    Ok(mappings)
+}
+
+/// `start-end perms offset dev inode path` (proc_pid_maps(5)); `None` for what is not an
+/// executable mapping of a file.
+fn parse(line: &str) -> Option<Mapping> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let permissions = fields.next()?;
+    let _offset = fields.next()?;
+    let device = fields.next()?;
+    let inode: u64 = fields.next()?.parse().ok()?;
+    if permissions.as_bytes().get(2) != Some(&b'x') || inode == 0 {
+        return None;
+    }
+    let path = &line[line.find('/')?..];
+    Some(Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        device: device.to_owned(),
+        inode,
+        path: PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path)),
+    })
+}
+
+/// Every process there is now.
+pub fn all_processes() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A process and all that descend from it, as far as they live now.
+pub fn tree_of(root: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> =
+        all_processes().into_iter().filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let mut tree = vec![root];
+    let mut next = 0;
+    while let Some(&pid) = tree.get(next) {
+        tree.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child));
+        next += 1;
+    }
+    tree
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    // The name, in parentheses, may hold anything; what follows its last one is regular.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat[stat.rfind(')')? + 1..].split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executable_file_mapping_is_read() {
+        let line =
+            "7f01a000-7f02b000 r-xp 0001a000 fd:01 1234   /usr/lib/a b/libssl.so.3 (deleted)";
+        assert_eq!(
+            parse(line),
+            Some(Mapping {
+                start: 0x7f01_a000,
+                end: 0x7f02_b000,
+                device: "fd:01".into(),
+                inode: 1234,
+                path: "/usr/lib/a b/libssl.so.3".into(),
+            })
+        );
+    }
+
+    #[test]
+    fn other_mappings_are_passed_over() {
+        for line in [
+            "7f01a000-7f02b000 rw-p 0001a000 fd:01 1234 /usr/lib/libssl.so.3",
+            "7ffc000-7ffd000 r-xp 00000000 00:00 0 [vdso]",
+            "7f01a000-7f02b000 r-xp 00000000 00:00 0",
+            "nonsense",
+            "",
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn own_program_is_mapped() {
+        let own = fs::read_link("/proc/self/exe").unwrap();
+        let mappings = of_process(std::process::id()).unwrap();
+        assert!(mappings.iter().any(|mapping| mapping.path == own));
+    }
+
+    #[test]
+    fn child_belongs_to_the_tree() {
+        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
+        let tree = tree_of(std::process::id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(tree.contains(&child.id()));
+        assert!(tree.contains(&std::process::id()));
+    }
+}

@@ -1,0 +1,105 @@
+//! Starts the command of `llmtap trace -- COMMAND`, held before its first instruction.
+//! Takes the command line; gives its pid while it waits, then lets it go and waits for its end.
+//! It gets a mount namespace of its own, alike in every mount, so that its opens can be told
+//! from everyone else's (see [`crate::discover::Gate`]). Nothing else about it is changed.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::process::{CommandExt as _, ExitStatusExt as _},
+    },
+    process::{Child, Command, ExitStatus},
+    thread::JoinHandle,
+};
+
+use nix::sched::CloneFlags;
+
+/// A command that exists as a process and has not begun.
+pub struct Held {
+    pub pid: u32,
+    go: std::fs::File,
+    spawned: JoinHandle<io::Result<Child>>,
+}
+
+/// Makes the process and holds it.
+pub fn hold(command: &[OsString]) -> io::Result<Held> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (pid_read, pid_write) = pipe()?;
+    let (go_read, go_write) = pipe()?;
+    let mut child = Command::new(program);
+    child.args(arguments);
+    let (tell, wait) = (pid_write.as_raw_fd(), go_read.as_raw_fd());
+    // SAFETY: between fork and exec the closure makes system calls only, allocates nothing and
+    // takes no lock; both descriptors are open in the child until its exec closes them.
+    unsafe {
+        child.pre_exec(move || wait_for_leave(tell, wait));
+    }
+    let spawned = std::thread::Builder::new().name("command".into()).spawn(move || {
+        let child = child.spawn();
+        drop((pid_write, go_read));
+        child
+    })?;
+    let mut pid = [0; 4];
+    if let Err(error) = std::fs::File::from(pid_read).read_exact(&mut pid) {
+        // The process could not be made: its own error says more.
+        return Err(match spawned.join() {
+            Ok(Err(cause)) => cause,
+            _ => error,
+        });
+    }
+    Ok(Held { pid: u32::from_ne_bytes(pid), go: go_write.into(), spawned })
+}
+
+fn wait_for_leave(tell: i32, wait: i32) -> io::Result<()> {
+    // Without the privilege the command runs in the common namespace; then nothing is held.
+    let _ = nix::sched::unshare(CloneFlags::CLONE_NEWNS);
+    let pid = std::process::id().to_ne_bytes();
+    let mut go = [0u8];
+    // SAFETY: the buffers are valid for the lengths given.
+    unsafe {
+        if libc::write(tell, pid.as_ptr().cast(), pid.len()) != pid.len() as isize {
+            return Err(io::Error::last_os_error());
+        }
+        if libc::read(wait, go.as_mut_ptr().cast(), 1) != 1 {
+            // llmtap is gone or gave up: the command must not run untraced.
+            return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        }
+    }
+    Ok(())
+}
+
+/// Both ends are closed by an exec.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: the array has room for the two descriptors.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    use std::os::fd::FromRawFd as _;
+    // SAFETY: the call just gave these two, and nothing else owns them.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+impl Held {
+    /// Lets it begin. An error is what `exec` said: no such program, no permission.
+    pub fn release(mut self) -> io::Result<Child> {
+        self.go.write_all(&[1])?;
+        self.spawned.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread failed")))
+    }
+}
+
+/// The exit status a shell would give: the command's own, or 128 and the signal that ended it.
+pub fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => 128_u8.wrapping_add(signal as u8),
+        (None, None) => 1,
+    }
+}
+
+/// The exit status for a command that could not be started, as POSIX shells have it.
+pub fn start_failure_code(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
+}
