@@ -18,7 +18,7 @@ pub use compare::{differences, without_span};
 pub use lab::Lab;
 pub use nginx::Nginx;
 pub use parts::Parts;
-pub use process::{Finished, Lines, Running, wait_until};
+pub use process::{Finished, Lines, Running, tell, wait_until};
 pub use receiver::{Protocol, Receiver};
 pub use server::Server;
 pub use span::{CLIENT, SERVER, Span};

@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -102,6 +102,21 @@ impl Lines {
     }
 }
 
+/// Does what may take a while, with a line that says what is going on, and how long it took.
+///
+/// # Errors
+/// Those of the work.
+pub fn tell<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprint!("• {what} … ");
+    let started = Instant::now();
+    let done = work();
+    match &done {
+        Ok(_) => eprintln!("{:.1} s", started.elapsed().as_secs_f64()),
+        Err(_) => eprintln!("failed"),
+    }
+    done
+}
+
 /// A program that ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
@@ -134,12 +149,29 @@ pub struct Running {
 }
 
 impl Running {
+    /// Without standard input.
+    ///
     /// # Errors
     /// The program could not be started.
     pub fn start(mut command: Command) -> Result<Self> {
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// With a pipe as standard input.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn start_with_input(mut command: Command) -> Result<(Self, ChildStdin)> {
+        command.stdin(Stdio::piped());
+        let mut running = Self::spawn(command)?;
+        let input = running.child.stdin.take().context("a piped input is missing")?;
+        Ok((running, input))
+    }
+
+    fn spawn(mut command: Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

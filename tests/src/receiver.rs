@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{Parts, Running, records};
+use crate::{Parts, Running, Span, records};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -52,7 +52,7 @@ impl Receiver {
     }
 
     /// Requests that were taken so far: `{protocol, headers, request}`, the request in Protobuf's
-    /// JSON form (bytes in base64, 64-bit integers as strings, enumerations by name).
+    /// JSON form (bytes in base64, 64-bit integers as strings).
     ///
     /// # Errors
     /// The log can't be read.
@@ -60,5 +60,17 @@ impl Receiver {
         let text = fs::read_to_string(&self.log)
             .with_context(|| format!("can't read {}", self.log.display()))?;
         Ok(records(&text))
+    }
+
+    /// The spans of all requests.
+    ///
+    /// # Errors
+    /// As [`Receiver::requests`], or a request is not one of OTLP.
+    pub fn spans(&self) -> Result<Vec<Span>> {
+        let mut spans = Vec::new();
+        for request in self.requests()? {
+            spans.extend(Span::all(&request["request"])?);
+        }
+        Ok(spans)
     }
 }

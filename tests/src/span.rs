@@ -38,12 +38,21 @@ impl Span {
         for line in lines.lines() {
             let data: Value =
                 serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-            for group in list(&data, "resourceSpans") {
-                let resource = attributes(&group["resource"])?;
-                for span in list(group, "scopeSpans").iter().flat_map(|scope| list(scope, "spans"))
-                {
-                    spans.push(Self::read(span, &resource).with_context(|| span.to_string())?);
-                }
+            spans.extend(Self::all(&data)?);
+        }
+        Ok(spans)
+    }
+
+    /// All spans of a `TracesData` or an export request, in OTLP's JSON or in Protobuf's own.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn all(data: &Value) -> Result<Vec<Self>> {
+        let mut spans = Vec::new();
+        for group in list(data, "resourceSpans") {
+            let resource = attributes(&group["resource"])?;
+            for span in list(group, "scopeSpans").iter().flat_map(|scope| list(scope, "spans")) {
+                spans.push(Self::read(span, &resource).with_context(|| span.to_string())?);
             }
         }
         Ok(spans)
@@ -60,8 +69,8 @@ impl Span {
                 .context("time")
         };
         Ok(Self {
-            trace_id: hex(&text("traceId"), 32)?,
-            span_id: hex(&text("spanId"), 16)?,
+            trace_id: id(&text("traceId"), 16)?,
+            span_id: id(&text("spanId"), 8)?,
             parent_span_id: text("parentSpanId"),
             name: text("name"),
             kind: span["kind"].as_i64().context("a kind is a number")?,
@@ -100,10 +109,12 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Ids are hexadecimal in OTLP/JSON, unlike in Protobuf's own JSON form.
-fn hex(text: &str, length: usize) -> Result<String> {
-    if text.len() != length || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        bail!("no id of {length} digits: {text:?}");
+/// Ids are hexadecimal in OTLP/JSON, base64 in Protobuf's own JSON form; kept as they are.
+fn id(text: &str, bytes: usize) -> Result<String> {
+    let hex = text.len() == 2 * bytes && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let base64 = text.len() == bytes.div_ceil(3) * 4 && text.ends_with('=');
+    if !hex && !base64 {
+        bail!("no id of {bytes} bytes: {text:?}");
     }
     Ok(text.to_owned())
 }

@@ -15,8 +15,6 @@ use rustix::process::Signal;
 
 use crate::{Finished, Running, Span, wait_until};
 
-/// Until probes are in place.
-const READY: Duration = Duration::from_secs(30);
 /// From Ctrl-C to the end.
 const FLUSH: Duration = Duration::from_secs(30);
 /// The longest that any traced command may take.
@@ -76,7 +74,7 @@ impl Tracer {
         let process = Running::start(self.command)?;
         process
             .errors
-            .wait_for(READY, |line| line.starts_with("llmtap: ready"))
+            .wait_for(Attached::READY, |line| line.starts_with("llmtap: ready"))
             .context("llmtap did not get ready")?;
         Ok(Attached { process, spans: self.spans })
     }
@@ -105,6 +103,9 @@ impl Tracer {
 }
 
 impl Attached {
+    /// How long it may take until probes are in place.
+    pub const READY: Duration = Duration::from_secs(30);
+
     pub fn process(&self) -> &Running {
         &self.process
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use llmtap_tests::{Lab, Protocol, Receiver, Trace, wait_until};
+use llmtap_tests::{CLIENT, Lab, Protocol, Receiver, Trace, wait_until};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -85,7 +85,7 @@ fn right_at_receiver(protocol: Protocol, protocol_name: &str) -> Result<()> {
             .with_context(|| format!("no span of {service}: {spans:#?}"))
     };
     let (first, resource) = of("first")?;
-    ensure!(first["name"] == "chat model-1" && first["kind"] == "SPAN_KIND_CLIENT", "{first:#?}");
+    ensure!(first["name"] == "chat model-1" && first["kind"] == CLIENT, "{first:#?}");
     ensure!(
         first["traceId"] == TRACE_BASE64 && first["parentSpanId"] == PARENT_BASE64,
         "{first:#?}"

@@ -2,12 +2,9 @@
 //! Takes their arguments; sets up, builds, and hands over to a binary of the `tests` crate, as root.
 //! What needs no privileges (building, installing) is done before, as the user.
 
-use std::{
-    ffi::OsString,
-    process::{Command, ExitStatus},
-};
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{build, setup, step, workspace::Workspace};
 
@@ -86,13 +83,9 @@ fn hand_over(workspace: &Workspace, name: &str, arguments: &[OsString]) -> Resul
     cargo.args(["build", "--package", "llmtap-tests", "--bin", name]);
     step::show(&format!("the build of {name}"), &mut cargo)?;
     let mut program = as_root(workspace.target("debug").join(name), &variables)?;
-    // Ctrl-C goes to the whole foreground group: the program ends by itself, and we with it.
-    let status: ExitStatus =
-        program.args(arguments).status().with_context(|| format!("can't start {name}"))?;
-    if !status.success() {
-        bail!("{name} ended with {status}");
-    }
-    Ok(())
+    // It takes this process's place: Ctrl-C is then for it alone to handle.
+    let error = program.args(arguments).exec();
+    Err(error).with_context(|| format!("can't start {name}"))
 }
 
 /// A command that runs as root with these variables, which sudo would not pass on by itself.

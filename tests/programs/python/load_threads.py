@@ -13,6 +13,7 @@ from calls import ANTHROPIC, OPENAI, Call
 
 def worker(port, number, calls, options):
     connection = http.client.HTTPSConnection("localhost", port)
+    connection.connect()
     for index in range(calls):
         n = number * calls + index
         call = Call(f"t{n}", n, path=ANTHROPIC if n % 2 else OPENAI, **options)

@@ -31,7 +31,7 @@ class Log:
         line = {
             "protocol": protocol,
             "headers": {name.lower(): value for name, value in headers},
-            "request": MessageToDict(request),
+            "request": MessageToDict(request, use_integers_for_enums=True),
         }
         with self.lock:
             self.file.write(json.dumps(line) + "\n")
