@@ -9,6 +9,7 @@ use aya_ebpf::{
     macros::raw_tracepoint,
     programs::RawTracePointContext,
 };
+use aya_log_ebpf::debug;
 use tracer_ebpf::{Executed, Forked, Kind, Loss, MARK_EXE, MAX_CGROUPS, Process};
 
 use crate::{
@@ -116,6 +117,7 @@ fn process_fork(ctx: RawTracePointContext) -> i32 {
     if child_tgid == tgid {
         return 0; // a thread
     }
+    debug!(&ctx, "process {} made process {}", tgid, child_tgid);
     let incarnation = unique();
     let process =
         Process { incarnation, parent: parent.incarnation, marks: parent.marks, reserved: 0 };
@@ -174,6 +176,7 @@ fn process_exit(ctx: RawTracePointContext) -> i32 {
     if live != Some(0) {
         return 0;
     }
+    debug!(&ctx, "process {} ended", tgid);
     // It was there a moment ago; were it gone already, its end was told already.
     if PROCESSES.remove(tgid).is_ok() {
         notify(header(Kind::Exited, pid_tgid, incarnation, 0), ());

@@ -8,6 +8,7 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
+use aya_log_ebpf::debug;
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
     CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, PeerEnded, RECORDS_PER_RUN,
@@ -283,6 +284,7 @@ fn ssl_new_return(ctx: RetProbeContext) -> u32 {
     if object != 0
         && let Some(process) = admit()
     {
+        debug!(&ctx, "process {} made TLS object {:x}", process.pid_tgid >> 32, object);
         connections::created(&process, object);
     }
     0
@@ -291,7 +293,10 @@ fn ssl_new_return(ctx: RetProbeContext) -> u32 {
 /// `void SSL_free(SSL *)`.
 #[uprobe]
 fn ssl_free(ctx: ProbeContext) -> u32 {
-    with_object(&ctx, |process, object| connections::freed(process, object));
+    with_object(&ctx, |process, object| {
+        debug!(&ctx, "process {} freed TLS object {:x}", process.pid_tgid >> 32, object);
+        connections::freed(process, object);
+    });
     0
 }
 

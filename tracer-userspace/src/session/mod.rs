@@ -4,5 +4,142 @@
 
 mod attach;
 pub mod command;
+mod filters;
+mod pipeline;
+mod reading;
+mod summary;
 
-pub use attach::Attacher;
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+pub use filters::{CgroupError, CgroupFilter, Executables, Filters};
+pub use pipeline::{Counts, Pipeline};
+pub use reading::Alive;
+pub use summary::Summary;
+
+use crate::{
+    capture::{Kernel, KernelError, Reader, lift_memory_limit},
+    discover::Gate,
+    export::Outputs,
+    genai::Calls,
+    trace::Spans,
+};
+use attach::Attacher;
+use reading::{Reading, Stop};
+
+/// Everything that a run is made with.
+pub struct Settings {
+    pub filters: Filters,
+    pub calls: Calls,
+    pub spans: Spans,
+    pub outputs: Outputs,
+    /// Size of the ring: a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// The kernel side writes messages of its own, to the log.
+    pub kernel_log: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("the kernel did not take a process to trace: {0}")]
+    Mark(#[from] aya::maps::MapError),
+    #[error("cannot start a thread of llmtap: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A tracer with its probes in place.
+pub struct Session {
+    attacher: Arc<Attacher>,
+    reading: thread::JoinHandle<Summary>,
+    stop: Stop,
+    alive: Alive,
+}
+
+impl Session {
+    /// Loads the kernel side, marks what is to be traced, attaches to what is mapped already.
+    /// `held`: the process that waits to become the command.
+    ///
+    /// # Errors
+    /// If the kernel refuses something. Then nothing stays attached.
+    pub fn start(settings: Settings, held: Option<u32>) -> Result<Self, SessionError> {
+        let _ = lift_memory_limit(); // Only kernels before 5.11 count BPF memory against it.
+        let filters = Arc::new(settings.filters);
+        let (mut kernel, maps) =
+            Kernel::load(&filters.for_kernel(), settings.ring_bytes, settings.kernel_log)?;
+        let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
+        let attacher = Arc::new(Attacher::new(kernel));
+        let (finder, found) = mpsc::channel();
+        let gate = held.and_then(|pid| gate_around(pid));
+        let mut reading = Reading {
+            reader: Reader::new(maps),
+            pipeline: Pipeline::new(
+                filters.clone(),
+                settings.calls,
+                settings.spans,
+                settings.outputs,
+            ),
+            filters,
+            // A held command's files all come by the gate.
+            finder: gate.is_none().then_some(finder),
+            alive: Alive::default(),
+            messages,
+        };
+        let alive = reading.alive.clone();
+        reading.mark_running(held)?.into_iter().for_each(|pid| attacher.process(pid));
+        if let Some(gate) = gate {
+            serve(gate, attacher.clone())?;
+        }
+        let looking = attacher.clone();
+        thread::Builder::new()
+            .name("finder".into())
+            .spawn(move || found.into_iter().for_each(|pid| looking.process(pid)))?;
+        let stop = Stop::new().map_err(io::Error::from)?;
+        let until = stop.clone();
+        let reading =
+            thread::Builder::new().name("reader".into()).spawn(move || reading.run(&until))?;
+        Ok(Self { attacher, reading, stop, alive })
+    }
+
+    /// Counts the traced processes that live.
+    pub fn alive(&self) -> &Alive {
+        &self.alive
+    }
+
+    /// TLS libraries with probes in place.
+    pub fn libraries(&self) -> Vec<std::path::PathBuf> {
+        self.attacher.libraries()
+    }
+
+    /// Ends the run: takes what the ring still has, ends what is under way, flushes the outputs.
+    pub fn finish(self) -> Summary {
+        self.stop.now();
+        // The thread ends by its own return; a panic in it was printed by then.
+        self.reading.join().unwrap_or_default()
+    }
+}
+
+fn gate_around(pid: u32) -> Option<Gate> {
+    Gate::around(pid)
+        .inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "the command cannot be held while its libraries are looked at; \
+                 the first calls of a library may be missed"
+            );
+        })
+        .ok()
+}
+
+fn serve(mut gate: Gate, attacher: Arc<Attacher>) -> io::Result<()> {
+    let serve = move || {
+        let Err(error) = gate.serve(&mut |file, path| attacher.held_file(file, path));
+        tracing::error!(%error, "libraries that are loaded from now on may not be seen");
+    };
+    thread::Builder::new().name("gate".into()).spawn(serve)?;
+    Ok(())
+}

@@ -2,6 +2,16 @@
 //! Takes [`crate::genai::Operation`]s and the process of each; gives [`Span`]s.
 //! Knows W3C trace context; nothing of OTLP.
 
+mod clock;
+mod context;
+#[cfg(test)]
+pub(crate) mod sample;
+mod sampler;
+pub mod semconv;
 mod span;
+mod spans;
 
+pub use clock::Clock;
+pub use sampler::{Sampler, UnknownSampler};
 pub use span::*;
+pub use spans::Spans;

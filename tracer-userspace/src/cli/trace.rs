@@ -1,0 +1,231 @@
+//! `llmtap trace`: traces a command, or what the filters say, until it ends or Ctrl-C.
+//! Takes flags; gives the command's exit status, or 0, or 2 for what was refused.
+//! Nothing is attached before everything that can be checked was checked.
+
+use std::{ffi::OsString, io, process::ExitCode, time::Duration};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{filters::FilterFlags, outputs::OutputFlags, privileges, refuse};
+use crate::{
+    export::Variables,
+    genai::{self, Calls},
+    session::{
+        Alive, Session, Settings,
+        command::{self, Held},
+    },
+    trace::{Clock, Sampler, Spans},
+};
+
+/// Trace a command and its children, or running programs
+///
+/// With a command: probes are in place before it starts, its input and output are left alone, and
+/// llmtap ends with its exit status when the last process it left has ended. Without: until Ctrl-C.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    filters: FilterFlags,
+
+    #[command(flatten)]
+    outputs: OutputFlags,
+
+    /// Size of the buffer between kernel and llmtap
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024),
+          help_heading = "Limits")]
+    ring_size: u32,
+
+    /// Log what the programs in the kernel say
+    #[arg(long, hide = true)]
+    kernel_log: bool,
+
+    /// The command to run, with its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo llmtap trace -- python agent.py
+  sudo llmtap trace --output otlp-json --output-file calls.jsonl -- node app.js
+  sudo llmtap trace --pid 4242 --pid 4243
+  sudo llmtap trace --exe 'python*' --port 443 --otlp-endpoint http://localhost:4317
+
+Environment:
+  OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER(_ARG),
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: as OpenTelemetry defines them
+  NO_COLOR: no colours    LLMTAP_LOG: log filter, such as debug";
+
+const MIB: u32 = 1 << 20;
+
+pub(super) fn run(arguments: Arguments) -> ExitCode {
+    match prepare(arguments) {
+        Ok(run) => run.carry_out(),
+        Err(error) => refuse(&*error),
+    }
+}
+
+type Refusal = Box<dyn std::error::Error>;
+
+/// A run that was checked as far as it can be without touching anything.
+struct Run {
+    settings: Settings,
+    command: Vec<OsString>,
+    /// Signals are caught from here on, so that none ends llmtap half-attached.
+    signals: Signals,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn prepare(arguments: Arguments) -> Result<Run, Refusal> {
+    let variables = Variables::of_this_process();
+    let filters = arguments.filters.check(!arguments.command.is_empty())?;
+    let capture_content = arguments.outputs.capture_content;
+    let outputs = arguments.outputs.check(&variables)?;
+    privileges::check()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch()?
+    };
+    let settings = Settings {
+        filters,
+        calls: Calls::new(genai::Options { capture_content }),
+        spans: Spans::new(sampler(&variables), Clock::default()),
+        outputs: outputs.start()?,
+        // A ring is a power of two.
+        ring_bytes: arguments.ring_size.next_power_of_two() * MIB,
+        kernel_log: arguments.kernel_log,
+    };
+    Ok(Run { settings, command: arguments.command, signals, runtime })
+}
+
+fn sampler(variables: &Variables) -> Sampler {
+    let value = |name| variables.get(name);
+    let (sampler, unknown) =
+        Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
+    if let Some(unknown) = unknown {
+        tracing::warn!("{unknown}");
+    }
+    sampler
+}
+
+impl Run {
+    fn carry_out(self) -> ExitCode {
+        if self.command.is_empty() { self.until_interrupted() } else { self.with_command() }
+    }
+
+    fn until_interrupted(mut self) -> ExitCode {
+        let session = match Session::start(self.settings, None) {
+            Ok(session) => session,
+            Err(error) => return refuse(&error),
+        };
+        ready(&session);
+        self.runtime.block_on(self.signals.next());
+        eprintln!("{}", session.finish());
+        ExitCode::SUCCESS
+    }
+
+    fn with_command(mut self) -> ExitCode {
+        let held = match command::hold(&self.command) {
+            Ok(held) => held,
+            Err(error) => return not_started(&self.command, &error),
+        };
+        let pid = held.pid;
+        let session = match Session::start(self.settings, Some(pid)) {
+            Ok(session) => session,
+            // The command that waits sees that nobody will let it go, and ends.
+            Err(error) => return refuse(&error),
+        };
+        ready(&session);
+        let code = match self.runtime.block_on(attend(held, session.alive(), &mut self.signals)) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => not_started(&self.command, &error),
+        };
+        eprintln!("{}", session.finish());
+        code
+    }
+}
+
+fn ready(session: &Session) {
+    let libraries = session.libraries();
+    eprintln!(
+        "llmtap: ready ({} processes, {} TLS libraries)",
+        session.alive().count(),
+        libraries.len()
+    );
+}
+
+fn not_started(command: &[OsString], error: &io::Error) -> ExitCode {
+    let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    eprintln!("llmtap: cannot run {name}: {error}");
+    ExitCode::from(command::start_failure_code(error))
+}
+
+/// Lets the command go, waits for it and for what it left behind; gives its exit status.
+async fn attend(held: Held, alive: &Alive, signals: &mut Signals) -> io::Result<u8> {
+    let pid = held.pid;
+    let mut child = held.release()?;
+    let mut ended = tokio::task::spawn_blocking(move || child.wait());
+    let status = loop {
+        tokio::select! {
+            status = &mut ended => break status.map_err(io::Error::other)??,
+            caught = signals.next() => forward(caught, pid),
+        }
+    };
+    let code = command::exit_code(status);
+    left_behind(alive, signals).await;
+    Ok(code)
+}
+
+/// Ctrl-C reaches the command by itself, being sent to the terminal's whole process group; a
+/// signal sent to llmtap alone is passed on.
+fn forward(caught: SignalKind, pid: u32) {
+    if caught == SignalKind::terminate() {
+        // SAFETY: the process is our child and not waited for yet, so the pid is still its own.
+        unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+    }
+}
+
+/// Waits for processes that outlive the command, as `strace -f` does; a signal ends the wait.
+async fn left_behind(alive: &Alive, signals: &mut Signals) {
+    const STEP: Duration = Duration::from_millis(20);
+    // The command's own end may be told by the ring a moment after it was reaped.
+    for _ in 0..10 {
+        if alive.count() == 0 {
+            return;
+        }
+        tokio::time::sleep(STEP).await;
+    }
+    eprintln!(
+        "llmtap: the command ended; tracing the {} processes that it left, until Ctrl-C",
+        alive.count()
+    );
+    while alive.count() > 0 {
+        tokio::select! {
+            _ = signals.next() => return,
+            () = tokio::time::sleep(STEP) => {}
+        }
+    }
+}
+
+/// SIGINT and SIGTERM, caught.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! A bounded queue between the pipeline and one output, and the count of what the output lost.
+//! Takes items with their size, never waiting for room; gives them in order to one worker.
+//! What the worker has taken and not finished still takes room, so that the bound is a bound on
+//! memory also while a receiver is down.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What a queue may hold, waiting and under way together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub items: usize,
+    /// Bytes in the form that is sent.
+    pub bytes: usize,
+}
+
+/// What became of the spans that were given to an output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Written, or accepted by the receiver.
+    pub sent: u64,
+    /// Dropped since the queue was full.
+    pub queue_full: u64,
+    /// Refused by the receiver, or not written because of an error.
+    pub refused: u64,
+    /// Still in the queue when time was up at the end.
+    pub unsent: u64,
+    /// The last failure, in words.
+    pub error: Option<String>,
+}
+
+impl Tally {
+    pub fn lost(&self) -> u64 {
+        self.queue_full + self.refused + self.unsent
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    bounds: Bounds,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<(T, usize)>,
+    /// Items and bytes, waiting and under way.
+    items: usize,
+    bytes: usize,
+    /// No more will come; what is here is to be sent before this moment.
+    deadline: Option<Instant>,
+    tally: Tally,
+}
+
+/// What to take at once, and how long to wait for that much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch {
+    pub items: usize,
+    /// Bytes of all items together; a single larger one is taken alone.
+    pub bytes: usize,
+    pub delay: Duration,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            items: 0,
+            bytes: 0,
+            deadline: None,
+            tally: Tally::default(),
+        };
+        Self { bounds, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Appends, or counts it as lost where there is no room; tells which.
+    pub(super) fn push(&self, item: T, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let has_room = state.items < self.bounds.items
+            && bytes <= self.bounds.bytes.saturating_sub(state.bytes);
+        if !has_room || state.deadline.is_some() {
+            state.tally.queue_full += 1;
+            return false;
+        }
+        state.waiting.push_back((item, bytes));
+        state.items += 1;
+        state.bytes += bytes;
+        drop(state);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Waits for a full batch, or until `delay` after there was anything at all, or for the end.
+    /// Empty when the queue is closed and nothing is left, or time is up.
+    pub(super) fn take(&self, batch: Batch) -> Vec<(T, usize)> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() && state.deadline.is_none() {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let full_by = Instant::now() + batch.delay;
+        // A full queue gets no fuller, whatever the batch.
+        let items = batch.items.min(self.bounds.items);
+        while state.deadline.is_none()
+            && state.waiting.len() < items
+            && state.bytes < batch.bytes.min(self.bounds.bytes)
+        {
+            let left = full_by.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Vec::new();
+        }
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        while let Some((_, size)) = state.waiting.front() {
+            bytes += size;
+            if taken.len() == batch.items || (bytes > batch.bytes && !taken.is_empty()) {
+                break;
+            }
+            taken.extend(state.waiting.pop_front());
+        }
+        taken
+    }
+
+    /// Gives back the room of items that were taken, and counts what became of them.
+    pub(super) fn finished(&self, items: usize, bytes: usize, count: impl FnOnce(&mut Tally)) {
+        let mut state = self.lock();
+        state.items = state.items.saturating_sub(items);
+        state.bytes = state.bytes.saturating_sub(bytes);
+        count(&mut state.tally);
+    }
+
+    /// Sleeps for that long, or less if the queue is closed meanwhile; never past the deadline.
+    pub(super) fn sleep(&self, duration: Duration) {
+        let was_open = self.lock().deadline.is_none();
+        let until = Instant::now() + duration;
+        let mut state = self.lock();
+        loop {
+            let until = state.deadline.map_or(until, |deadline| until.min(deadline));
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || (was_open && state.deadline.is_some()) {
+                return;
+            }
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes no more; what is here is to be finished before `deadline`.
+    pub(super) fn close(&self, deadline: Instant) {
+        self.lock().deadline.get_or_insert(deadline);
+        self.changed.notify_all();
+    }
+
+    /// The count so far, with everything that was not finished as unsent.
+    pub(super) fn tally(&self) -> Tally {
+        let state = self.lock();
+        let unsent = u64::try_from(state.items).unwrap_or(u64::MAX);
+        Tally { unsent, ..state.tally.clone() }
+    }
+
+    /// A panic elsewhere leaves the queue usable: each change of it is complete in itself.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    fn queue(items: usize, bytes: usize) -> Queue<u32> {
+        Queue::new(Bounds { items, bytes })
+    }
+
+    fn batch(items: usize, bytes: usize) -> Batch {
+        Batch { items, bytes, delay: Duration::ZERO }
+    }
+
+    fn numbers(taken: &[(u32, usize)]) -> Vec<u32> {
+        taken.iter().map(|(number, _)| *number).collect()
+    }
+
+    #[test]
+    fn items_come_out_in_order() {
+        let queue = queue(10, 100);
+        for number in 0..5 {
+            assert!(queue.push(number, 10));
+        }
+        assert_eq!(numbers(&queue.take(batch(3, 100))), [0, 1, 2]);
+        assert_eq!(numbers(&queue.take(batch(3, 100))), [3, 4]);
+    }
+
+    #[test]
+    fn full_queue_drops_and_counts() {
+        let queue = queue(2, 100);
+        assert!(queue.push(1, 1) && queue.push(2, 1));
+        assert!(!queue.push(3, 1));
+        assert_eq!(queue.tally(), Tally { queue_full: 1, unsent: 2, ..Tally::default() });
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let queue = queue(10, 100);
+        assert!(queue.push(1, 60));
+        assert!(!queue.push(2, 41));
+        assert!(queue.push(3, 40));
+        assert!(!queue.push(4, usize::MAX));
+        assert_eq!(queue.tally().queue_full, 2);
+    }
+
+    #[test]
+    fn items_under_way_keep_their_room() {
+        let queue = queue(2, 100);
+        assert!(queue.push(1, 50) && queue.push(2, 50));
+        assert_eq!(queue.take(batch(2, 100)).len(), 2);
+        assert!(!queue.push(3, 1));
+        queue.finished(2, 100, |tally| tally.sent += 2);
+        assert!(queue.push(4, 1));
+        assert_eq!(queue.tally(), Tally { sent: 2, queue_full: 1, unsent: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn batches_are_bounded_in_bytes() {
+        let queue = queue(10, 1000);
+        for (number, size) in [(1, 40), (2, 40), (3, 40), (4, 500), (5, 1)] {
+            assert!(queue.push(number, size));
+        }
+        assert_eq!(numbers(&queue.take(batch(10, 100))), [1, 2]);
+        assert_eq!(numbers(&queue.take(batch(10, 100))), [3]);
+        assert_eq!(numbers(&queue.take(batch(10, 100))), [4]);
+        assert_eq!(numbers(&queue.take(batch(10, 100))), [5]);
+    }
+
+    #[test]
+    fn delay_gathers_a_batch() {
+        let queue = Arc::new(queue(10, 100));
+        let worker = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.take(Batch { items: 2, bytes: 100, delay: Duration::from_secs(30) })
+        });
+        assert!(queue.push(1, 1));
+        thread::sleep(SOON);
+        assert!(!worker.is_finished());
+        assert!(queue.push(2, 1));
+        assert_eq!(numbers(&worker.join().unwrap()), [1, 2]);
+    }
+
+    #[test]
+    fn close_ends_waiting_and_sleeping() {
+        let queue = Arc::new(queue(10, 100));
+        let taker = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.take(batch(1, 100))
+        });
+        let sleeper = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.sleep(Duration::from_secs(30))
+        });
+        thread::sleep(SOON);
+        queue.close(Instant::now() + Duration::from_secs(30));
+        assert!(taker.join().unwrap().is_empty());
+        sleeper.join().unwrap();
+        assert!(!queue.push(1, 1));
+    }
+
+    #[test]
+    fn closed_queue_is_emptied_until_the_deadline() {
+        let queue = queue(10, 100);
+        assert!(queue.push(1, 1) && queue.push(2, 1));
+        queue.close(Instant::now() + SOON);
+        assert_eq!(numbers(&queue.take(batch(1, 100))), [1]);
+        queue.sleep(Duration::from_secs(30));
+        assert!(queue.take(batch(1, 100)).is_empty());
+        queue.finished(1, 1, |tally| tally.sent += 1);
+        assert_eq!(queue.tally(), Tally { sent: 1, unsent: 1, ..Tally::default() });
+    }
+}

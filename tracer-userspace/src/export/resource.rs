@@ -1,0 +1,182 @@
+//! The resource of a traced process: each process is an instance of a service of its own.
+//! Takes a [`Process`] and llmtap's own variables; gives the attributes that stand over its spans.
+//!
+//! Arguments may hold secrets, so `process.command_args` and its like are left out. What only the
+//! process itself could know (`telemetry.sdk.*`, `process.runtime.*`) is not claimed either; llmtap
+//! names itself in `telemetry.distro.*`.
+
+use opentelemetry::{KeyValue, Value};
+use tracing::warn;
+
+use super::{
+    service::service_name,
+    variables::{Variables, pairs},
+};
+use crate::discover::Process;
+
+/// What each process has of its own: llmtap's variables do not set it.
+const OWN_TO_A_SERVICE: [&str; 2] = ["service.name", "service.instance.id"];
+
+/// What all resources have in common: this host, this llmtap, and what its user says.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    detected: Vec<KeyValue>,
+    configured: Vec<KeyValue>,
+}
+
+impl Resources {
+    /// llmtap's own `OTEL_RESOURCE_ATTRIBUTES` hold for every service, except for its name.
+    pub fn new(variables: &Variables) -> Self {
+        let host = rustix::system::uname();
+        let mut detected = vec![
+            KeyValue::new("host.name", host.nodename().to_string_lossy().into_owned()),
+            KeyValue::new("os.type", "linux"),
+            KeyValue::new("telemetry.distro.name", super::SCOPE_NAME),
+            KeyValue::new("telemetry.distro.version", super::SCOPE_VERSION),
+        ];
+        let machine = host.machine().to_string_lossy().into_owned();
+        detected.push(KeyValue::new("host.arch", architecture(machine)));
+        let list = variables.get("OTEL_RESOURCE_ATTRIBUTES");
+        let mut configured = list.map(|list| parsed(list, "llmtap")).unwrap_or_default();
+        configured.retain(|attribute| !OWN_TO_A_SERVICE.contains(&attribute.key.as_str()));
+        Self { detected, configured }
+    }
+
+    /// Attributes of one process's resource, each name once. What the process's environment says
+    /// wins over llmtap's environment, and that over what was detected.
+    pub fn of(&self, process: &Process) -> Vec<KeyValue> {
+        let mut attributes = self.detected.clone();
+        attributes.extend(described(process));
+        let own = process.otel_resource_attributes.as_deref();
+        let own = own.map(|list| parsed(list, &format!("process {}", process.id.pid)));
+        let named = KeyValue::new("service.name", service_name(process));
+        for attribute in
+            self.configured.iter().cloned().chain(own.unwrap_or_default()).chain([named])
+        {
+            match attributes.iter_mut().find(|existing| existing.key == attribute.key) {
+                Some(existing) => *existing = attribute,
+                None => attributes.push(attribute),
+            }
+        }
+        attributes
+    }
+}
+
+/// A list that is broken anywhere is discarded whole (resource SDK specification).
+fn parsed(list: &str, whose: &str) -> Vec<KeyValue> {
+    match pairs(list) {
+        Ok(pairs) => pairs.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect(),
+        Err(error) => {
+            warn!("OTEL_RESOURCE_ATTRIBUTES of {whose} is ignored: {error}");
+            Vec::new()
+        }
+    }
+}
+
+fn described(process: &Process) -> Vec<KeyValue> {
+    let path = process.executable.as_deref();
+    let name = path.and_then(|path| path.file_name());
+    let text = |text: &std::ffi::OsStr| Value::from(text.to_string_lossy().into_owned());
+    let number = |number: u32| Value::from(i64::from(number));
+    [
+        ("process.pid", Some(number(process.id.pid))),
+        ("process.parent_pid", process.parent_pid.map(number)),
+        ("process.executable.name", name.map(text)),
+        ("process.executable.path", path.map(|path| text(path.as_os_str()))),
+        ("process.real_user.id", process.uid.map(number)),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
+    .collect()
+}
+
+/// `host.arch` of what `uname` calls the machine; a machine without a well-known value is its own.
+fn architecture(machine: String) -> String {
+    match machine.as_str() {
+        "x86_64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        "i386" | "i486" | "i586" | "i686" => "x86".to_owned(),
+        "ppc64le" => "ppc64".to_owned(),
+        "armv6l" | "armv7l" => "arm32".to_owned(),
+        _ => machine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::trace::sample;
+
+    fn resource(variables: &[(&str, &str)], process: &Process) -> HashMap<String, Value> {
+        let resources = Resources::new(&variables.iter().copied().collect());
+        let list = resources.of(process);
+        let count = list.len();
+        let map: HashMap<_, _> = list
+            .into_iter()
+            .map(|attribute| (attribute.key.to_string(), attribute.value))
+            .collect();
+        assert_eq!(map.len(), count, "a name is there twice");
+        map
+    }
+
+    #[test]
+    fn process_and_host_are_described() {
+        let resource = resource(&[], &sample::process(42, "shop"));
+        for (key, value) in [
+            ("service.name", Value::from("shop")),
+            ("process.pid", 42.into()),
+            ("process.parent_pid", 1.into()),
+            ("process.executable.name", "python3.11".into()),
+            ("process.executable.path", "/usr/bin/python3.11".into()),
+            ("process.real_user.id", 1000.into()),
+            ("os.type", "linux".into()),
+            ("telemetry.distro.name", "llmtap".into()),
+        ] {
+            assert_eq!(resource.get(key), Some(&value), "{key}");
+        }
+        let arch = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        assert_eq!(resource["host.arch"], arch.into());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(resource["host.name"], host.trim().to_owned().into());
+    }
+
+    #[test]
+    fn arguments_and_sdk_are_not_told() {
+        let resource = resource(&[], &sample::process(42, "shop"));
+        assert!(!format!("{resource:?}").contains("secret"));
+        assert!(!resource.keys().any(|key| key.starts_with("telemetry.sdk")));
+    }
+
+    #[test]
+    fn nearer_environment_wins() {
+        let mut process = sample::process(42, "shop").as_ref().clone();
+        process.otel_resource_attributes = Some("team=blue,service.version=2".into());
+        let variables = [(
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "team=red,host.name=h,service.name=tracer,k8s.pod=a%2Fb",
+        )];
+        let resource = resource(&variables, &process);
+        for (key, value) in [
+            ("team", "blue"),
+            ("service.version", "2"),
+            ("host.name", "h"),
+            ("k8s.pod", "a/b"),
+            ("service.name", "shop"),
+        ] {
+            assert_eq!(resource[key], value.into(), "{key}");
+        }
+    }
+
+    #[test]
+    fn broken_lists_are_discarded_whole() {
+        let resource =
+            resource(&[("OTEL_RESOURCE_ATTRIBUTES", "team=red,broken")], &sample::process(1, "a"));
+        assert!(!resource.contains_key("team"));
+    }
+}

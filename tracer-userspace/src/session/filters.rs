@@ -1,0 +1,158 @@
+//! What to trace, checked and in the forms that the kernel side and the session compare.
+//! Takes values from the command line or the configuration; gives [`Filters`].
+
+use std::{
+    fs, io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use tracer_ebpf::{Cgroup, MARK_EXE, MARK_TREE};
+
+use crate::capture::KernelFilters;
+
+/// Kinds that are given must all match; of one kind any value.
+#[derive(Debug, Default)]
+pub struct Filters {
+    pub pids: Vec<u32>,
+    /// A command is started and traced with its children.
+    pub command: bool,
+    pub executables: Executables,
+    /// TCP, either end.
+    pub ports: Vec<u16>,
+    pub cgroups: Vec<CgroupFilter>,
+}
+
+impl Filters {
+    /// What the kernel side compares.
+    pub fn for_kernel(&self) -> KernelFilters {
+        let tree = if self.command || !self.pids.is_empty() { MARK_TREE } else { 0 };
+        let exe = if self.executables.is_empty() { 0 } else { MARK_EXE };
+        KernelFilters {
+            required_marks: tree | exe,
+            cgroups: self.cgroups.iter().map(|cgroup| cgroup.id).collect(),
+            ports: self.ports.clone(),
+        }
+    }
+
+    /// Whether a connection passes the port filter whose socket the kernel side does not know (a
+    /// TLS object on memory buffers): by the port that the client asked for, which is the peer's.
+    pub fn authority_passes(&self, port: Option<u16>) -> bool {
+        self.ports.is_empty() || port.is_some_and(|port| self.ports.contains(&port))
+    }
+}
+
+/// Patterns for executables.
+#[derive(Debug, Default)]
+pub struct Executables {
+    paths: GlobSet,
+    names: GlobSet,
+}
+
+impl Executables {
+    /// A pattern with a `/` is held against the whole path, another against the file name.
+    pub fn new(patterns: &[String]) -> Result<Self, globset::Error> {
+        let mut paths = GlobSetBuilder::new();
+        let mut names = GlobSetBuilder::new();
+        for pattern in patterns {
+            let glob = Glob::new(pattern)?;
+            if pattern.contains('/') {
+                paths.add(glob)
+            } else {
+                names.add(glob)
+            };
+        }
+        Ok(Self { paths: paths.build()?, names: names.build()? })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.names.is_empty()
+    }
+
+    pub fn matches(&self, executable: &Path) -> bool {
+        self.paths.is_match(executable)
+            || executable.file_name().is_some_and(|name| self.names.is_match(name))
+    }
+}
+
+/// A cgroup of the unified hierarchy.
+#[derive(Clone, Debug)]
+pub struct CgroupFilter {
+    pub path: PathBuf,
+    pub id: Cgroup,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    #[error("there is no cgroup {path}: {source}")]
+    Missing { path: PathBuf, source: io::Error },
+    #[error(
+        "{0} is no directory of a cgroup2 filesystem; llmtap compares cgroups of version 2 only \
+         (`mount -t cgroup2` lists where they are)"
+    )]
+    NotUnified(PathBuf),
+}
+
+impl CgroupFilter {
+    pub fn open(path: &Path) -> Result<Self, CgroupError> {
+        let missing = |source| CgroupError::Missing { path: path.to_owned(), source };
+        let path = fs::canonicalize(path).map_err(missing)?;
+        let metadata = fs::metadata(&path).map_err(missing)?;
+        if !metadata.is_dir() || !is_cgroup2(&path) {
+            return Err(CgroupError::NotUnified(path));
+        }
+        // The root of the hierarchy is where the filesystem ends.
+        let level = path.ancestors().skip(1).take_while(|ancestor| is_cgroup2(ancestor)).count();
+        let id = Cgroup { id: metadata.ino(), level: level as u32, reserved: 0 };
+        Ok(Self { path, id })
+    }
+}
+
+/// `CGROUP2_SUPER_MAGIC` (Linux `magic.h`).
+const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+
+fn is_cgroup2(path: &Path) -> bool {
+    nix::sys::statfs::statfs(path.as_os_str().as_bytes())
+        .is_ok_and(|filesystem| filesystem.filesystem_type().0 as i64 == CGROUP2_SUPER_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pattern_without_slash_matches_the_name() {
+        let executables = Executables::new(&["python3*".into(), "/opt/*/bin/node".into()]).unwrap();
+        assert!(executables.matches(Path::new("/usr/bin/python3.11")));
+        assert!(executables.matches(Path::new("/opt/node-20/bin/node")));
+        assert!(!executables.matches(Path::new("/usr/bin/node")));
+        assert!(!executables.matches(Path::new("/python3/sh")));
+    }
+
+    #[test]
+    fn kinds_that_are_given_are_required() {
+        let marks = |filters: &Filters| filters.for_kernel().required_marks;
+        assert_eq!(marks(&Filters::default()), 0);
+        assert_eq!(marks(&Filters { pids: vec![1], ..Filters::default() }), MARK_TREE);
+        let executables = Executables::new(&["sh".into()]).unwrap();
+        let filters = Filters { command: true, executables, ..Filters::default() };
+        assert_eq!(marks(&filters), MARK_TREE | MARK_EXE);
+    }
+
+    #[test]
+    fn unknown_port_does_not_pass_a_filter() {
+        let filters = Filters { ports: vec![443], ..Filters::default() };
+        assert!(filters.authority_passes(Some(443)));
+        assert!(!filters.authority_passes(Some(8443)));
+        assert!(!filters.authority_passes(None));
+        assert!(Filters::default().authority_passes(None));
+    }
+
+    #[test]
+    fn ordinary_directory_is_no_cgroup() {
+        assert!(matches!(CgroupFilter::open(Path::new("/tmp")), Err(CgroupError::NotUnified(_))));
+        let missing = CgroupFilter::open(Path::new("/no/such/cgroup"));
+        assert!(matches!(missing, Err(CgroupError::Missing { .. })));
+    }
+}

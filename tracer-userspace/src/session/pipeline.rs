@@ -1,0 +1,202 @@
+//! The stages joined: capture's events in, spans to the outputs.
+//! Takes events in order, on one thread; gives counts for the summary.
+//! Keeps what belongs to no single stage: which process a connection belongs to, and its addresses.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessEvent, ProcessId, Timestamp},
+    discover::Process,
+    export::Outputs,
+    genai::{Calls, Operation},
+    http::{ExchangeEvent, Exchanges},
+    session::Filters,
+    trace::{Spans, semconv},
+};
+
+/// What the summary tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub calls: u64,
+    pub errors: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// Calls with bytes missing, or seen from their middle only.
+    pub incomplete: u64,
+    /// Calls that were not exported: not sampled.
+    pub unsampled: u64,
+}
+
+struct Connection {
+    process: ProcessId,
+    addresses: Option<Addresses>,
+}
+
+pub struct Pipeline {
+    filters: Arc<Filters>,
+    exchanges: Exchanges,
+    calls: Calls,
+    spans: Spans,
+    outputs: Outputs,
+    processes: HashMap<ProcessId, Arc<Process>>,
+    connections: HashMap<ConnectionId, Connection>,
+    counts: Counts,
+}
+
+impl Pipeline {
+    pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
+        Self {
+            filters,
+            exchanges: Exchanges::new(),
+            calls,
+            spans,
+            outputs,
+            processes: HashMap::new(),
+            connections: HashMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// One event of capture, all the way.
+    pub fn on(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Process(event) => self.process(event),
+            Event::Opened(opened) => self.opened(opened),
+            Event::Addresses { connection, addresses } => {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.addresses = Some(*addresses);
+                }
+            }
+            _ => {}
+        }
+        let mut finished = Vec::new();
+        let calls = &mut self.calls;
+        self.exchanges.on(event, &mut |event: ExchangeEvent<'_>| finished.extend(calls.on(&event)));
+        for operation in finished {
+            self.finished(operation);
+        }
+        if let Event::Closed(Closed { connection, .. }) = event {
+            self.connections.remove(connection);
+        }
+    }
+
+    /// The tracer stops: what is under way ends as it is.
+    pub fn stop(&mut self, time: Timestamp) {
+        let mut finished = Vec::new();
+        let calls = &mut self.calls;
+        self.exchanges
+            .stop(time, &mut |event: ExchangeEvent<'_>| finished.extend(calls.on(&event)));
+        for operation in finished {
+            self.finished(operation);
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub fn into_outputs(self) -> Outputs {
+        self.outputs
+    }
+
+    /// What is held in memory, for tests of leaks: connections, exchanges, processes.
+    pub fn held(&self) -> (usize, usize, usize) {
+        (self.connections.len(), self.calls.open(), self.processes.len())
+    }
+
+    fn process(&mut self, event: &ProcessEvent) {
+        match *event {
+            ProcessEvent::Appeared { process, .. } => self.learn(process),
+            ProcessEvent::Executed { previous, process, .. } => {
+                self.processes.remove(&previous);
+                self.learn(process);
+            }
+            ProcessEvent::Forked { parent, child, .. } => {
+                // Until it executes another program it is what its parent is.
+                if let Some(parent) = self.processes.get(&parent) {
+                    let process = Process {
+                        id: child,
+                        parent_pid: Some(parent.id.pid),
+                        ..Process::clone(parent)
+                    };
+                    self.processes.insert(child, Arc::new(process));
+                }
+            }
+            ProcessEvent::Exited { process, .. } => {
+                self.processes.remove(&process);
+            }
+            ProcessEvent::LibrariesChanged { .. } => {}
+        }
+    }
+
+    /// Reads what `/proc` says of a process while it is there.
+    pub fn learn(&mut self, id: ProcessId) {
+        match Process::read(id) {
+            Ok(process) => {
+                self.processes.insert(id, Arc::new(process));
+            }
+            Err(error) => {
+                tracing::debug!(pid = id.pid, %error, "a process ended before it could be described")
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: &Opened) {
+        if !self.processes.contains_key(&opened.process) {
+            self.learn(opened.process);
+        }
+        let connection = Connection { process: opened.process, addresses: None };
+        self.connections.insert(opened.connection, connection);
+    }
+
+    fn finished(&mut self, operation: Operation) {
+        let connection = self.connections.get(&operation.connection());
+        let addresses = connection.and_then(|connection| connection.addresses);
+        if addresses.is_none() && !self.filters.authority_passes(asked_port(&operation)) {
+            return;
+        }
+        let process = connection
+            .and_then(|connection| self.processes.get(&connection.process))
+            .cloned()
+            .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
+        self.count(&operation);
+        match self.spans.span(operation, &process, addresses) {
+            Some(span) => self.outputs.push(&span),
+            None => self.counts.unsampled += 1,
+        }
+    }
+}
+
+impl Pipeline {
+    fn count(&mut self, operation: &Operation) {
+        let counts = &mut self.counts;
+        counts.calls += 1;
+        counts.errors += u64::from(semconv::failed(&operation));
+        counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
+        counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
+        let end = &operation.end;
+        let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
+        counts.incomplete += u64::from(!whole);
+    }
+}
+
+/// The port that the client asked for; without one the scheme's (RFC 9110 §4.2.2), which behind a
+/// TLS library is 443.
+fn asked_port(operation: &Operation) -> Option<u16> {
+    let authority = operation.http.authority.as_deref()?;
+    let authority: ::http::uri::Authority = authority.parse().ok()?;
+    Some(authority.port_u16().unwrap_or(443))
+}
+
+/// A process that `/proc` no longer knew when it was looked at.
+fn undescribed(id: Option<ProcessId>) -> Process {
+    Process {
+        id: id.unwrap_or(ProcessId { pid: 0, incarnation: 0 }),
+        parent_pid: None,
+        executable: None,
+        command: Vec::new(),
+        uid: None,
+        otel_service_name: None,
+        otel_resource_attributes: None,
+    }
+}

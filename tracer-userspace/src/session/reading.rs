@@ -1,0 +1,243 @@
+//! The thread that reads the ring and drives the pipeline, until it is told to stop.
+//! Takes records as they come (no polling); gives the summary at its end.
+//! Also decides, for each program that starts, whether `--exe` matches it.
+
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::Sender,
+    },
+    time::Duration,
+};
+
+use aya::maps::MapError;
+use aya_log::EbpfLogger;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::{EfdFlags, EventFd},
+    time::{ClockId, clock_gettime},
+};
+use tracer_ebpf::{MARK_EXE, MARK_TREE};
+
+use super::{Filters, Pipeline, Summary};
+use crate::{
+    capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp},
+    discover::mappings,
+};
+
+/// Records taken before the thread looks whether it should stop.
+const BATCH: usize = 4096;
+
+/// How long the outputs may take to send what they hold when the run ends.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// A record that is reserved and not yet written stops the reader; its writer needs a moment.
+const WRITER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Tells the reading thread to end.
+#[derive(Clone)]
+pub(super) struct Stop(Arc<EventFd>);
+
+impl Stop {
+    pub(super) fn new() -> nix::Result<Self> {
+        Ok(Self(Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?)))
+    }
+
+    pub(super) fn now(&self) {
+        // Fails only where it was told 2^64 times already.
+        let _ = self.0.write(1);
+    }
+}
+
+/// Number of traced processes that live.
+#[derive(Clone, Default)]
+pub struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn began(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn ended(&self) {
+        // One whose beginning was lost is not counted down below nothing.
+        let down = |count: usize| count.checked_sub(1);
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, down);
+    }
+}
+
+pub(super) struct Reading {
+    pub(super) reader: Reader,
+    pub(super) pipeline: Pipeline,
+    pub(super) filters: Arc<Filters>,
+    /// Where to send processes whose files are to be looked at.
+    pub(super) finder: Option<Sender<u32>>,
+    pub(super) alive: Alive,
+    pub(super) messages: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Reading {
+    /// Marks what runs already; gives the processes whose files are to be looked at.
+    pub(super) fn mark_running(&mut self, held: Option<u32>) -> Result<Vec<u32>, MapError> {
+        let mut processes = Vec::new();
+        // Twice: what is forked from now on the kernel side marks itself, what was forked while
+        // the first list was read is in the second.
+        for _ in 0..2 {
+            let filters = self.filters.clone();
+            for pid in filters.pids.iter().flat_map(|pid| mappings::tree_of(*pid)).chain(held) {
+                if !processes.contains(&pid) {
+                    processes.push(pid);
+                    self.mark(pid, MARK_TREE)?;
+                }
+            }
+        }
+        let by_tree = !processes.is_empty();
+        let candidates = if by_tree { processes.clone() } else { mappings::all_processes() };
+        let mut looked_at = Vec::new();
+        for pid in candidates {
+            if self.matches_executable(pid) {
+                if !self.filters.executables.is_empty() {
+                    self.mark(pid, MARK_EXE)?;
+                }
+                looked_at.push(pid);
+            }
+        }
+        // What waits to become the command is still llmtap itself.
+        looked_at.retain(|pid| Some(*pid) != held);
+        Ok(looked_at)
+    }
+
+    fn mark(&mut self, pid: u32, marks: u32) -> Result<(), MapError> {
+        // Of the form that the kernel side gives, and never met by it: no processor is 255th.
+        let incarnation = (now().0 << 8) | 0xff;
+        let process = self.reader.mark(pid, marks, incarnation)?;
+        if process.incarnation == incarnation {
+            self.alive.began();
+            self.pipeline.learn(process);
+        }
+        Ok(())
+    }
+
+    fn matches_executable(&self, pid: u32) -> bool {
+        self.filters.executables.is_empty()
+            || fs::read_link(format!("/proc/{pid}/exe"))
+                .is_ok_and(|executable| self.filters.executables.matches(&executable))
+    }
+
+    /// Reads until told to stop, then what is left.
+    pub(super) fn run(mut self, stop: &Stop) -> Summary {
+        while !self.wait(stop) {
+            while self.take() == BATCH {}
+        }
+        self.take_the_rest();
+        let end = now();
+        let Self { mut reader, mut pipeline, .. } = self;
+        reader.stop(end, &mut |event| pipeline.on(event));
+        pipeline.stop(end);
+        let (counts, lost, unreadable) = (pipeline.counts(), reader.lost(), reader.unreadable());
+        let outputs = pipeline.into_outputs().finish(FLUSH);
+        Summary { counts, lost: lost.unwrap_or_default(), unreadable, outputs }
+    }
+
+    /// Sleeps until there is something to read; true when the run is to end.
+    fn wait(&mut self, stop: &Stop) -> bool {
+        let mut sources = vec![
+            PollFd::new(stop.0.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.reader.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(messages) = &self.messages {
+            sources.push(PollFd::new(messages.as_fd(), PollFlags::POLLIN));
+        }
+        // An interrupted wait is as good as one that ended.
+        let _ = poll(&mut sources, PollTimeout::NONE);
+        let stopped = sources[0].any().unwrap_or(false);
+        if let Some(messages) = &mut self.messages {
+            messages.flush();
+        }
+        stopped
+    }
+
+    fn take_the_rest(&mut self) {
+        while self.take() > 0 {}
+        std::thread::sleep(WRITER_PAUSE);
+        while self.take() > 0 {}
+    }
+
+    fn take(&mut self) -> usize {
+        let Self { reader, pipeline, alive, .. } = self;
+        let mut noticed = Vec::new();
+        let taken = reader.read(BATCH, &mut |event| {
+            pipeline.on(event);
+            if let Event::Process(event) = event {
+                follow(alive, event);
+                noticed.push(*event);
+            }
+        });
+        for event in noticed {
+            self.notice(&event);
+        }
+        taken
+    }
+
+    /// A process that may have files that were not looked at, or that `--exe` has to be held against.
+    fn notice(&mut self, event: &ProcessEvent) {
+        match *event {
+            ProcessEvent::Executed { process, .. } => {
+                if self.keeps(process) {
+                    self.look_at(process);
+                }
+            }
+            ProcessEvent::Appeared { process, .. }
+            | ProcessEvent::LibrariesChanged { process, .. } => self.look_at(process),
+            ProcessEvent::Forked { .. } | ProcessEvent::Exited { .. } => {}
+        }
+    }
+
+    fn keeps(&mut self, process: ProcessId) -> bool {
+        if self.filters.executables.is_empty() {
+            return true;
+        }
+        if !self.matches_executable(process.pid) {
+            if !self.filters.command && self.filters.pids.is_empty() {
+                self.reader.unmark(process);
+                self.alive.ended();
+            }
+            return false;
+        }
+        match self.reader.mark(process.pid, MARK_EXE, process.incarnation) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(pid = process.pid, %error, "a process cannot be traced");
+                false
+            }
+        }
+    }
+
+    fn look_at(&self, process: ProcessId) {
+        if let Some(finder) = &self.finder {
+            // The thread lives as long as this end does.
+            let _ = finder.send(process.pid);
+        }
+    }
+}
+
+/// Keeps count of the processes that live.
+fn follow(alive: &Alive, event: &ProcessEvent) {
+    match event {
+        ProcessEvent::Appeared { .. } | ProcessEvent::Forked { .. } => alive.began(),
+        ProcessEvent::Executed { previous, .. } if previous.incarnation == 0 => alive.began(),
+        ProcessEvent::Exited { .. } => alive.ended(),
+        ProcessEvent::Executed { .. } | ProcessEvent::LibrariesChanged { .. } => {}
+    }
+}
+
+pub(super) fn now() -> Timestamp {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+    Timestamp(now.as_nanos() as u64)
+}

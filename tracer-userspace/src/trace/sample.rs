@@ -1,0 +1,79 @@
+//! An operation, its process and its span, for the tests of this stage and the next.
+
+use std::sync::Arc;
+
+use super::{Clock, Sampler, Span, Spans};
+use crate::{
+    capture::{ConnectionId, ProcessId, Timestamp},
+    discover::Process,
+    genai::{HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
+    http::{End, Ended, ExchangeId, Role},
+};
+
+/// 2023-11-14 22:13:20 UTC.
+pub(crate) const BOOT: i64 = 1_700_000_000_000_000_000;
+
+const MILLISECOND: u64 = 1_000_000;
+
+pub(crate) fn process(pid: u32, service: &str) -> Arc<Process> {
+    Arc::new(Process {
+        id: ProcessId { pid, incarnation: u64::from(pid) },
+        parent_pid: Some(1),
+        executable: Some("/usr/bin/python3.11".into()),
+        command: vec!["python3".into(), "agent.py".into(), "--api-key=secret".into()],
+        uid: Some(1000),
+        otel_service_name: Some(service.to_owned()),
+        otel_resource_attributes: None,
+    })
+}
+
+/// A streamed chat of 1.5 s whose first chunk came after 250 ms.
+pub(crate) fn operation() -> Operation {
+    Operation {
+        exchange: ExchangeId { connection: ConnectionId(1), index: 0 },
+        role: Role::Client,
+        name: OperationName::Chat,
+        provider: "openai".into(),
+        api_type: Some("chat_completions"),
+        request: Request { model: Some("gpt-4o-mini".into()), stream: true, ..Request::default() },
+        response: Response {
+            id: Some("chatcmpl-1".into()),
+            model: Some("gpt-4o-mini-2024-07-18".into()),
+            finish_reasons: vec!["stop".into()],
+            chunks: 12,
+            ..Response::default()
+        },
+        usage: Usage { input_tokens: Some(1204), output_tokens: Some(356), ..Usage::default() },
+        timing: Timing {
+            start: Timestamp(1000 * MILLISECOND),
+            request_end: Some(Timestamp(1001 * MILLISECOND)),
+            first_chunk: Some(Timestamp(1250 * MILLISECOND)),
+            end: Timestamp(2500 * MILLISECOND),
+        },
+        error: None,
+        http: HttpFacts {
+            method: "POST".into(),
+            authority: Some("api.openai.com".into()),
+            path: "/v1/chat/completions".into(),
+            status: Some(200),
+            ..HttpFacts::default()
+        },
+        content: None,
+        end: End {
+            how: Ended::Complete,
+            missing_request: 0,
+            missing_response: 0,
+            joined_late: false,
+        },
+        unreadable: None,
+    }
+}
+
+pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
+    let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT });
+    spans.span(operation, process, None).expect("kept by the default sampler")
+}
+
+pub(crate) fn span() -> Span {
+    span_of(operation(), &process(42, "shop"))
+}

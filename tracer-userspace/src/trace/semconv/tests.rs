@@ -1,0 +1,249 @@
+use serde_json::json;
+
+use super::*;
+use crate::{genai::ProviderError, trace::sample};
+
+fn find(operation: &Operation, key: &str) -> Option<Value> {
+    let list = attributes(operation, None);
+    let mut found = list.iter().filter(|attribute| attribute.key.as_str() == key);
+    let value = found.next().map(|attribute| attribute.value.clone());
+    assert!(found.next().is_none(), "{key} is there twice");
+    value
+}
+
+fn strings(values: &[&str]) -> Value {
+    Value::Array(Array::String(values.iter().map(|value| (*value).to_owned().into()).collect()))
+}
+
+/// Every attribute that a full operation has, with its type by the conventions.
+#[test]
+fn attributes_have_the_conventions_types() {
+    let mut operation = sample::operation();
+    operation.request = Request {
+        model: Some("m".into()),
+        stream: true,
+        max_tokens: Some(100),
+        temperature: Some(0.5),
+        top_p: Some(0.25),
+        top_k: Some(40.0),
+        frequency_penalty: Some(-0.5),
+        presence_penalty: Some(0.125),
+        seed: Some(-7),
+        stop_sequences: vec!["a".into(), "b".into()],
+        choice_count: Some(3),
+        reasoning_level: Some("high".into()),
+        output_type: Some("json"),
+        service_tier: Some("flex".into()),
+        tools: Some(2),
+    };
+    operation.response.service_tier = Some("default".into());
+    operation.response.system_fingerprint = Some("fp".into());
+    operation.response.tool_calls = vec!["search".into()];
+    operation.usage.cache_read_input_tokens = Some(1000);
+    operation.usage.cache_write_input_tokens = Some(10);
+    operation.usage.reasoning_output_tokens = Some(128);
+    operation.http.request_id = Some("req_1".into());
+    for (key, value) in [
+        ("gen_ai.operation.name", "chat".into()),
+        ("gen_ai.provider.name", "openai".into()),
+        ("gen_ai.request.model", "m".into()),
+        ("gen_ai.request.stream", true.into()),
+        ("gen_ai.request.max_tokens", 100.into()),
+        ("gen_ai.request.temperature", 0.5.into()),
+        ("gen_ai.request.top_p", 0.25.into()),
+        ("gen_ai.request.top_k", 40.into()),
+        ("gen_ai.request.frequency_penalty", (-0.5).into()),
+        ("gen_ai.request.presence_penalty", 0.125.into()),
+        ("gen_ai.request.seed", (-7).into()),
+        ("gen_ai.request.stop_sequences", strings(&["a", "b"])),
+        ("gen_ai.request.choice.count", 3.into()),
+        ("gen_ai.request.reasoning.level", "high".into()),
+        ("gen_ai.output.type", "json".into()),
+        ("gen_ai.response.id", "chatcmpl-1".into()),
+        ("gen_ai.response.model", "gpt-4o-mini-2024-07-18".into()),
+        ("gen_ai.response.finish_reasons", strings(&["stop"])),
+        ("gen_ai.response.time_to_first_chunk", 0.25.into()),
+        ("gen_ai.usage.input_tokens", 1204.into()),
+        ("gen_ai.usage.output_tokens", 356.into()),
+        ("gen_ai.usage.cache_read.input_tokens", 1000.into()),
+        ("gen_ai.usage.cache_write.input_tokens", 10.into()),
+        ("gen_ai.usage.reasoning.output_tokens", 128.into()),
+        ("openai.api.type", "chat_completions".into()),
+        ("openai.request.service_tier", "flex".into()),
+        ("openai.response.service_tier", "default".into()),
+        ("openai.response.system_fingerprint", "fp".into()),
+        ("http.request.method", "POST".into()),
+        ("http.response.status_code", 200.into()),
+        ("url.path", "/v1/chat/completions".into()),
+        ("server.address", "api.openai.com".into()),
+        ("server.port", 443.into()),
+        ("llmtap.request.tools", 2.into()),
+        ("llmtap.response.chunks", 12.into()),
+        ("llmtap.response.tool_calls", strings(&["search"])),
+        ("llmtap.provider.request_id", "req_1".into()),
+    ] {
+        assert_eq!(find(&operation, key), Some(value), "{key}");
+    }
+    assert_eq!(attributes(&operation, None).len(), 37);
+}
+
+#[test]
+fn unknown_values_are_left_out() {
+    let mut operation = sample::operation();
+    operation.request = Request::default();
+    operation.response = Response::default();
+    operation.usage = Usage::default();
+    operation.timing.first_chunk = None;
+    operation.http = HttpFacts::default();
+    operation.api_type = None;
+    let list = attributes(&operation, None);
+    let keys: Vec<_> = list.iter().map(|attribute| attribute.key.as_str()).collect();
+    assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name"]);
+    assert_eq!(name(&operation), "chat");
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_unknown() {
+    let mut operation = sample::operation();
+    operation.usage.input_tokens = Some(u64::MAX);
+    assert_eq!(find(&operation, "gen_ai.usage.input_tokens"), None);
+    for (top_k, expected) in
+        [(40.0, Some(40.into())), (0.5, None), (1e300, None), (f64::NAN, None), (9.3e18, None)]
+    {
+        operation.request.top_k = Some(top_k);
+        assert_eq!(find(&operation, "gen_ai.request.top_k"), expected, "{top_k}");
+    }
+}
+
+#[test]
+fn name_and_kind_follow_the_conventions() {
+    let mut operation = sample::operation();
+    assert_eq!(name(&operation), "chat gpt-4o-mini");
+    assert_eq!(kind(&operation), SpanKind::Client);
+    operation.role = Role::Server;
+    assert_eq!(kind(&operation), SpanKind::Server);
+}
+
+#[test]
+fn each_end_is_told_apart() {
+    let mut operation = sample::operation();
+    assert_eq!(status(&operation), Status::Unset);
+    assert_eq!(find(&operation, "llmtap.ended"), None);
+    for (how, word, is_failure) in [
+        (Ended::ClientGone, "cancelled", true),
+        (Ended::ServerClosed, "connection_closed", true),
+        (Ended::ServerReset, "connection_reset", true),
+        (Ended::ConnectionLost, "connection_lost", true),
+        (Ended::StreamReset(8), "stream_reset", true),
+        (Ended::Malformed, "protocol_error", true),
+        (Ended::Gap, "capture_gap", false),
+        (Ended::TracerStopped, "tracer_stopped", false),
+    ] {
+        operation.end.how = how;
+        assert_eq!(find(&operation, "llmtap.ended"), Some(word.into()));
+        assert_eq!(find(&operation, "error.type"), is_failure.then(|| word.into()));
+        assert_eq!(matches!(status(&operation), Status::Error { .. }), is_failure, "{word}");
+    }
+    operation.end.how = Ended::StreamReset(8);
+    assert_eq!(status(&operation), Status::error("HTTP/2 stream reset: CANCEL"));
+    operation.end.how = Ended::StreamReset(0xbeef);
+    assert_eq!(status(&operation), Status::error("HTTP/2 stream reset: 0xbeef"));
+}
+
+#[test]
+fn providers_error_wins_over_transport() {
+    let mut operation = sample::operation();
+    operation.end.how = Ended::ServerReset;
+    operation.http.status = Some(429);
+    assert_eq!(find(&operation, "error.type"), Some("429".into()));
+    operation.error =
+        Some(ProviderError { kind: "rate_limit_error".into(), message: Some("slow down".into()) });
+    assert_eq!(find(&operation, "error.type"), Some("rate_limit_error".into()));
+    assert_eq!(find(&operation, "llmtap.ended"), Some("connection_reset".into()));
+    assert_eq!(status(&operation), Status::error("slow down"));
+}
+
+#[test]
+fn incomplete_capture_is_marked() {
+    let mut operation = sample::operation();
+    operation.end.missing_request = 5;
+    operation.end.missing_response = 70_000;
+    operation.end.joined_late = true;
+    operation.unreadable = Some("truncated gzip");
+    assert_eq!(find(&operation, MISSING_REQUEST_BYTES), Some(5.into()));
+    assert_eq!(find(&operation, MISSING_RESPONSE_BYTES), Some(70_000.into()));
+    assert_eq!(find(&operation, JOINED_LATE), Some(true.into()));
+    assert_eq!(find(&operation, UNREADABLE), Some("truncated gzip".into()));
+    assert_eq!(status(&operation), Status::Unset);
+}
+
+#[test]
+fn servers_come_from_the_authority() {
+    for (authority, expected) in [
+        ("api.openai.com", Some(("api.openai.com", 443))),
+        ("localhost:8443", Some(("localhost", 8443))),
+        ("localhost:", Some(("localhost", 443))),
+        ("[::1]:8443", Some(("::1", 8443))),
+        ("[::1]", Some(("::1", 443))),
+        ("user:secret@example.com", Some(("example.com", 443))),
+        ("host:99999", None),
+        ("host:x", None),
+        ("", None),
+        ("a b", None),
+        ("a/b", None),
+    ] {
+        let expected = expected.map(|(name, port)| (name.to_owned(), port));
+        assert_eq!(server(authority), expected, "{authority}");
+    }
+}
+
+#[test]
+fn addresses_are_the_sockets() {
+    let addresses = Addresses {
+        local: "[::ffff:10.0.0.1]:50000".parse().unwrap(),
+        peer: "192.0.2.7:443".parse().unwrap(),
+    };
+    let list = attributes(&sample::operation(), Some(addresses));
+    let get = |key: &str| {
+        list.iter().find(|attribute| attribute.key.as_str() == key).unwrap().value.clone()
+    };
+    assert_eq!(get("network.peer.address"), "192.0.2.7".into());
+    assert_eq!(get("network.peer.port"), 443.into());
+    assert_eq!(get("network.local.address"), "10.0.0.1".into());
+    assert_eq!(get("network.local.port"), 50000.into());
+}
+
+#[test]
+fn unusual_methods_are_other() {
+    let mut operation = sample::operation();
+    operation.http.method = "BREW".into();
+    assert_eq!(find(&operation, "http.request.method"), Some("_OTHER".into()));
+    assert_eq!(find(&operation, "http.request.method_original"), Some("BREW".into()));
+}
+
+#[test]
+fn content_is_json_text() {
+    let mut operation = sample::operation();
+    let messages = json!([{"role": "user", "parts": [{"type": "text", "content": "hé\n"}]}]);
+    operation.content = Some(Content {
+        input_messages: Some(messages.clone()),
+        truncated: true,
+        ..Content::default()
+    });
+    let text = find(&operation, "gen_ai.input.messages").unwrap();
+    let read: serde_json::Value = serde_json::from_str(&text.as_str()).unwrap();
+    assert_eq!(read, messages);
+    assert_eq!(find(&operation, "gen_ai.output.messages"), None);
+    assert_eq!(find(&operation, CONTENT_TRUNCATED), Some(true.into()));
+}
+
+#[test]
+fn own_attributes_are_all_declared() {
+    let mut operation = sample::operation();
+    operation.end.joined_late = true;
+    for attribute in attributes(&operation, None) {
+        let key = attribute.key.as_str();
+        let is_declared = OURS.iter().any(|(name, _)| *name == key);
+        assert_eq!(key.starts_with("llmtap."), is_declared, "{key}");
+    }
+}

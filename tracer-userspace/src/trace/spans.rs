@@ -1,0 +1,65 @@
+//! Puts an operation into its trace: who called it, whether it is kept, when it was by the clock.
+//! Takes an [`Operation`] with its process and addresses; gives a [`Span`].
+//! What the span says is decided in `semconv`.
+
+use std::sync::Arc;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
+
+use super::{Clock, Sampler, Span, context, semconv};
+use crate::{capture::Addresses, discover::Process, genai::Operation};
+
+/// Makes spans: a sampler, a clock and a source of ids.
+#[derive(Debug, Default)]
+pub struct Spans {
+    sampler: Sampler,
+    clock: Clock,
+    ids: RandomIdGenerator,
+}
+
+impl Spans {
+    pub fn new(sampler: Sampler, clock: Clock) -> Self {
+        Self { sampler, clock, ids: RandomIdGenerator::default() }
+    }
+
+    /// The operation as a span; `None` where the sampler does not keep it.
+    ///
+    /// A valid `traceparent` in the request makes it a child of that span, in that trace and under
+    /// that sampling decision; otherwise it is the root of a trace of its own.
+    pub fn span(
+        &self,
+        operation: Operation,
+        process: &Arc<Process>,
+        addresses: Option<Addresses>,
+    ) -> Option<Span> {
+        let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
+        let trace = match &parent {
+            Some(parent) => parent.trace_id(),
+            None => self.ids.new_trace_id(),
+        };
+        if !self.sampler.keeps(parent.as_ref(), trace) {
+            return None;
+        }
+        let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
+        let id = self.ids.new_span_id();
+        let offset = self.clock.measure();
+        let start = offset.system_time(operation.timing.start);
+        Some(Span {
+            context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
+            parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
+            parent_is_remote: parent.is_some(),
+            name: semconv::name(&operation),
+            kind: semconv::kind(&operation),
+            start,
+            end: offset.system_time(operation.timing.end).max(start),
+            status: semconv::status(&operation),
+            attributes: semconv::attributes(&operation, addresses),
+            process: Arc::clone(process),
+            operation: Arc::new(operation),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
