@@ -170,15 +170,24 @@ impl Trace {
         Ok(span)
     }
 
-    /// The summary at the end of standard error.
-    pub fn summary(&self) -> &str {
-        self.errors.rfind("llmtap: summary").map_or("", |start| &self.errors[start..])
+    /// A line of the summary at the end of standard error.
+    ///
+    /// # Errors
+    /// There is none that contains `what`.
+    pub fn summary(&self, what: &str) -> Result<&str> {
+        self.errors
+            .lines()
+            .rfind(|line| line.starts_with("llmtap: ") && line.contains(what))
+            .with_context(|| format!("no summary with {what:?}: {}", self.errors))
     }
 
     /// # Errors
     /// The summary tells of lost bytes, or does not say that there were none; or a span does.
     pub fn nothing_lost(&self) -> Result<()> {
-        anyhow::ensure!(self.summary().contains("lost"), "no summary: {}", self.errors);
+        let line = self.summary("bytes lost:")?;
+        let numbers: Vec<_> =
+            line.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
+        anyhow::ensure!(!numbers.is_empty() && numbers.iter().all(|one| *one == "0"), "{line}");
         for span in &self.spans {
             for (name, value) in &span.attributes {
                 anyhow::ensure!(

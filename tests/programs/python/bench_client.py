@@ -22,6 +22,7 @@ def one(connection, path, body):
     response = connection.getresponse()
     while response.read1(65536):
         pass
+    response.close()
     return time.perf_counter() - started
 
 

@@ -23,6 +23,7 @@ def worker(port, number, calls, options):
         call.status(response.status)
         while data := response.read1(65536):
             call.received(data)
+        response.close()
         call.ended()
     connection.close()
 
