@@ -2,7 +2,12 @@
 //! Takes the tracked Rust files; gives each breach as `file:line: sentence`.
 //! Rules read text, not syntax: they hold for code that rustfmt has formatted.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -52,29 +57,56 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         "*.rs",
     ]);
     let files = step::answer(&mut git).context("can't list the files: is this a git checkout?")?;
-    let mut found = Vec::new();
+    let mut texts = Vec::new();
     for name in files.lines().filter(|name| workspace.file(name).exists()) {
         let text = fs::read_to_string(workspace.file(name))
             .with_context(|| format!("can't read {name}"))?;
-        found.extend(breaches(name, &text));
+        texts.push((name, text));
     }
+    let tests: HashSet<_> =
+        texts.iter().flat_map(|(name, text)| test_modules(name, text)).collect();
+    let found: Vec<_> = texts
+        .iter()
+        .flat_map(|(name, text)| {
+            breaches(name, text, name.ends_with("tests.rs") || tests.contains(Path::new(name)))
+        })
+        .collect();
     if !found.is_empty() {
         bail!("house rules:\n  {}", found.join("\n  "));
     }
     Ok(())
 }
 
-fn breaches(name: &str, text: &str) -> Vec<String> {
+/// The files of modules that are declared for tests only.
+fn test_modules(name: &str, text: &str) -> Vec<PathBuf> {
+    let file = Path::new(name);
+    let folder = match file.file_name().and_then(|name| name.to_str()) {
+        Some("mod.rs" | "lib.rs" | "main.rs") => file.with_file_name(""),
+        _ => file.with_extension(""),
+    };
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    lines
+        .windows(2)
+        .filter(|pair| pair[0] == "#[cfg(test)]")
+        .filter_map(|pair| pair[1].strip_suffix(';')?.split_once("mod "))
+        .flat_map(|(_, module)| {
+            [folder.join(format!("{module}.rs")), folder.join(module).join("mod.rs")]
+        })
+        .collect()
+}
+
+/// `tests`: the whole file is for tests, which its name says in place of a head.
+fn breaches(name: &str, text: &str, tests: bool) -> Vec<String> {
     let lines: Vec<_> = text.lines().collect();
     let mut found = Vec::new();
-    if !lines.first().is_some_and(|line| line.starts_with("//!")) {
+    if !tests && !lines.first().is_some_and(|line| line.starts_with("//!")) {
         found
             .push(format!("{name}:1: begins without `//!`: its job, what it takes, what it gives"));
     }
     if lines.len() > FILE_LINES {
         found.push(format!("{name}:{FILE_LINES}: {} lines are too many", lines.len()));
     }
-    let code = outside_tests(name, &lines);
+    let code = if tests { &[] } else { outside_tests(name, &lines) };
     found.extend(long_functions(name, code));
     if let Some(inside) = name.strip_prefix(USERSPACE) {
         let stage = Path::new(inside).iter().next().and_then(|part| part.to_str()).unwrap_or("");
@@ -86,9 +118,9 @@ fn breaches(name: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// The lines before a file's own tests; none of a file of tests.
+/// The lines before a file's own tests; none of a file below a folder of tests.
 fn outside_tests<'a>(name: &str, lines: &'a [&'a str]) -> &'a [&'a str] {
-    if name.ends_with("tests.rs") || name.contains("/tests/") {
+    if name.contains("/tests/") {
         return &[];
     }
     let end = lines.iter().position(|line| line.trim() == "#[cfg(test)]").unwrap_or(lines.len());
@@ -174,14 +206,14 @@ mod tests {
 
     #[test]
     fn missing_head_is_told() {
-        assert_eq!(breaches("xtask/src/a.rs", "use std::fs;\n").len(), 1);
-        assert!(breaches("xtask/src/a.rs", "//! Job.\n").is_empty());
+        assert_eq!(breaches("xtask/src/a.rs", "use std::fs;\n", false).len(), 1);
+        assert!(breaches("xtask/src/a.rs", "//! Job.\n", false).is_empty());
     }
 
     #[test]
     fn long_file_is_told() {
         let text = format!("//! Job.\n{}", "\n".repeat(FILE_LINES));
-        assert_eq!(breaches("xtask/src/a.rs", &text).len(), 1);
+        assert_eq!(breaches("xtask/src/a.rs", &text, false).len(), 1);
     }
 
     #[test]
@@ -189,10 +221,10 @@ mod tests {
         let body = "    let a = 1;\n".repeat(FUNCTION_LINES);
         for head in ["fn f() {", "pub(crate) async fn f(", "pub fn f<T>(a: T) {"] {
             let text = format!("//! Job.\n{head}\n{body}}}\n");
-            assert_eq!(breaches("xtask/src/a.rs", &text).len(), 1, "{head}");
+            assert_eq!(breaches("xtask/src/a.rs", &text, false).len(), 1, "{head}");
         }
         let short = "//! Job.\nfn f() {\n}\nfn g() {\n}\n";
-        assert!(breaches("xtask/src/a.rs", short).is_empty());
+        assert!(breaches("xtask/src/a.rs", short, false).is_empty());
     }
 
     #[test]
@@ -204,17 +236,26 @@ mod tests {
             "use crate::{\n    capture::{Event, Segment},\n    export::Otlp,\n};",
             "fn f(a: crate::trace::Span) {}",
         ] {
-            assert_eq!(breaches(file, &format!("//! Job.\n{line}\n")).len(), 1, "{line}");
+            assert_eq!(breaches(file, &format!("//! Job.\n{line}\n"), false).len(), 1, "{line}");
         }
         let fine = "//! Job.\nuse crate::{\n    capture::{Event, Segment},\n    http::End,\n};\n";
-        assert!(breaches(file, fine).is_empty());
+        assert!(breaches(file, fine, false).is_empty());
     }
 
     #[test]
     fn provider_outside_genai_is_told() {
         let text = "//! Job.\nconst A: &str = \"openai\";\n";
-        assert_eq!(breaches("tracer-userspace/src/trace/a.rs", text).len(), 1);
-        assert!(breaches("tracer-userspace/src/genai/a.rs", text).is_empty());
-        assert!(breaches("tracer-userspace/src/trace/a/tests.rs", text).is_empty());
+        assert_eq!(breaches("tracer-userspace/src/trace/a.rs", text, false).len(), 1);
+        assert!(breaches("tracer-userspace/src/genai/a.rs", text, false).is_empty());
+        assert!(breaches("tracer-userspace/src/trace/a/tests.rs", text, true).is_empty());
+    }
+
+    #[test]
+    fn test_modules_are_found() {
+        let text = "mod a;\n#[cfg(test)]\npub(crate) mod sample;\n";
+        let of = |name: &str| test_modules(name, text).remove(0);
+        assert_eq!(of("x/src/trace/mod.rs"), Path::new("x/src/trace/sample.rs"));
+        assert_eq!(of("x/src/trace/context.rs"), Path::new("x/src/trace/context/sample.rs"));
+        assert!(test_modules("x/src/lib.rs", "#[cfg(test)]\nmod tests {\n").is_empty());
     }
 }
