@@ -2,6 +2,84 @@
 //! Takes [`crate::http::ExchangeEvent`]s; gives [`Operation`]s.
 //! Knows the providers' wire formats; nothing of eBPF or OTLP.
 
+mod body;
+mod call;
+mod clip;
+#[cfg(test)]
+mod corpus_tests;
+mod formats;
+mod json;
 mod operation;
+mod providers;
+mod recognize;
+mod sse;
+#[cfg(test)]
+mod tests;
 
-pub use operation::*;
+use std::collections::HashMap;
+
+use self::call::Call;
+pub use self::operation::*;
+use crate::http::{ExchangeEvent, ExchangeId, Kind};
+
+/// What to keep of calls beside their numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Keep prompts, answers and tool definitions ([`Operation::content`]), head and tail of each.
+    pub capture_content: bool,
+}
+
+/// The exchanges under way that may be LLM calls.
+///
+/// What is no call by its request's head, and what its bodies show to be none, is left at once and
+/// takes no memory. Of a call, whatever its size, at most a few hundred KiB are held.
+#[derive(Debug, Default)]
+pub struct Calls {
+    options: Options,
+    open: HashMap<ExchangeId, Call>,
+}
+
+impl Calls {
+    pub fn new(options: Options) -> Self {
+        Self { options, open: HashMap::new() }
+    }
+
+    /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.
+    ///
+    /// An exchange whose request's head was not seen is left: nothing says what was asked.
+    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
+        if let Kind::Request { head, role, started } = event.kind {
+            if let Some(recognized) = recognize::recognize(head) {
+                let capture_content = self.options.capture_content;
+                let call =
+                    Call::new(event.exchange, recognized, (head, role, started), capture_content);
+                self.open.insert(event.exchange, call);
+            }
+            return None;
+        }
+        if let Kind::End(end) = event.kind {
+            return self.open.remove(&event.exchange)?.finish(end, event.time);
+        }
+        let call = self.open.get_mut(&event.exchange)?;
+        let mut possible = true;
+        match event.kind {
+            Kind::RequestBody(bytes) => possible = call.request_body(bytes),
+            Kind::RequestGap => call.request_gap(),
+            Kind::RequestEnd => possible = call.request_end(event.time),
+            Kind::Response { head, .. } => call.response(head),
+            Kind::ResponseBody(bytes) => call.response_body(bytes, event.time),
+            Kind::ResponseGap => call.response_gap(),
+            Kind::ResponseEnd => call.response_end(event.time),
+            Kind::Request { .. } | Kind::End(_) => {}
+        }
+        if !possible {
+            self.open.remove(&event.exchange);
+        }
+        None
+    }
+
+    /// Exchanges under way that may be LLM calls.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+}

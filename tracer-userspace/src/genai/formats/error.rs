@@ -1,0 +1,114 @@
+//! Error bodies: the providers' few ways to say what failed.
+//! Takes the body of a failed response, or a member `error`; gives a [`ProviderError`].
+//! `error.type` is the provider's error type, else its code; the caller adds the HTTP status last.
+
+use serde::Deserialize;
+
+use crate::genai::{
+    json::{
+        Document, Shape,
+        lax::{Code, List, Text, TextOr},
+    },
+    operation::ProviderError,
+};
+
+/// Statuses from here on are errors (RFC 9110 §15).
+pub(in crate::genai) const FIRST_STATUS: u16 = 400;
+
+/// Shape of a member `error`.
+pub(super) const ERROR: Shape =
+    Shape::Object(&[("type", Shape::Fact), ("code", Shape::Fact), ("message", Shape::Text)]);
+
+/// Shape of the body of a failed response.
+pub(in crate::genai) const BODY: Shape = Shape::Object(&[
+    ("error", ERROR),
+    ("object", Shape::Fact),
+    ("type", Shape::Fact),
+    ("code", Shape::Fact),
+    ("message", Shape::Text),
+    ("detail", Shape::Text),
+]);
+
+/// `{"error": {"type", "code", "message"}}`: OpenAI, Anthropic and their likes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Fields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+    code: Code,
+    #[serde(borrow)]
+    message: Text<'a>,
+}
+
+/// The member `error` of a body: an object, or the message alone (Ollama).
+pub(super) type ErrorMember<'a> = TextOr<'a, Fields<'a>>;
+
+/// What a member `error` says, if it is there. An error without type or code has an empty kind.
+pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {
+    match error {
+        TextOr::Neither => None,
+        TextOr::Text(message) => {
+            Some(ProviderError { kind: String::new(), message: Some(message.into_owned()) })
+        }
+        TextOr::Object(fields) => Some(fields.into_error()),
+    }
+}
+
+impl Fields<'_> {
+    fn into_error(self) -> ProviderError {
+        ProviderError {
+            kind: self.kind.into_filled().or(self.code.0).unwrap_or_default(),
+            message: self.message.into_filled(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body<'a> {
+    #[serde(borrow)]
+    error: ErrorMember<'a>,
+    /// `error` where the members are at the top (Mistral, vLLM); `type` is then the error's.
+    #[serde(borrow)]
+    object: Text<'a>,
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+    code: Code,
+    #[serde(borrow)]
+    message: Text<'a>,
+    /// FastAPI's way (`{"detail": "…"}`), as servers in Python answer.
+    #[serde(borrow)]
+    detail: TextOr<'a, Fields<'a>>,
+}
+
+/// What the body of a response with an error status says; an empty kind if it names no type or code.
+pub(in crate::genai) fn read(body: &mut Document) -> ProviderError {
+    let array = body.bytes().is_some_and(|bytes| bytes.trim_ascii_start().starts_with(b"["));
+    if array {
+        // Gemini wraps the error of an array stream in a list.
+        let (list, _) = body.facts::<Wrapped<'_>>();
+        list.0.into_objects().next().unwrap_or_default().into_error()
+    } else {
+        body.facts::<Body<'_>>().0.into_error()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+struct Wrapped<'a>(#[serde(borrow)] List<Body<'a>>);
+
+impl Body<'_> {
+    fn into_error(self) -> ProviderError {
+        if let Some(error) = member(self.error) {
+            return error;
+        }
+        let flat = self.object.as_str() == Some("error");
+        let kind = self.kind.into_filled().filter(|_| flat).or(self.code.0);
+        let message = self.message.into_filled().or(match self.detail {
+            TextOr::Text(detail) => Some(detail.into_owned()),
+            TextOr::Object(fields) => fields.message.into_filled(),
+            TextOr::Neither => None,
+        });
+        ProviderError { kind: kind.unwrap_or_default(), message }
+    }
+}

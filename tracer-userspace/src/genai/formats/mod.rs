@@ -1,0 +1,95 @@
+//! The wire formats: one module each, all behind one table row and one trait.
+//! Takes whole bodies and stream events; gives what was asked and what was answered.
+//! A format knows its JSON and nothing of hosts, HTTP framing or time.
+
+pub(super) mod anthropic;
+mod content;
+pub(super) mod error;
+pub(super) mod openai_chat;
+
+use serde_json::Value;
+
+use super::{
+    json::{Document, Fault, Shape, Shapes},
+    operation::{OperationName, ProviderError, Request, Response, Usage},
+};
+
+/// One wire format of one operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Format {
+    pub operation: OperationName,
+    /// `gen_ai.provider.name` of a host that is in no table.
+    pub flavour: &'static str,
+    /// `openai.api.type`, where the provider is OpenAI.
+    pub api_type: Option<&'static str>,
+    pub request: Views,
+    pub response: Views,
+    /// Of the data of one stream event.
+    pub event: &'static Shape,
+    pub read_request: fn(&mut Document) -> Asked,
+    pub answer: fn(capture_content: bool) -> Box<dyn Answer>,
+}
+
+/// Facts and content of one kind of body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Views {
+    pub facts: &'static Shape,
+    pub content: &'static Shape,
+}
+
+impl Views {
+    pub(super) fn shapes(&self, capture_content: bool) -> Shapes {
+        Shapes { facts: self.facts, content: capture_content.then_some(self.content) }
+    }
+}
+
+/// What a request body says.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub request: Request,
+    pub input_messages: Option<Value>,
+    pub system_instructions: Option<Value>,
+    pub tool_definitions: Option<Value>,
+    /// A bound left a part of the content out.
+    pub truncated: bool,
+    /// The body has the shape of this format's requests.
+    pub fits: bool,
+    pub fault: Option<Fault>,
+}
+
+/// What one stream event was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It carried a piece of the answer: text, reasoning, a refusal, a tool call or its arguments.
+    Piece,
+    /// It belongs to the answer without carrying a piece: roles, usage, finish reasons, ends.
+    Frame,
+    /// It carried nothing of the answer: keep-alives, errors, end marks, unknown events.
+    Aside,
+}
+
+/// Reads one answer, whole or event by event.
+pub(super) trait Answer: std::fmt::Debug + Send {
+    /// The answer (or the error) came as one JSON value.
+    fn whole(&mut self, body: &mut Document) -> Option<Fault>;
+
+    /// One event of a stream passed.
+    fn event(&mut self, name: &[u8], data: &mut Document) -> Step;
+
+    /// No more comes.
+    fn finish(self: Box<Self>) -> Answered;
+}
+
+/// What an answer said.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// But for [`Response::chunks`], which the caller counts.
+    pub response: Response,
+    pub usage: Usage,
+    pub error: Option<ProviderError>,
+    pub output_messages: Option<Value>,
+    /// A bound left a part of the content out.
+    pub truncated: bool,
+    /// The body has the shape of this format's answers.
+    pub fits: bool,
+}

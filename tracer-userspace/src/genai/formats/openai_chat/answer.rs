@@ -1,0 +1,282 @@
+//! Folds a chat completion, whole or streamed, into what it said.
+//! Takes [`Completion`]s; gives [`Answered`]. Of a stream it holds a few words a choice, no text
+//! unless content is asked for.
+
+use serde_json::Value;
+
+use super::{
+    parts,
+    wire::{Call, Choice, Completion, Message},
+};
+use crate::genai::{
+    formats::{
+        Answer, Answered, Step,
+        content::{self, Kind, Parts},
+        error,
+    },
+    json::{Document, Fault},
+    operation::{ProviderError, Response, Usage},
+};
+
+/// Choices of one answer that are told apart (the API allows 128).
+const MAX_CHOICES: usize = 128;
+
+/// Tool calls of one choice whose names are kept.
+const MAX_CALLS: usize = 256;
+
+#[derive(Debug, Default)]
+pub(super) struct Chat {
+    capture_content: bool,
+    response: Response,
+    usage: Usage,
+    error: Option<ProviderError>,
+    choices: Vec<Chosen>,
+    /// `[DONE]` passed: what did not come until then the provider did not send.
+    done: bool,
+    fits: bool,
+    output_messages: Option<Value>,
+    truncated: bool,
+}
+
+/// One choice so far.
+#[derive(Debug, Default)]
+struct Chosen {
+    index: u64,
+    role: Option<String>,
+    finish: Option<String>,
+    /// Tool calls by their index, in order of appearance.
+    calls: Vec<(u64, String)>,
+    parts: Parts,
+}
+
+impl Answer for Chat {
+    fn whole(&mut self, body: &mut Document) -> Option<Fault> {
+        let content = body.content();
+        let (completion, fault) = body.facts::<Completion<'_>>();
+        // Of a body that is whole, a finish reason that is not there was not sent.
+        self.done = fault.is_none();
+        self.take(completion, false);
+        if let Some((body, truncated)) = content {
+            self.truncated |= truncated;
+            self.output_messages = Some(content::elements(&body, "choices").map(output).collect());
+        }
+        fault
+    }
+
+    fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
+        if data.bytes().is_some_and(|bytes| bytes.trim_ascii() == b"[DONE]") {
+            self.done = true;
+            return Step::Aside;
+        }
+        let (chunk, _) = data.facts::<Completion<'_>>();
+        self.take(chunk, true)
+    }
+
+    fn finish(mut self: Box<Self>) -> Answered {
+        self.choices.sort_by_key(|choice| choice.index);
+        self.response.finish_reasons = self.finish_reasons();
+        self.response.tool_calls = self
+            .choices
+            .iter()
+            .flat_map(|choice| choice.calls.iter().map(|(_, name)| name.clone()))
+            .collect();
+        if self.capture_content && self.output_messages.is_none() {
+            self.output_messages = Some(self.streamed_messages());
+        }
+        Answered {
+            response: self.response,
+            usage: self.usage,
+            error: self.error,
+            output_messages: self.output_messages,
+            truncated: self.truncated,
+            fits: self.fits,
+        }
+    }
+}
+
+impl Chat {
+    pub(super) fn new(capture_content: bool) -> Self {
+        Self { capture_content, ..Self::default() }
+    }
+
+    fn take(&mut self, completion: Completion<'_>, streamed: bool) -> Step {
+        let Completion { id, model, service_tier, system_fingerprint, .. } = completion;
+        let response = &mut self.response;
+        // Azure's first chunk names no model; the first that does counts, the later repeat it.
+        for (known, told) in [
+            (&mut response.id, id),
+            (&mut response.model, model),
+            (&mut response.service_tier, service_tier),
+            (&mut response.system_fingerprint, system_fingerprint),
+        ] {
+            if known.is_none() {
+                *known = told.into_filled();
+            }
+        }
+        let groq = completion.x_groq.0.unwrap_or_default();
+        for tokens in completion.usage.0.into_iter().chain(groq.usage.0) {
+            tokens.add_to(&mut self.usage);
+        }
+        let failed = error::member(completion.error).or_else(|| error::member(groq.error));
+        let mut step = if failed.is_some() { Step::Aside } else { Step::Frame };
+        if self.error.is_none() {
+            self.error = failed;
+        }
+        if let Some(choices) = completion.choices {
+            self.fits = true;
+            for (place, choice) in choices.into_objects().enumerate() {
+                if self.choice(choice, place as u64, streamed) {
+                    step = Step::Piece;
+                }
+            }
+        }
+        step
+    }
+
+    /// Folds one choice in; gives whether it carried a piece of the answer.
+    fn choice(&mut self, choice: Choice<'_>, place: u64, streamed: bool) -> bool {
+        if let Some(tokens) = choice.usage.0 {
+            tokens.add_to(&mut self.usage);
+        }
+        let index = choice.index.0.unwrap_or(place);
+        let at = match self.choices.iter().position(|known| known.index == index) {
+            Some(at) => at,
+            None if self.choices.len() < MAX_CHOICES => {
+                self.choices.push(Chosen { index, ..Chosen::default() });
+                self.choices.len() - 1
+            }
+            None => {
+                self.truncated = true;
+                return false;
+            }
+        };
+        let known = &mut self.choices[at];
+        if let Some(reason) = choice.finish_reason.filled() {
+            known.finish = Some(reason.to_owned());
+        }
+        // Perplexity repeats the whole message so far beside each delta.
+        match choice.delta.0.or(choice.message.0) {
+            Some(message) => known.message(&message, streamed && self.capture_content),
+            None => false,
+        }
+    }
+
+    fn finish_reasons(&self) -> Vec<String> {
+        if self.done && self.choices.iter().all(|choice| choice.finish.is_none()) {
+            return Vec::new();
+        }
+        self.choices
+            .iter()
+            .map(|choice| choice.finish.clone().unwrap_or_else(|| "error".to_owned()))
+            .collect()
+    }
+
+    fn streamed_messages(&mut self) -> Value {
+        let mut truncated = false;
+        let messages = self
+            .choices
+            .iter_mut()
+            .map(|choice| {
+                let (parts, cut) = choice.parts.take();
+                truncated |= cut;
+                let role = choice.role.as_deref().unwrap_or("assistant");
+                content::output(role, &parts, finish_reason(choice.finish.as_deref()))
+            })
+            .collect();
+        self.truncated |= truncated;
+        messages
+    }
+}
+
+impl Chosen {
+    /// Folds a delta (or a whole message) in; gives whether it carried a piece of the answer.
+    fn message(&mut self, message: &Message<'_>, keep_text: bool) -> bool {
+        if self.role.is_none() {
+            self.role = message.role.filled().map(str::to_owned);
+        }
+        let mut piece = false;
+        let reasoning = message.reasoning_content.filled().or(message.reasoning.filled());
+        for (kind, text) in [
+            (Kind::Reasoning, reasoning),
+            (Kind::Text, message.content.filled()),
+            (Kind::Refusal, message.refusal.filled()),
+        ] {
+            let Some(text) = text else { continue };
+            piece = true;
+            if keep_text {
+                self.parts.push(kind, text);
+            }
+        }
+        for call in message.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
+            piece = true;
+            self.call(call, keep_text);
+        }
+        if let Some(called) = &message.function_call.0 {
+            piece = true;
+            let place = self.called(0, false, called.name.filled());
+            if keep_text {
+                self.argue(place, None, called.arguments.as_str());
+            }
+        }
+        piece
+    }
+
+    fn call(&mut self, call: &Call<'_>, keep_text: bool) {
+        let called = call.function.0.as_ref().or(call.custom.0.as_ref());
+        let name = called.and_then(|called| called.name.filled());
+        // Id and name come with a call's first delta. Without an index each of those is a new call.
+        let place = match call.index.0 {
+            Some(index) => self.called(index, false, name),
+            None => self.called(0, name.is_some(), name),
+        };
+        if keep_text {
+            let text = called
+                .and_then(|called| called.arguments.as_str().or_else(|| called.input.as_str()));
+            self.argue(place, call.id.filled(), text);
+        }
+    }
+
+    /// Finds or begins a tool call; gives its place among the calls.
+    fn called(&mut self, index: u64, begins: bool, name: Option<&str>) -> usize {
+        let known =
+            if begins { None } else { self.calls.iter().rposition(|(known, _)| *known == index) };
+        match known {
+            Some(place) => {
+                let known = &mut self.calls[place].1;
+                if known.is_empty() {
+                    known.push_str(name.unwrap_or_default());
+                }
+                place
+            }
+            None if self.calls.len() < MAX_CALLS => {
+                self.calls.push((index, name.unwrap_or_default().to_owned()));
+                self.calls.len() - 1
+            }
+            None => self.calls.len(),
+        }
+    }
+
+    fn argue(&mut self, place: usize, id: Option<&str>, arguments: Option<&str>) {
+        let name = self.calls.get(place).map_or("", |(_, name)| name).to_owned();
+        let kind = Kind::Call { place: place as u64, id: id.map(str::to_owned), name };
+        self.parts.push(kind, arguments.unwrap_or_default());
+    }
+}
+
+/// Message and finish reason of a choice of a whole completion.
+fn output(choice: &Value) -> Value {
+    let empty = Value::Null;
+    let message = choice.get("message").unwrap_or(&empty);
+    let role = content::member(message, "role").unwrap_or("assistant");
+    let reason = finish_reason(content::member(choice, "finish_reason"));
+    content::output(role, &parts(message), reason)
+}
+
+/// The conventions' spelling in messages, where they have one.
+fn finish_reason(reason: Option<&str>) -> &str {
+    match reason {
+        Some("tool_calls" | "function_call") => "tool_call",
+        Some(reason) => reason,
+        None => "error",
+    }
+}

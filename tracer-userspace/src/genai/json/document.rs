@@ -1,0 +1,131 @@
+//! One JSON value as it arrives: a body, or the data of one stream event.
+//! Takes its bytes in pieces; gives its facts as a typed struct, and its content as a value.
+//! Up to [`SMALL`] bytes it is kept as it is and read in place; past that only what its shapes keep.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Fault, Shapes, reader::Reader};
+
+/// Values up to this size are held whole until they are read.
+pub(super) const SMALL: usize = 64 << 10;
+
+#[derive(Debug)]
+struct Large {
+    facts: Reader,
+    content: Option<Reader>,
+}
+
+#[derive(Debug)]
+pub(in crate::genai) struct Document {
+    shapes: Shapes,
+    small: Vec<u8>,
+    large: Option<Box<Large>>,
+    /// Bytes are missing from here on.
+    gap: bool,
+    /// What the slow path kept, for the facts to borrow from.
+    kept: Value,
+}
+
+impl Document {
+    pub(in crate::genai) fn new(shapes: Shapes) -> Self {
+        Self { shapes, small: Vec::new(), large: None, gap: false, kept: Value::Null }
+    }
+
+    pub(in crate::genai) fn push(&mut self, bytes: &[u8]) {
+        if self.gap {
+            return;
+        }
+        if self.large.is_none() {
+            if self.small.len() + bytes.len() <= SMALL {
+                return self.small.extend_from_slice(bytes);
+            }
+            let mut large = Large {
+                facts: Reader::new(self.shapes.facts),
+                content: self.shapes.content.map(Reader::new),
+            };
+            large.push(&std::mem::take(&mut self.small));
+            self.large = Some(Box::new(large));
+        }
+        if let Some(large) = &mut self.large {
+            large.push(bytes);
+        }
+    }
+
+    /// Bytes of the value are missing here: what comes after is not read.
+    pub(in crate::genai) fn gap(&mut self) {
+        self.gap = true;
+    }
+
+    pub(in crate::genai) fn is_empty(&self) -> bool {
+        self.small.is_empty() && self.large.is_none() && !self.gap
+    }
+
+    /// The bytes, where they are few enough to be held.
+    pub(in crate::genai) fn bytes(&self) -> Option<&[u8]> {
+        self.large.is_none().then_some(self.small.as_slice())
+    }
+
+    /// Ready for the next value.
+    pub(in crate::genai) fn clear(&mut self) {
+        self.small.clear();
+        self.large = None;
+        self.gap = false;
+        self.kept = Value::Null;
+    }
+
+    /// The content, if it is asked for, and whether a part was left out. Call before [`Self::facts`].
+    pub(in crate::genai) fn content(&mut self) -> Option<(Value, bool)> {
+        let shape = self.shapes.content?;
+        let cut_short = self.gap.then_some(Fault::Gap);
+        let reader = match &mut self.large {
+            Some(large) => large.content.take()?,
+            None => {
+                if !self.gap
+                    && let Ok(value) = serde_json::from_slice(&self.small)
+                {
+                    return Some((value, false));
+                }
+                let mut reader = Reader::new(shape);
+                reader.push(&self.small);
+                reader
+            }
+        };
+        let (value, fault, clipped) = reader.finish(cut_short);
+        Some((value, clipped || fault.is_some()))
+    }
+
+    /// The facts, as far as they could be read, and why they end before the value does.
+    pub(in crate::genai) fn facts<'a, T>(&'a mut self) -> (T, Option<Fault>)
+    where
+        T: Deserialize<'a> + Default,
+    {
+        let cut_short = self.gap.then_some(Fault::Gap);
+        let reader = match self.large.take() {
+            Some(large) => large.facts,
+            None => {
+                if cut_short.is_none()
+                    && let Ok(facts) = serde_json::from_slice(&self.small)
+                {
+                    return (facts, None);
+                }
+                // Broken, cut, or with a member given twice: read as far as it goes.
+                let mut reader = Reader::new(self.shapes.facts);
+                reader.push(&self.small);
+                reader
+            }
+        };
+        let (kept, fault, _) = reader.finish(cut_short);
+        self.kept = kept;
+        (T::deserialize(&self.kept).unwrap_or_default(), fault)
+    }
+}
+
+impl Large {
+    fn push(&mut self, bytes: &[u8]) {
+        self.facts.push(bytes);
+        if let Some(content) = &mut self.content {
+            content.push(bytes);
+        }
+    }
+}

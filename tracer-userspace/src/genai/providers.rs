@@ -1,0 +1,102 @@
+//! Providers and routes as data: which host is whose, and which path speaks which wire format.
+//! Takes nothing; `recognize` reads these tables.
+//! A provider that speaks a known format is one row here.
+
+use super::formats::{Format, anthropic, openai_chat};
+
+/// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
+/// the start of a pattern's segment stands for any characters.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub path: &'static str,
+    pub format: &'static Format,
+    /// The path's segment behind this one names the model.
+    pub model_after: Option<&'static str>,
+}
+
+const fn route(path: &'static str, format: &'static Format) -> Route {
+    Route { path, format, model_after: None }
+}
+
+/// Paths of the formats, whatever the host. The first that matches counts.
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        path: "/deployments/*/chat/completions",
+        format: &openai_chat::FORMAT,
+        model_after: Some("deployments"),
+    },
+    route("/chat/completions", &openai_chat::FORMAT),
+    route("/v1/messages", &anthropic::MESSAGES),
+    route("/v1/complete", &anthropic::COMPLETE),
+];
+
+/// Formats that a body at an unknown path and host may be written in.
+pub(super) const SHAPES: &[&Format] = &[&openai_chat::FORMAT, &anthropic::MESSAGES];
+
+#[derive(Debug)]
+pub(super) struct Provider {
+    /// `gen_ai.provider.name`.
+    pub name: &'static str,
+    /// Host names; one that begins with `.` stands for every name below it.
+    pub hosts: &'static [&'static str],
+    /// Paths that only this provider uses; they are tried before [`ROUTES`].
+    pub routes: &'static [Route],
+}
+
+const fn provider(name: &'static str, hosts: &'static [&'static str]) -> Provider {
+    Provider { name, hosts, routes: &[] }
+}
+
+/// Sorted by name. Names are the conventions' where they have one, else the provider's own.
+pub(super) const PROVIDERS: &[Provider] = &[
+    provider("anthropic", &["api.anthropic.com"]),
+    provider("azure.ai.inference", &["models.inference.ai.azure.com", ".models.ai.azure.com"]),
+    provider(
+        "azure.ai.openai",
+        &[".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"],
+    ),
+    provider("cerebras", &["api.cerebras.ai"]),
+    provider("cohere", &["api.cohere.com", "api.cohere.ai"]),
+    provider("deepseek", &["api.deepseek.com"]),
+    provider("fireworks", &["api.fireworks.ai"]),
+    provider("gcp.gemini", &["generativelanguage.googleapis.com"]),
+    provider("groq", &["api.groq.com"]),
+    provider("huggingface", &["router.huggingface.co", "api-inference.huggingface.co"]),
+    provider("mistral_ai", &["api.mistral.ai", "codestral.mistral.ai"]),
+    provider("moonshot_ai", &["api.moonshot.ai", "api.moonshot.cn"]),
+    provider("openai", &["api.openai.com", ".api.openai.com"]),
+    provider("openrouter", &["openrouter.ai"]),
+    provider("perplexity", &["api.perplexity.ai"]),
+    provider("together_ai", &["api.together.xyz", "api.together.ai"]),
+    Provider {
+        name: "writer",
+        hosts: &["api.writer.com"],
+        routes: &[route("/v1/chat", &openai_chat::FORMAT)],
+    },
+    provider("x_ai", &["api.x.ai", ".api.x.ai"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_unique() {
+        assert!(PROVIDERS.is_sorted_by(|a, b| a.name < b.name));
+        let hosts: Vec<_> = PROVIDERS.iter().flat_map(|row| row.hosts).collect();
+        assert_eq!(hosts.iter().collect::<HashSet<_>>().len(), hosts.len());
+        assert!(hosts.iter().all(|host| **host == host.to_ascii_lowercase()));
+    }
+
+    #[test]
+    fn earlier_routes_hide_none() {
+        for (at, route) in ROUTES.iter().enumerate() {
+            let hidden = ROUTES[..at].iter().any(|earlier| {
+                route.path.ends_with(earlier.path) && route.path.len() >= earlier.path.len()
+            });
+            assert!(!hidden, "{} is never reached", route.path);
+        }
+    }
+}

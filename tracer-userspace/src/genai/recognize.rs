@@ -1,0 +1,214 @@
+//! Which exchanges may be LLM calls, by their request's head alone.
+//! Takes a [`RequestHead`]; gives the formats to read it as, or nothing.
+//! What is not certain from the head, the bodies must confirm; a model's name decides nothing.
+
+use ::http::{Method, header};
+
+use super::{
+    formats::Format,
+    providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES},
+};
+use crate::http::RequestHead;
+
+/// What a request's head says.
+#[derive(Debug)]
+pub(super) struct Recognized {
+    /// Formats that the bodies may be in, the likeliest first.
+    pub formats: Vec<&'static Format>,
+    /// Of a known host.
+    pub provider: Option<&'static str>,
+    pub certainty: Certainty,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+}
+
+/// What the bodies must still show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// A known path of a known host.
+    Sure,
+    /// A known path of an unknown host: request or answer must have the format's shape.
+    Path,
+    /// Neither: request and answer must both have it.
+    Shape,
+}
+
+/// The authority that the client asked for: of an absolute target, else `Host` (RFC 9112 §3.2.2).
+pub(super) fn authority(head: &RequestHead) -> Option<&str> {
+    absolute(&head.target).map(|(authority, _)| authority).or_else(|| {
+        head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::trim)
+    })
+}
+
+/// The path without the query.
+pub(super) fn path(head: &RequestHead) -> &str {
+    let path = absolute(&head.target).map_or(head.target.as_str(), |(_, path)| path);
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Authority and the rest of a target in absolute form.
+fn absolute(target: &str) -> Option<(&str, &str)> {
+    let rest = target
+        .split_once("://")
+        .filter(|(scheme, _)| {
+            scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+        })?
+        .1;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    // User information is no part of the address (RFC 9110 §4.2.4).
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some((authority, path))
+}
+
+/// Host name without port and the root's dot, in lower case.
+fn host(authority: &str) -> String {
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => authority,
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn provider(host: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|row| {
+        row.hosts
+            .iter()
+            .any(|name| if name.starts_with('.') { host.ends_with(name) } else { host == *name })
+    })
+}
+
+pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
+    // Every format so far asks by POST; HEAD, GET and OPTIONS of the same paths ask for no model.
+    if head.method != Method::POST {
+        return None;
+    }
+    let path = path(head);
+    let provider = authority(head).and_then(|authority| provider(&host(authority)));
+    let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
+    if let Some(route) = routes.into_iter().find(|route| matches(route.path, path)) {
+        return Some(Recognized {
+            formats: vec![route.format],
+            provider: provider.map(|row| row.name),
+            certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
+            model: model(route, path),
+        });
+    }
+    // A known host's other paths are known not to be of these formats.
+    if provider.is_some() || !is_json(head) {
+        return None;
+    }
+    let mut formats = SHAPES.to_vec();
+    if head.headers.contains_key("anthropic-version") {
+        formats.retain(|format| format.flavour == "anthropic");
+    }
+    Some(Recognized { formats, provider: None, certainty: Certainty::Shape, model: None })
+}
+
+fn is_json(head: &RequestHead) -> bool {
+    head.headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| {
+            let kind = kind.trim().to_ascii_lowercase();
+            kind == "application/json" || kind.ends_with("+json")
+        })
+}
+
+/// Whether the last segments of `path` are those of `pattern`.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut path = path.trim_end_matches('/').rsplit('/');
+    pattern.trim_start_matches('/').rsplit('/').all(|wanted| {
+        path.next().is_some_and(|segment| match wanted.strip_prefix('*') {
+            Some(rest) => segment.len() > rest.len() && segment.ends_with(rest),
+            None => segment == wanted,
+        })
+    })
+}
+
+fn model(route: &Route, path: &str) -> Option<String> {
+    let after = route.model_after?;
+    let mut segments = path.split('/').skip_while(|segment| *segment != after);
+    let model = segments.nth(1)?;
+    Some(percent_decoded(model.split(':').next().unwrap_or(model)))
+}
+
+/// RFC 3986 §2.1; a `%` without its two digits stays.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after
+            .first_chunk::<2>()
+            .filter(|_| first == b'%')
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .filter(|pair| pair.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        bytes.push(digits.unwrap_or(first));
+        rest = if digits.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::{HeaderMap, HeaderValue, Version};
+
+    use super::*;
+
+    fn head(method: Method, target: &str, host: &'static str) -> RequestHead {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static(host));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        RequestHead { method, target: target.to_owned(), version: Version::HTTP_11, headers }
+    }
+
+    fn check(target: &str, host: &'static str) -> Option<(&'static str, Certainty)> {
+        recognize(&head(Method::POST, target, host))
+            .map(|found| (found.provider.unwrap_or(found.formats[0].flavour), found.certainty))
+    }
+
+    #[test]
+    fn known_hosts_are_named() {
+        let sure = |name| Some((name, Certainty::Sure));
+        assert_eq!(check("/v1/chat/completions", "api.openai.com"), sure("openai"));
+        assert_eq!(check("/v1/chat/completions", "API.OpenAI.com.:443"), sure("openai"));
+        assert_eq!(check("/v1/messages?beta=true", "api.anthropic.com"), sure("anthropic"));
+        assert_eq!(check("/openai/v1/chat/completions", "api.groq.com"), sure("groq"));
+        assert_eq!(check("/v1/chat", "api.writer.com"), sure("writer"));
+        let proxied = "http://user@api.mistral.ai:80/v1/chat/completions?x=/v1/messages";
+        assert_eq!(check(proxied, "proxy.local"), sure("mistral_ai"));
+    }
+
+    #[test]
+    fn unknown_hosts_keep_the_flavour() {
+        let by_path = |name| Some((name, Certainty::Path));
+        assert_eq!(check("/gateway/chat/completions", "127.0.0.1:8080"), by_path("openai"));
+        assert_eq!(check("/a/b/v1/messages/", "[::1]:8080"), by_path("anthropic"));
+        assert_eq!(check("/v1/chat/completions", "notapi.openai.com.evil.net"), by_path("openai"));
+        assert_eq!(check("/llm", "gateway"), Some(("openai", Certainty::Shape)));
+    }
+
+    #[test]
+    fn other_requests_are_left() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(recognize(&head(method, "/v1/chat/completions", "api.openai.com")).is_none());
+        }
+        for target in ["/v1/models", "/", "/v1/messages/count_tokens", "/v1/messages/batches"] {
+            assert_eq!(check(target, "api.anthropic.com"), None, "{target}");
+        }
+        let mut form = head(Method::POST, "/login", "example.org");
+        form.headers.remove(header::CONTENT_TYPE);
+        assert!(recognize(&form).is_none());
+    }
+
+    #[test]
+    fn path_names_the_deployment() {
+        let target = "/openai/deployments/my%20gpt/chat/completions?api-version=1";
+        let found = recognize(&head(Method::POST, target, "x.openai.azure.com")).unwrap();
+        assert_eq!(found.model.as_deref(), Some("my gpt"));
+        assert_eq!(found.provider, Some("azure.ai.openai"));
+        assert_eq!(percent_decoded("a%3Ab%2g%"), "a:b%2g%");
+    }
+}
