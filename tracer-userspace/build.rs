@@ -25,7 +25,8 @@ fn main() -> ExitCode {
 }
 
 fn target_folder() -> PathBuf {
-    let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let workspace = package.parent().map_or_else(PathBuf::new, PathBuf::from);
     match env::var_os("CARGO_TARGET_DIR") {
         // A relative one is relative to where cargo was called, which a build script can't see.
         Some(folder) => workspace.join(folder),

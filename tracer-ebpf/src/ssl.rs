@@ -303,7 +303,7 @@ fn ssl_free(ctx: ProbeContext) -> u32 {
 /// `int SSL_clear(SSL *)`: the object is used for another connection.
 #[uprobe]
 fn ssl_clear(ctx: ProbeContext) -> u32 {
-    with_object(&ctx, |process, object| connections::cleared(process, object));
+    with_object(&ctx, connections::cleared);
     0
 }
 

@@ -3,8 +3,12 @@
 //! Knows nothing of the tracer's inside.
 
 mod build;
+mod lab;
+mod lint;
 mod setup;
 mod step;
+mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,17 +26,33 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install what the other commands need (they do so themselves; this only does it ahead)
-    Setup,
+    /// Show a real LLM's calls live: a local model behind TLS, unmodified clients, the tracer
+    Demo(lab::DemoArguments),
+    /// Run every test
+    Test(test::Arguments),
+    /// Measure
+    #[command(subcommand)]
+    Bench(lab::Bench),
+    /// Check formatting, lints and house rules
+    Lint,
+    /// Check the house rules alone
+    Tidy,
     /// Build the BPF object and `llmtap`
     Build(build::Arguments),
+    /// Install what the other commands need (they do so themselves; this only does it ahead)
+    Setup,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = Workspace::find().and_then(|workspace| match arguments.command {
-        Command::Setup => setup::everything(&workspace),
+        Command::Demo(arguments) => lab::demo(&workspace, &arguments),
+        Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Bench(bench) => lab::bench(&workspace, &bench),
+        Command::Lint => lint::run(&workspace),
+        Command::Tidy => tidy::run(&workspace),
         Command::Build(arguments) => build::run(&workspace, &arguments),
+        Command::Setup => setup::everything(&workspace),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,7 +48,11 @@ impl Workspace {
     /// `cargo`, working in the root and building into the target folder.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        cargo.current_dir(&self.root);
+        // Only where the user has set it: build scripts watch it, and a build by hand has to agree.
+        if env::var_os("CARGO_TARGET_DIR").is_some() {
+            cargo.env("CARGO_TARGET_DIR", &self.target);
+        }
         forget_own_package(&mut cargo);
         cargo
     }

@@ -20,6 +20,19 @@ const LLVM: &str = "22";
 const LINKER_VERSION: &str = "0.13.0";
 const TARGET: &str = "bpfel-unknown-none";
 
+/// Clippy for the kernel side, on the host: its own target's compiler has no clippy.
+pub(crate) const CLIPPY: [&str; 9] = [
+    "clippy",
+    "--package",
+    "tracer-ebpf",
+    "--bin=llmtap-bpf",
+    "--features=programs",
+    "--config=profile.dev.panic=\"abort\"",
+    "--",
+    "-D",
+    "warnings",
+];
+
 /// A compiler and a linker that fit together.
 #[derive(Clone, Debug)]
 pub(crate) struct Toolchain {

@@ -12,6 +12,7 @@ use anyhow::Result;
 
 pub(crate) use node::Node;
 pub(crate) use python::Python;
+pub(crate) use system::as_root;
 
 use crate::workspace::Workspace;
 

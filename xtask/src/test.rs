@@ -1,0 +1,213 @@
+//! Runs every test and says how many there were.
+//! Takes a filter and what may be left out; unit tests first, then the end-to-end tests.
+//! Test files named `traced_*` run the tracer and need root; what does not run is listed.
+
+use std::{
+    ffi::OsString,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::{lab, step, workspace::Workspace};
+
+const PACKAGE: &str = "llmtap-tests";
+/// Name of a test file that runs the tracer begins with this.
+const TRACED: &str = "traced_";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out the tests that need BPF; they are listed as skipped
+    #[arg(long)]
+    no_bpf: bool,
+    /// Loads in full size and number
+    #[arg(long)]
+    full: bool,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// A test file of the end-to-end tests, built.
+struct Binary {
+    name: String,
+    path: PathBuf,
+}
+
+/// # Errors
+/// Something could not be set up or built, or a test failed.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let mut variables = lab::variables(workspace)?;
+    if arguments.full {
+        variables.push(("LLMTAP_FULL", "1".into()));
+    }
+    let mut count = unit_tests(workspace, arguments)?;
+    for binary in binaries(workspace)? {
+        let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
+            list_skipped(&binary, arguments)?
+        } else {
+            end_to_end(&binary, arguments, &variables)?
+        };
+        count.add(part);
+    }
+    println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    if count.failed > 0 {
+        bail!("{} tests failed, see above", count.failed);
+    }
+    if count == Count::default() {
+        bail!("no test has a name like that");
+    }
+    Ok(())
+}
+
+fn unit_tests(workspace: &Workspace, arguments: &Arguments) -> Result<Count> {
+    let mut count = Count::default();
+    for package in [&["--workspace", "--exclude", PACKAGE][..], &["--package", PACKAGE, "--lib"]] {
+        let mut cargo = workspace.cargo();
+        cargo.args(["test", "--no-fail-fast"]).args(package).arg("--");
+        cargo.args(&arguments.filter);
+        count.add(counted("the unit tests", &mut cargo)?);
+    }
+    Ok(count)
+}
+
+/// Builds the end-to-end tests; gives one binary a file, in the order of their names.
+fn binaries(workspace: &Workspace) -> Result<Vec<Binary>> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--package", PACKAGE, "--no-run", "--test", "*"]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    let output = cargo
+        .stderr(Stdio::inherit())
+        .stdin(Stdio::null())
+        .output()
+        .context("can't start cargo")?;
+    if !output.status.success() {
+        bail!("the end-to-end tests do not build, see above");
+    }
+    let mut found: Vec<_> =
+        String::from_utf8_lossy(&output.stdout).lines().filter_map(binary).collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// The binary that one of cargo's messages tells of.
+fn binary(message: &str) -> Option<Binary> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let target = &message["target"];
+    if target["kind"][0] != "test" {
+        return None;
+    }
+    Some(Binary {
+        name: target["name"].as_str()?.to_owned(),
+        path: message["executable"].as_str()?.into(),
+    })
+}
+
+fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
+    let list = step::answer(Command::new(&binary.path).arg("--list").args(&arguments.filter))
+        .with_context(|| format!("{} does not list its tests", binary.name))?;
+    let mut count = Count::default();
+    for name in list.lines().filter_map(|line| line.strip_suffix(": test")) {
+        println!("not run (--no-bpf): {}::{name}", binary.name);
+        count.skipped += 1;
+    }
+    Ok(count)
+}
+
+fn end_to_end(
+    binary: &Binary,
+    arguments: &Arguments,
+    variables: &[(&str, OsString)],
+) -> Result<Count> {
+    println!("\n{} (end to end)", binary.name);
+    let mut command = if binary.name.starts_with(TRACED) {
+        lab::as_root(&binary.path, variables)?
+    } else {
+        let mut command = Command::new(&binary.path);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command
+    };
+    // One at a time: they compare times, and each has load of its own.
+    command.arg("--test-threads=1").args(&arguments.filter);
+    counted(&binary.name, &mut command)
+}
+
+/// Runs tests with their output shown, and adds up what they say of themselves.
+fn counted(what: &str, command: &mut Command) -> Result<Count> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("can't start {what}"))?;
+    let mut count = Count::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.with_context(|| format!("can't read what {what} print"))?;
+            println!("{line}");
+            count.add(result_line(&line).unwrap_or_default());
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        // It did not build, or a test took the whole program down.
+        println!("{what}: ended with {status} without saying that a test failed");
+        count.failed += 1;
+    }
+    Ok(count)
+}
+
+/// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; …`.
+fn result_line(line: &str) -> Option<Count> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut count = Count::default();
+    for part in numbers.split("; ") {
+        let Some((number, word)) = part.split_once(' ') else { continue };
+        let Ok(number) = number.parse::<u64>() else { continue };
+        match word {
+            "passed" => count.passed = number,
+            "failed" => count.failed = number,
+            "ignored" => count.skipped = number,
+            _ => {}
+        }
+    }
+    Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_line_is_counted() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 5 filtered \
+                    out; finished in 0.01s";
+        assert_eq!(result_line(line), Some(Count { passed: 12, failed: 3, skipped: 4 }));
+        assert_eq!(result_line("test foo ... ok"), None);
+    }
+
+    #[test]
+    fn test_binaries_are_found() {
+        let message = r#"{"reason":"compiler-artifact","target":{"kind":["test"],"name":"traced_load"},"executable":"/x/traced_load-1"}"#;
+        let found = binary(message).unwrap();
+        assert_eq!(found.name, "traced_load");
+        assert_eq!(found.path, PathBuf::from("/x/traced_load-1"));
+        assert!(binary(r#"{"target":{"kind":["lib"],"name":"x"},"executable":null}"#).is_none());
+    }
+}
