@@ -174,7 +174,7 @@ impl Worker {
         }
         let resource_spans = groups
             .into_iter()
-            .map(|(process, spans)| encode::resource_spans(self.resources.of(&process), spans))
+            .map(|(process, spans)| encode::resource_spans(&self.resources.of(&process), spans))
             .collect();
         ExportTraceServiceRequest { resource_spans }
     }

@@ -8,7 +8,8 @@
 
 use std::{error::Error, io::Write, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse, trace_service_client::TraceServiceClient,
 };
@@ -93,6 +94,7 @@ fn check_authorities(pem: &[u8]) -> Result<(), OtlpError> {
 pub(super) struct Http {
     client: reqwest::Client,
     endpoint: Url,
+    /// What is the same for every request.
     headers: HeaderMap,
     compression: Option<Compression>,
 }
@@ -109,24 +111,29 @@ impl Http {
             let pem = [&identity.key[..], b"\n", &identity.certificate].concat();
             client = client.identity(reqwest::Identity::from_pem(&pem).map_err(tls)?);
         }
+        let mut headers = settings.headers.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        if let Some(compression) = settings.compression {
+            let coding = match compression {
+                Compression::Gzip => "gzip",
+                Compression::Zstd => "zstd",
+            };
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
         Ok(Self {
             client: client.build().map_err(tls)?,
             endpoint: settings.endpoint.clone(),
-            headers: settings.headers.clone(),
+            headers,
             compression: settings.compression,
         })
     }
 
     async fn send(&self, message: &ExportTraceServiceRequest) -> Answer {
-        let (body, coding) = match compressed(message.encode_to_vec(), self.compression) {
+        let body = match compressed(message.encode_to_vec(), self.compression) {
             Ok(body) => body,
             Err(error) => return Answer::Refused(format!("cannot compress: {error}")),
         };
-        let mut request = self.client.post(self.endpoint.clone()).headers(self.headers.clone());
-        request = request.header(header::CONTENT_TYPE, PROTOBUF);
-        if let Some(coding) = coding {
-            request = request.header(header::CONTENT_ENCODING, coding);
-        }
+        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone());
         match request.body(body).send().await {
             Ok(response) => http_answer(response).await,
             Err(error) => Answer::Later { after: None, reason: chain(&error.without_url()) },
@@ -134,19 +141,15 @@ impl Http {
     }
 }
 
-fn compressed(
-    body: Vec<u8>,
-    compression: Option<Compression>,
-) -> std::io::Result<(Vec<u8>, Option<&'static str>)> {
+fn compressed(body: Vec<u8>, compression: Option<Compression>) -> std::io::Result<Vec<u8>> {
     match compression {
-        None => Ok((body, None)),
+        None => Ok(body),
         Some(Compression::Gzip) => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(&body)?;
-            Ok((encoder.finish()?, Some("gzip")))
+            encoder.finish()
         }
-        Some(Compression::Zstd) => Ok((zstd::bulk::compress(&body, 0)?, Some("zstd"))),
+        Some(Compression::Zstd) => zstd::bulk::compress(&body, 0),
     }
 }
 
