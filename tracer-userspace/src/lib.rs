@@ -4,6 +4,7 @@
 //! Each stage knows the ones before it and none of the ones after; `docs/architecture.md` tells more.
 
 pub mod capture;
+pub mod config;
 pub mod discover;
 pub mod export;
 pub mod genai;

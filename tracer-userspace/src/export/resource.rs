@@ -20,7 +20,8 @@ use super::{
 use crate::{capture::ProcessId, discover::Process};
 
 /// What each process has of its own: llmtap's variables do not set it.
-const OWN_TO_A_SERVICE: [&str; 2] = ["service.name", "service.instance.id"];
+const SERVICE_NAME: &str = "service.name";
+const OWN_TO_A_SERVICE: [&str; 2] = [SERVICE_NAME, "service.instance.id"];
 
 /// What all resources have in common: this host, this llmtap, and what its user says.
 #[derive(Debug)]
@@ -73,14 +74,13 @@ impl Resources {
     }
 
     fn describe(&self, process: &Process) -> Vec<KeyValue> {
-        let mut attributes = self.detected.clone();
+        let mut attributes = vec![KeyValue::new(SERVICE_NAME, service_name(process))];
+        attributes.extend_from_slice(&self.detected);
         attributes.extend(described(process));
         let own = process.otel_resource_attributes.as_deref();
         let own = own.map(|list| parsed(list, &format!("process {}", process.id.pid)));
-        let named = KeyValue::new("service.name", service_name(process));
-        for attribute in
-            self.configured.iter().cloned().chain(own.unwrap_or_default()).chain([named])
-        {
+        let given = self.configured.iter().cloned().chain(own.unwrap_or_default());
+        for attribute in given.filter(|attribute| attribute.key.as_str() != SERVICE_NAME) {
             match attributes.iter_mut().find(|existing| existing.key == attribute.key) {
                 Some(existing) => *existing = attribute,
                 None => attributes.push(attribute),

@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(30);
 fn settings(receiver: &Receiver) -> OtlpSettings {
     let options = OtlpOptions {
         endpoint: Some(receiver.url()),
-        protocol: Some(receiver.protocol().to_owned()),
+        protocol: Some(receiver.protocol()),
         ..OtlpOptions::default()
     };
     let settings = OtlpSettings::resolve(&options, &Variables::default()).unwrap().unwrap();
@@ -105,9 +105,9 @@ fn batches_have_their_bounds() {
 fn headers_and_codings_arrive() {
     for receiver in [Receiver::grpc(), Receiver::http()] {
         for (compression, coding) in [
-            (None, None),
-            (Some(Compression::Gzip), Some("gzip")),
-            (Some(Compression::Zstd), Some("zstd")),
+            (Compression::None, None),
+            (Compression::Gzip, Some("gzip")),
+            (Compression::Zstd, Some("zstd")),
         ] {
             let mut settings = OtlpSettings { compression, ..settings(&receiver) };
             settings.headers.insert("x-api-key", "k".parse().unwrap());

@@ -96,7 +96,7 @@ pub(super) struct Http {
     endpoint: Url,
     /// What is the same for every request.
     headers: HeaderMap,
-    compression: Option<Compression>,
+    compression: Compression,
 }
 
 impl Http {
@@ -113,11 +113,12 @@ impl Http {
         }
         let mut headers = settings.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
-        if let Some(compression) = settings.compression {
-            let coding = match compression {
-                Compression::Gzip => "gzip",
-                Compression::Zstd => "zstd",
-            };
+        let coding = match settings.compression {
+            Compression::None => None,
+            Compression::Gzip => Some("gzip"),
+            Compression::Zstd => Some("zstd"),
+        };
+        if let Some(coding) = coding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
         Ok(Self {
@@ -141,15 +142,15 @@ impl Http {
     }
 }
 
-fn compressed(body: Vec<u8>, compression: Option<Compression>) -> std::io::Result<Vec<u8>> {
+fn compressed(body: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
     match compression {
-        None => Ok(body),
-        Some(Compression::Gzip) => {
+        Compression::None => Ok(body),
+        Compression::Gzip => {
             let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(&body)?;
             encoder.finish()
         }
-        Some(Compression::Zstd) => zstd::bulk::compress(&body, 0),
+        Compression::Zstd => zstd::bulk::compress(&body, 0),
     }
 }
 
@@ -230,10 +231,11 @@ impl Grpc {
             endpoint = endpoint.tls_config(tls).map_err(tls_error)?;
         }
         let mut client = TraceServiceClient::new(endpoint.connect_lazy());
-        let coding = settings.compression.map(|compression| match compression {
-            Compression::Gzip => CompressionEncoding::Gzip,
-            Compression::Zstd => CompressionEncoding::Zstd,
-        });
+        let coding = match settings.compression {
+            Compression::None => None,
+            Compression::Gzip => Some(CompressionEncoding::Gzip),
+            Compression::Zstd => Some(CompressionEncoding::Zstd),
+        };
         if let Some(coding) = coding {
             client = client.send_compressed(coding).accept_compressed(coding);
         }

@@ -34,6 +34,8 @@ use tonic::{
     transport::{Identity, Server, ServerTlsConfig},
 };
 
+use crate::export::Protocol;
+
 /// What the next request gets for an answer; without one it is accepted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reply {
@@ -145,8 +147,8 @@ impl Receiver {
         format!("{scheme}://localhost:{}", self.address.port())
     }
 
-    pub(super) fn protocol(&self) -> &'static str {
-        if self.is_grpc { "grpc" } else { "http/protobuf" }
+    pub(super) fn protocol(&self) -> Protocol {
+        if self.is_grpc { Protocol::Grpc } else { Protocol::HttpProtobuf }
     }
 
     pub(super) fn authority(&self) -> Option<Vec<u8>> {
