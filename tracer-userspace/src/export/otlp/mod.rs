@@ -2,6 +2,8 @@
 //! Takes [`Span`]s without ever waiting; gives a [`Tally`] of what was sent and what was lost.
 //! While the receiver is down, spans stay in the queue, and the user is told once.
 
+mod grpc;
+mod http;
 mod settings;
 mod transport;
 
@@ -217,7 +219,7 @@ impl Worker {
                 tokio::time::sleep_until(deadline.into()).await;
             }
         };
-        let transport = &self.transport;
+        let transport = &mut self.transport;
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
