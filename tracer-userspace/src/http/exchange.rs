@@ -1,6 +1,6 @@
 //! What `http` gives: request and response of one exchange as a run of events, bodies decoded.
 //! Takes connection ids and times from capture; says nothing of what the bodies mean.
-//! For each exchange: any order the wire had, then [`Kind::End`] exactly once, last.
+//! For each exchange: any order the wire had, then [`Kind::End`] or [`Kind::Moved`] exactly once, last.
 
 use ::http::{HeaderMap, Method, StatusCode, Version};
 
@@ -50,19 +50,50 @@ pub struct ExchangeEvent<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Kind<'a> {
     /// The request's head is complete. `started` is when its first byte passed.
-    Request { head: &'a RequestHead, role: Role, started: Timestamp },
+    Request {
+        head: &'a RequestHead,
+        role: Role,
+        started: Timestamp,
+    },
     /// Body bytes, content codings removed.
     RequestBody(&'a [u8]),
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
     RequestGap,
+    /// The request's content coding could not be removed from here on; what was told before stands.
+    RequestUnreadable(Unreadable),
     RequestEnd,
     /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
     /// `role` is repeated since the request may not have been seen.
-    Response { head: &'a ResponseHead, role: Role, started: Timestamp },
+    Response {
+        head: &'a ResponseHead,
+        role: Role,
+        started: Timestamp,
+    },
     ResponseBody(&'a [u8]),
     ResponseGap,
+    ResponseUnreadable(Unreadable),
     ResponseEnd,
+    /// The exchange goes on under this id: a forked process took its connection over. Nothing more
+    /// comes under the old id, and the first events under the new one continue where it stood.
+    Moved(ExchangeId),
     End(End),
+}
+
+/// Why a body's content coding could not be removed (RFC 9110 §8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Unreadable {
+    #[error("unknown content coding")]
+    UnknownCoding,
+    #[error("more content codings in a row than are followed")]
+    TooManyCodings,
+    #[error("corrupt content coding")]
+    Corrupt,
+    #[error("content coding ends before its end")]
+    Truncated,
+    #[error("content coding expands beyond all proportion")]
+    Bomb,
+    #[error("bytes of a content coding are missing")]
+    Gap,
 }
 
 /// How an exchange ended, and what of it was not captured.

@@ -2,6 +2,16 @@
 //! Takes [`crate::capture::Event`]s; gives [`ExchangeEvent`]s.
 //! Knows the RFCs; nothing of LLMs, eBPF or export.
 
+mod coding;
+mod connection;
+mod connections;
 mod exchange;
+mod h1;
+mod open;
+mod output;
+mod sniff;
 
+pub use connections::{Counts, Exchanges};
 pub use exchange::*;
+#[cfg(test)]
+mod tests;

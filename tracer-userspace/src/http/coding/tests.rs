@@ -1,0 +1,250 @@
+//! Each coding: every split, flushes, several in a row, damage, bombs.
+
+use std::io::Write;
+
+use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+
+const NAMES: [&str; 6] = ["gzip", "x-gzip", "deflate", "raw", "br", "zstd"];
+
+/// `text` in the coding; `raw` stands for deflate without zlib's header.
+fn encode(name: &str, text: &[u8]) -> Vec<u8> {
+    let level = flate2::Compression::default();
+    let encoded = match name {
+        "gzip" | "x-gzip" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(text).and_then(|()| encoder.finish())
+        }
+        "deflate" => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+            encoder.write_all(text).and_then(|()| encoder.finish())
+        }
+        "raw" => {
+            let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), level);
+            encoder.write_all(text).and_then(|()| encoder.finish())
+        }
+        "br" => {
+            let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 18);
+            encoder.write_all(text).map(|()| encoder.into_inner())
+        }
+        _ => zstd::encode_all(text, 3),
+    };
+    encoded.expect("writing to memory")
+}
+
+fn decoder(codings: &str) -> Decoder {
+    let mut headers = HeaderMap::new();
+    let codings = codings.replace("raw", "deflate");
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_str(&codings).expect("test's own"));
+    Decoder::for_headers(&headers).expect("known").expect("not identity")
+}
+
+/// What came out, and how it ended.
+fn decode<'a>(
+    codings: &str,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<u8>, Result<(), Unreadable>) {
+    let mut decoder = decoder(codings);
+    let mut out = Vec::new();
+    for part in parts {
+        if let Err(reason) = decoder.decode(part, &mut |bytes| out.extend_from_slice(bytes)) {
+            return (out, Err(reason));
+        }
+    }
+    (out, decoder.finish())
+}
+
+fn events(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|n| format!("data: {{\"n\":{}}}\n\n", n * 7919).into_bytes()).collect()
+}
+
+#[test]
+fn every_split_decodes_the_same() {
+    let text = events(20);
+    for name in NAMES {
+        let coded = encode(name, &text);
+        for at in 0..=coded.len() {
+            let (first, last) = coded.split_at(at);
+            assert_eq!(decode(name, [first, last]), (text.clone(), Ok(())), "{name} at {at}");
+        }
+        assert_eq!(decode(name, coded.chunks(1)), (text.clone(), Ok(())), "{name} by byte");
+    }
+}
+
+#[test]
+fn codings_in_a_row_are_undone_in_reverse() {
+    let text = events(2000);
+    for outer in NAMES {
+        for inner in NAMES {
+            let coded = encode(outer, &encode(inner, &text));
+            let (out, end) = decode(&format!("{inner}, {outer}"), coded.chunks(100));
+            assert!(out == text && end == Ok(()), "{inner}, {outer}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn flushed_bytes_come_out_at_once() {
+    // What an encoder flushed after each event must be told with that event's bytes.
+    fn flushed<W: Write>(mut encoder: W, sink: impl Fn(&W) -> &Vec<u8>) -> Vec<Vec<u8>> {
+        let mut parts = Vec::new();
+        let mut seen = 0;
+        for event in events(50).split_inclusive(|byte| *byte == b'}') {
+            encoder.write_all(event).and_then(|()| encoder.flush()).expect("writing to memory");
+            parts.push(sink(&encoder)[seen..].to_vec());
+            seen = sink(&encoder).len();
+        }
+        parts
+    }
+    let level = flate2::Compression::default();
+    let all = [
+        ("gzip", flushed(flate2::write::GzEncoder::new(Vec::new(), level), |e| e.get_ref())),
+        ("deflate", flushed(flate2::write::ZlibEncoder::new(Vec::new(), level), |e| e.get_ref())),
+        ("raw", flushed(flate2::write::DeflateEncoder::new(Vec::new(), level), |e| e.get_ref())),
+        ("br", flushed(brotli::CompressorWriter::new(Vec::new(), 4096, 5, 18), |e| e.get_ref())),
+        ("zstd", flushed(zstd::Encoder::new(Vec::new(), 3).expect("memory"), |e| e.get_ref())),
+    ];
+    for (name, parts) in all {
+        let mut decoder = decoder(name);
+        for (part, event) in parts.iter().zip(events(50).split_inclusive(|byte| *byte == b'}')) {
+            let mut out = Vec::new();
+            decoder.decode(part, &mut |bytes| out.extend_from_slice(bytes)).expect("sound");
+            assert_eq!(out, event, "{name}");
+        }
+        // Never finished by the encoder.
+        assert_eq!(decoder.finish(), Err(Unreadable::Truncated), "{name}");
+    }
+}
+
+#[test]
+fn truncation_keeps_what_came_before() {
+    let text = events(300);
+    for name in NAMES {
+        let coded = encode(name, &text);
+        for at in 1..coded.len() {
+            let (out, end) = decode(name, [&coded[..at]]);
+            assert!(text.starts_with(&out), "{name}");
+            assert_eq!(end, Err(Unreadable::Truncated), "{name} cut at {at} of {}", coded.len());
+        }
+    }
+}
+
+#[test]
+fn corruption_is_told() {
+    for name in ["gzip", "deflate", "br", "zstd"] {
+        let (out, end) = decode(name, [&b"{\"this is\": \"plain JSON\"}"[..]]);
+        assert_eq!(end, Err(Unreadable::Corrupt), "{name}");
+        // Raw deflate has no header by which to refuse at once.
+        assert!(out.is_empty() || name == "deflate", "{name}");
+    }
+    let mut coded = encode("gzip", b"some text");
+    let sum = coded.len() - 8;
+    coded[sum] ^= 1;
+    assert_eq!(decode("gzip", [&coded[..]]), (b"some text".to_vec(), Err(Unreadable::Corrupt)));
+}
+
+#[test]
+fn bytes_behind_the_end_are_ignored() {
+    let text = events(3);
+    for name in NAMES {
+        for garbage in [&b"\0\0\0\0\0"[..], b"\x1f", b"\x1f\x8bxx", b"garbage behind"] {
+            let coded = [encode(name, &text), garbage.to_vec()].concat();
+            assert_eq!(decode(name, [&coded[..]]), (text.clone(), Ok(())), "{name} {garbage:?}");
+            assert_eq!(decode(name, coded.chunks(1)), (text.clone(), Ok(())), "{name}");
+        }
+    }
+}
+
+#[test]
+fn members_and_frames_are_joined() {
+    for name in ["gzip", "zstd"] {
+        let coded = [encode(name, b"one "), encode(name, b"two")].concat();
+        assert_eq!(decode(name, [&coded[..]]), (b"one two".to_vec(), Ok(())));
+        assert_eq!(decode(name, coded.chunks(1)), (b"one two".to_vec(), Ok(())));
+        let (out, end) = decode(name, [&coded[..coded.len() - 1]]);
+        assert!(out.starts_with(b"one tw"), "{name}");
+        assert_eq!(end, Err(Unreadable::Truncated), "{name}");
+    }
+}
+
+#[test]
+fn empty_body_is_whole() {
+    for name in NAMES {
+        assert_eq!(decode(name, []), (Vec::new(), Ok(())));
+        assert_eq!(decode(name, [&encode(name, b"")[..]]), (Vec::new(), Ok(())), "{name}");
+    }
+}
+
+#[test]
+fn bombs_are_stopped_at_the_bound() {
+    let zeros = vec![0; 48 << 20];
+    for name in ["gzip", "br", "zstd"] {
+        let coded = encode(name, &zeros);
+        assert!(coded.len() < 64 << 10, "a bomb");
+        let mut given = 0;
+        let mut bomb = decoder(name);
+        let end = bomb.decode(&coded, &mut |bytes| given += bytes.len() as u64);
+        assert_eq!(end, Err(Unreadable::Bomb), "{name}");
+        assert!(given <= FREE_OUTPUT + MAX_RATIO * coded.len() as u64);
+    }
+}
+
+#[test]
+fn repetitive_body_of_20_mib_passes() {
+    let text = vec![b'x'; 20 << 20];
+    for name in ["gzip", "br", "zstd"] {
+        let (out, end) = decode(name, [&encode(name, &text)[..]]);
+        assert!(out == text && end == Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn unknown_and_too_many_codings_are_refused() {
+    let refused = |codings: &'static str| {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(codings))]);
+        Decoder::for_headers(&headers).map(|decoder| decoder.is_some())
+    };
+    assert_eq!(refused("identity"), Ok(false));
+    assert_eq!(refused("GZip ,, Identity"), Ok(true));
+    assert_eq!(refused("gzip, rot13"), Err(Unreadable::UnknownCoding));
+    assert_eq!(refused("br,br,br,br,br"), Ok(true));
+    assert_eq!(refused("br,br,br,br,br,br"), Err(Unreadable::TooManyCodings));
+}
+
+proptest! {
+    #[test]
+    fn random_parts_decode_the_same(
+        text in prop::collection::vec(any::<u8>(), 0..2000),
+        sizes in prop::collection::vec(1usize..200, 1..40),
+        name in prop::sample::select(&NAMES[..]),
+    ) {
+        let coded = encode(name, &text);
+        let mut rest = &coded[..];
+        let mut parts = Vec::new();
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (part, tail) = rest.split_at((*size).min(rest.len()));
+            parts.push(part);
+            rest = tail;
+        }
+        prop_assert_eq!(decode(name, parts), (text, Ok(())));
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic(
+        damage in prop::collection::vec((0usize..400, any::<u8>()), 1..5),
+        name in prop::sample::select(&NAMES[..]),
+    ) {
+        let text = events(30);
+        let mut coded = encode(name, &text);
+        for (at, byte) in damage {
+            let at = at % coded.len();
+            coded[at] = byte;
+        }
+        let _ = decode(name, coded.chunks(13));
+    }
+}

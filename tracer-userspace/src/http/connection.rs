@@ -1,0 +1,354 @@
+//! One connection: which protocol it speaks and who asks, and how its exchanges end with it.
+//! Takes its segments, its peer's end, its close; gives the events of whatever it carries.
+//! What is no HTTP costs one look at its first bytes and nothing after.
+
+use std::mem;
+
+use super::{
+    Counts, Ended, ExchangeEvent, Role,
+    h1::{self, Switch},
+    open::{Open, Side},
+    output::{Ids, Output},
+    sniff::{self, HTTP2_PREFACE, Start},
+};
+use crate::capture::{CloseCause, ConnectionId, Data, Direction, PeerEnd, Segment, Timestamp};
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    ids: Ids,
+    protocol: Protocol,
+    /// What the TLS library said of the peer's end.
+    peer_ended: Option<(Timestamp, PeerEnd)>,
+    /// When the last segment passed.
+    last_segment: Timestamp,
+}
+
+#[derive(Debug)]
+enum Protocol {
+    /// From its first byte, which has not told enough yet.
+    Starting(Box<Beginnings>),
+    /// From the middle: each segment may be the first that begins a message.
+    Middle,
+    Http1(Box<h1::Connection>),
+    /// HTTP no more, after an upgrade. The exchange that asked for it ends with the connection.
+    Upgraded(Box<Open>, Role),
+    /// Was HTTP, and can't be followed any more.
+    GivenUp,
+    /// No HTTP.
+    Foreign,
+}
+
+/// First bytes of the two directions, each too short to tell.
+#[derive(Debug, Default)]
+struct Beginnings {
+    received: Beginning,
+    sent: Beginning,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Beginning {
+    bytes: [u8; HTTP2_PREFACE.len()],
+    len: usize,
+    /// When the first of them passed.
+    started: Timestamp,
+}
+
+impl Beginning {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// With `input` behind it, as far as there is room, which is enough to tell every protocol.
+    fn with(mut self, input: &[u8], time: Timestamp) -> Self {
+        let input = if self.len == 0 { sniff::skip_empty_lines(input) } else { input };
+        if self.len == 0 {
+            self.started = time;
+        }
+        let len = input.len().min(self.bytes.len() - self.len);
+        self.bytes[self.len..self.len + len].copy_from_slice(&input[..len]);
+        self.len += len;
+        self
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == self.bytes.len()
+    }
+}
+
+impl Beginnings {
+    fn of(&mut self, direction: Direction) -> &mut Beginning {
+        match direction {
+            Direction::Received => &mut self.received,
+            Direction::Sent => &mut self.sent,
+        }
+    }
+}
+
+/// How a connection's end ends its exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ending {
+    how: Ended,
+    /// A response that lasts until the close is whole.
+    close_ends_body: bool,
+}
+
+impl Connection {
+    /// Bytes of the heap that a connection holds which has not told what it is.
+    #[cfg(test)]
+    pub(super) const STARTING_HEAP: usize = size_of::<Beginnings>();
+
+    /// `from_start`: known from its first byte.
+    pub(super) fn new(id: ConnectionId, from_start: bool) -> Self {
+        let protocol =
+            if from_start { Protocol::Starting(Box::default()) } else { Protocol::Middle };
+        Self { ids: Ids::new(id), protocol, peer_ended: None, last_segment: Timestamp::default() }
+    }
+
+    pub(super) fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(ExchangeEvent<'_>),
+    ) {
+        self.last_segment = segment.time;
+        let mut out = Output { time: segment.time, ids: &mut self.ids, counts, sink };
+        let mut data = Some(segment.data);
+        // Once more for each change of protocol, which takes at least one byte each.
+        while let Some(left) = data {
+            data = self.protocol.feed(segment.direction, left, &mut out);
+        }
+    }
+
+    /// The peer will send nothing more.
+    pub(super) fn peer_ended(
+        &mut self,
+        time: Timestamp,
+        how: PeerEnd,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(ExchangeEvent<'_>),
+    ) {
+        self.peer_ended = Some((time, how));
+        // A client that only closed its sending half still gets its answer (RFC 8446 §6.1).
+        if let Some(role) = self.protocol.role()
+            && (role, how) != (Role::Server, PeerEnd::CloseNotify)
+        {
+            let mut out = Output { time, ids: &mut self.ids, counts, sink };
+            self.protocol.finish(Ending::by_peer(role, how), &mut out);
+        }
+    }
+
+    /// The connection is over for the traced process.
+    pub(super) fn closed(
+        mut self,
+        time: Timestamp,
+        cause: CloseCause,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(ExchangeEvent<'_>),
+    ) {
+        let Some(role) = self.protocol.role() else { return };
+        let (ending, time) = match self.peer_ended {
+            _ if cause == CloseCause::TracerStopped => (Ending::by_close(role, cause), time),
+            // Known since then, unless the exchange went on regardless.
+            Some((ended, how)) if self.last_segment <= ended => (Ending::by_peer(role, how), ended),
+            Some((_, how)) => (Ending::by_peer(role, how), time),
+            None => (Ending::by_close(role, cause), time),
+        };
+        let mut out = Output { time, ids: &mut self.ids, counts, sink };
+        self.protocol.finish(ending, &mut out);
+    }
+
+    /// Goes on, at `time`, with what `parent` was in the middle of; `parent` loses it.
+    pub(super) fn take_over(
+        id: ConnectionId,
+        parent: &mut Self,
+        time: Timestamp,
+        counts: &mut Counts,
+        sink: &mut dyn FnMut(ExchangeEvent<'_>),
+    ) -> Self {
+        let mut child = Self {
+            ids: Ids::new(id),
+            protocol: mem::replace(&mut parent.protocol, Protocol::Middle),
+            peer_ended: parent.peer_ended,
+            last_segment: parent.last_segment,
+        };
+        let mut out = Output { time, ids: &mut child.ids, counts, sink };
+        match &mut child.protocol {
+            Protocol::Http1(http1) => http1.rename(&mut out),
+            Protocol::Upgraded(open, _) => open.rename(&mut out),
+            Protocol::Starting(_) | Protocol::Middle | Protocol::GivenUp | Protocol::Foreign => {}
+        }
+        child
+    }
+}
+
+impl Ending {
+    fn by_peer(role: Role, how: PeerEnd) -> Self {
+        let (how, close_ends_body) = match (role, how) {
+            (Role::Client, PeerEnd::CloseNotify) => (Ended::ServerClosed, true),
+            // An end of file or a protocol error. Whose fault it was is not known; servers that
+            // end a body by closing often leave `close_notify` out (RFC 9112 §9.8).
+            (Role::Client, PeerEnd::Broken) => (Ended::ConnectionLost, true),
+            (Role::Client, PeerEnd::SystemCall) => (Ended::ServerReset, false),
+            (Role::Server, PeerEnd::CloseNotify | PeerEnd::SystemCall) => {
+                (Ended::ClientGone, false)
+            }
+            (Role::Server, PeerEnd::Broken) => (Ended::ConnectionLost, false),
+        };
+        Self { how, close_ends_body }
+    }
+
+    fn by_close(role: Role, cause: CloseCause) -> Self {
+        let (how, close_ends_body) = match (role, cause) {
+            (_, CloseCause::TracerStopped) => (Ended::TracerStopped, false),
+            (Role::Client, _) => (Ended::ClientGone, false),
+            (Role::Server, CloseCause::Freed) => (Ended::ServerClosed, true),
+            (Role::Server, _) => (Ended::ServerClosed, false),
+        };
+        Self { how, close_ends_body }
+    }
+}
+
+fn role_of(direction: Direction, side: Side) -> Role {
+    match (direction, side) {
+        (Direction::Sent, Side::Request) | (Direction::Received, Side::Response) => Role::Client,
+        (Direction::Received, Side::Request) | (Direction::Sent, Side::Response) => Role::Server,
+    }
+}
+
+fn side_of(direction: Direction, role: Role) -> Side {
+    match (direction, role) {
+        (Direction::Sent, Role::Client) | (Direction::Received, Role::Server) => Side::Request,
+        (Direction::Received, Role::Client) | (Direction::Sent, Role::Server) => Side::Response,
+    }
+}
+
+impl Protocol {
+    /// Who the traced process is, once that is known.
+    fn role(&self) -> Option<Role> {
+        match self {
+            Self::Http1(http1) => Some(http1.role()),
+            Self::Upgraded(_, role) => Some(*role),
+            Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => None,
+        }
+    }
+
+    /// Takes what passed; gives back what is left of it for the protocol that `self` has become.
+    fn feed<'a>(
+        &mut self,
+        direction: Direction,
+        data: Data<'a>,
+        out: &mut Output<'_>,
+    ) -> Option<Data<'a>> {
+        match (&mut *self, data) {
+            (Self::Starting(_), Data::Gap(_)) => *self = Self::Middle,
+            (Self::Starting(beginnings), Data::Bytes(input)) => {
+                let before = beginnings.of(direction);
+                let beginning = before.with(input, out.time);
+                match Start::of(beginning.bytes()) {
+                    Start::TooShort if !beginning.is_full() => *before = beginning,
+                    start => return self.start(start, direction, input, out),
+                }
+            }
+            (Self::Middle, Data::Gap(_)) => {}
+            (Self::Middle, Data::Bytes(input)) => {
+                let side = if sniff::begins_request(input) {
+                    Side::Request
+                } else if sniff::begins_response(input) {
+                    Side::Response
+                } else {
+                    out.counts.skipped_bytes += input.len() as u64;
+                    return None;
+                };
+                let role = role_of(direction, side);
+                *self = Self::Http1(Box::new(h1::Connection::new(role, true)));
+                return Some(data);
+            }
+            (Self::Http1(http1), data) => {
+                let side = side_of(direction, http1.role());
+                let (switch, rest) = http1.feed(side, data, out)?;
+                self.switch(switch, out);
+                return (!rest.is_empty()).then_some(Data::Bytes(rest));
+            }
+            (Self::Upgraded(..) | Self::GivenUp, data) => {
+                out.counts.skipped_bytes += captured(data);
+            }
+            (Self::Foreign, data) => out.counts.foreign_bytes += captured(data),
+        }
+        None
+    }
+
+    /// The first bytes of `direction` have told `start`; `input` is the last segment of them.
+    fn start<'a>(
+        &mut self,
+        start: Start,
+        direction: Direction,
+        input: &'a [u8],
+        out: &mut Output<'_>,
+    ) -> Option<Data<'a>> {
+        let side = match start {
+            Start::Request => Side::Request,
+            Start::Response => Side::Response,
+            Start::TooShort | Start::Foreign | Start::Http2Preface => {
+                out.counts.foreign_connections += 1;
+                *self = Self::Foreign;
+                return Some(Data::Bytes(input));
+            }
+        };
+        let role = role_of(direction, side);
+        let http1 = Box::new(h1::Connection::new(role, false));
+        let Self::Starting(mut before) = mem::replace(self, Self::Http1(http1)) else {
+            return None;
+        };
+        // What the two directions held back goes first, at its own time.
+        let now = out.time;
+        for direction in [direction.opposite(), direction] {
+            let beginning = before.of(direction);
+            if beginning.len > 0 {
+                out.time = beginning.started;
+                self.feed(direction, Data::Bytes(beginning.bytes()), out);
+            }
+        }
+        out.time = now;
+        Some(Data::Bytes(input))
+    }
+
+    fn switch(&mut self, switch: Switch, out: &mut Output<'_>) {
+        let next = match switch {
+            // What goes through a tunnel is found out as on a connection of its own.
+            Switch::Tunnel { begun: false } => Self::Starting(Box::default()),
+            Switch::Tunnel { begun: true } => Self::Middle,
+            Switch::Upgrade { exchange } => {
+                let role = self.role().unwrap_or(Role::Client);
+                Self::Upgraded(Box::new(exchange), role)
+            }
+            Switch::GivenUp => {
+                out.counts.given_up_connections += 1;
+                Self::GivenUp
+            }
+        };
+        let before = mem::replace(self, next);
+        if let Self::Http1(mut http1) = before {
+            http1.finish(Ended::Gap, false, out);
+        }
+    }
+
+    /// The connection is over, or one of its directions in a way that ends all exchanges.
+    fn finish(&mut self, ending: Ending, out: &mut Output<'_>) {
+        match self {
+            Self::Http1(http1) => http1.finish(ending.how, ending.close_ends_body, out),
+            Self::Upgraded(..) => {
+                let Self::Upgraded(open, _) = mem::replace(self, Self::GivenUp) else { return };
+                let how = if ending.close_ends_body { Ended::Complete } else { ending.how };
+                open.cut(how, out);
+            }
+            Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => {}
+        }
+    }
+}
+
+fn captured(data: Data<'_>) -> u64 {
+    match data {
+        Data::Bytes(bytes) => bytes.len() as u64,
+        Data::Gap(_) => 0,
+    }
+}

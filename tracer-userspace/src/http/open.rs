@@ -1,0 +1,278 @@
+//! An exchange under way: which of its two messages are over, what is missing, its decoders.
+//! Takes heads, body bytes still in their content coding, gaps; gives events in the wire's order.
+//! Shared by all protocols; knows nothing of framing.
+
+use http::HeaderMap;
+
+use super::{
+    End, Ended, ExchangeId, Kind, RequestHead, ResponseHead, Role, Unreadable, coding::Decoder,
+    output::Output,
+};
+use crate::capture::Timestamp;
+
+/// One of the two messages of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Request,
+    Response,
+}
+
+impl Side {
+    fn body(self, bytes: &[u8]) -> Kind<'_> {
+        match self {
+            Self::Request => Kind::RequestBody(bytes),
+            Self::Response => Kind::ResponseBody(bytes),
+        }
+    }
+
+    fn gap(self) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestGap,
+            Self::Response => Kind::ResponseGap,
+        }
+    }
+
+    fn unreadable(self, reason: Unreadable) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestUnreadable(reason),
+            Self::Response => Kind::ResponseUnreadable(reason),
+        }
+    }
+
+    fn end(self) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestEnd,
+            Self::Response => Kind::ResponseEnd,
+        }
+    }
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Not yet seen, or under way.
+    Open,
+    Done,
+    /// Its end won't be found, and why.
+    Lost(Ended),
+    /// It passed before the connection was joined.
+    Unseen,
+}
+
+#[derive(Debug)]
+enum Coding {
+    /// Bytes pass as they are.
+    Identity,
+    /// Boxed: an idle connection must not pay for it.
+    Decoding(Box<Decoder>),
+    /// Can't be decoded, which matters once there is a body.
+    Unknown(Unreadable),
+    /// Told as unreadable; what comes is left out.
+    Unreadable,
+}
+
+#[derive(Debug)]
+struct Message {
+    progress: Progress,
+    missing: u64,
+    coding: Coding,
+}
+
+impl Message {
+    fn new(progress: Progress) -> Self {
+        Self { progress, missing: 0, coding: Coding::Identity }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Open {
+    id: ExchangeId,
+    request: Message,
+    response: Message,
+    joined_late: bool,
+    /// The response's head was told.
+    answered: bool,
+    /// Something was told under this id, so its end must be too.
+    told: bool,
+}
+
+impl Open {
+    /// A request begins.
+    pub(super) fn new(id: ExchangeId) -> Self {
+        Self {
+            id,
+            request: Message::new(Progress::Open),
+            response: Message::new(Progress::Open),
+            joined_late: false,
+            answered: false,
+            told: false,
+        }
+    }
+
+    /// A response begins to which no request was seen, since it was lost for the reason given or
+    /// passed before the connection was joined.
+    pub(super) fn unasked(id: ExchangeId, lost: Option<Ended>, joined_late: bool) -> Self {
+        let request = lost.map_or(Progress::Unseen, Progress::Lost);
+        Self { request: Message::new(request), joined_late, ..Self::new(id) }
+    }
+
+    fn message(&mut self, side: Side) -> &mut Message {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    pub(super) fn request_head(
+        &mut self,
+        head: &RequestHead,
+        role: Role,
+        started: Timestamp,
+        out: &mut Output<'_>,
+    ) {
+        self.told = true;
+        out.tell(self.id, Kind::Request { head, role, started });
+        self.begin_body(Side::Request, &head.headers);
+    }
+
+    pub(super) fn response_head(
+        &mut self,
+        head: &ResponseHead,
+        role: Role,
+        started: Timestamp,
+        out: &mut Output<'_>,
+    ) {
+        self.told = true;
+        self.answered = true;
+        out.tell(self.id, Kind::Response { head, role, started });
+        self.begin_body(Side::Response, &head.headers);
+    }
+
+    fn begin_body(&mut self, side: Side, headers: &HeaderMap) {
+        self.message(side).coding = match Decoder::for_headers(headers) {
+            Ok(None) => Coding::Identity,
+            Ok(Some(decoder)) => Coding::Decoding(Box::new(decoder)),
+            Err(reason) => Coding::Unknown(reason),
+        };
+    }
+
+    fn unreadable(&mut self, side: Side, reason: Unreadable, out: &mut Output<'_>) {
+        self.message(side).coding = Coding::Unreadable;
+        out.counts.unreadable_bodies += 1;
+        out.tell(self.id, side.unreadable(reason));
+    }
+
+    /// Body bytes as the framing gave them.
+    pub(super) fn body(&mut self, side: Side, bytes: &[u8], out: &mut Output<'_>) {
+        let id = self.id;
+        let result = match &mut self.message(side).coding {
+            Coding::Identity => {
+                out.tell(id, side.body(bytes));
+                Ok(())
+            }
+            Coding::Decoding(decoder) => {
+                decoder.decode(bytes, &mut |decoded| out.tell(id, side.body(decoded)))
+            }
+            Coding::Unknown(reason) => Err(*reason),
+            Coding::Unreadable => Ok(()),
+        };
+        if let Err(reason) = result {
+            self.unreadable(side, reason, out);
+        }
+    }
+
+    /// Bytes of the message passed and were not captured.
+    pub(super) fn gap(&mut self, side: Side, missing: u64, out: &mut Output<'_>) {
+        let message = self.message(side);
+        message.missing += missing;
+        let coded = matches!(message.coding, Coding::Decoding(_));
+        if self.told {
+            out.tell(self.id, side.gap());
+        }
+        if coded {
+            self.unreadable(side, Unreadable::Gap, out);
+        }
+    }
+
+    /// The message is whole by its framing.
+    pub(super) fn done(&mut self, side: Side, out: &mut Output<'_>) {
+        if let Coding::Decoding(decoder) = &mut self.message(side).coding
+            && let Err(reason) = decoder.finish()
+        {
+            self.unreadable(side, reason, out);
+        }
+        let message = self.message(side);
+        message.progress = Progress::Done;
+        message.coding = Coding::Identity;
+        out.tell(self.id, side.end());
+    }
+
+    /// The end of the message won't be found.
+    pub(super) fn lose(&mut self, side: Side, how: Ended) {
+        let message = self.message(side);
+        if message.progress == Progress::Open {
+            message.progress = Progress::Lost(how);
+            message.coding = Coding::Identity;
+        }
+    }
+
+    /// The message has not come to its end.
+    pub(super) fn awaits(&self, side: Side) -> bool {
+        let message = match side {
+            Side::Request => &self.request,
+            Side::Response => &self.response,
+        };
+        message.progress == Progress::Open
+    }
+
+    /// The response's head was seen.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        !self.awaits(Side::Request) && !self.awaits(Side::Response)
+    }
+
+    /// The exchange is over by itself.
+    pub(super) fn end(self, out: &mut Output<'_>) {
+        let how = match (self.request.progress, self.response.progress) {
+            (_, Progress::Lost(how)) | (Progress::Lost(how), _) => how,
+            _ => Ended::Complete,
+        };
+        self.end_as(how, out);
+    }
+
+    /// The connection is over, as `how` says; a response that was lost before stays lost.
+    pub(super) fn cut(self, how: Ended, out: &mut Output<'_>) {
+        match self.response.progress {
+            Progress::Lost(lost) => self.end_as(lost, out),
+            _ => self.end_as(how, out),
+        }
+    }
+
+    fn end_as(self, how: Ended, out: &mut Output<'_>) {
+        if !self.told {
+            // Not even a head was read: no call to tell of, but not silence either.
+            out.counts.headless_exchanges += 1;
+            return;
+        }
+        out.counts.exchanges += 1;
+        let end = End {
+            how,
+            missing_request: self.request.missing,
+            missing_response: self.response.missing,
+            joined_late: self.joined_late,
+        };
+        out.tell(self.id, Kind::End(end));
+    }
+
+    /// The exchange goes on under an id of the connection that `out` is for.
+    pub(super) fn rename(&mut self, out: &mut Output<'_>) {
+        let id = out.ids.next();
+        if self.told {
+            out.tell(self.id, Kind::Moved(id));
+        }
+        self.id = id;
+    }
+}

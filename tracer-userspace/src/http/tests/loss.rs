@@ -1,0 +1,213 @@
+//! Gaps, malformed bytes, connections joined late: what is told, what is counted.
+
+use super::{Told::*, *};
+use crate::http::Counts;
+
+const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn ended(how: Ended, missing_request: u64, missing_response: u64) -> Told {
+    End(super::End { how, missing_request, missing_response, joined_late: false })
+}
+
+/// The ends that a script gives, with their exchange's number, and what was counted.
+fn ends(steps: &[Step]) -> (Vec<(u64, Told)>, Counts) {
+    let mut exchanges = Exchanges::new();
+    let lines = run_with(&mut exchanges, steps, &|_, _| Vec::new());
+    let ends = lines
+        .into_iter()
+        .filter_map(|((_, index, told), _)| matches!(told, End(_)).then_some((index, told)))
+        .collect();
+    (ends, exchanges.counts())
+}
+
+#[test]
+fn gap_in_length_keeps_framing() {
+    let start = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01";
+    let steps = [created(), sent(GET), received(start), ReceivedGap(1, 5), received("789")];
+    let told: Vec<_> = run(&steps).into_iter().skip(2).map(|(_, _, told)| told).collect();
+    let expected = [
+        response(200, 1),
+        response_body("01"),
+        ResponseGap,
+        response_body("789"),
+        ResponseEnd,
+        ended(Ended::Complete, 0, 5),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn gap_to_the_end_of_length_completes() {
+    let start = "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n01";
+    let (ends, _) = ends(&[created(), sent(start), SentGap(1, 8), received(OK)]);
+    assert_eq!(ends, [(0, ended(Ended::Complete, 8, 0))]);
+}
+
+#[test]
+fn gap_within_chunk_keeps_framing() {
+    let start = [CHUNKED, "a\r\n01"].concat();
+    let steps =
+        [created(), sent(GET), received(start), ReceivedGap(1, 5), received("789\r\n0\r\n\r\n")];
+    assert_eq!(ends(&steps).0, [(0, ended(Ended::Complete, 0, 5))]);
+}
+
+#[test]
+fn gap_beyond_chunk_loses_framing() {
+    let start = [CHUNKED, "a\r\n01"].concat();
+    let lost = [created(), sent(GET), received(start), ReceivedGap(1, 15), received("0\r\n\r\n")];
+    let steps = [&lost[..], &[sent(GET), received(OK)]].concat();
+    let (ends, counts) = ends(&steps);
+    assert_eq!(ends, [(0, ended(Ended::Gap, 0, 15)), (1, complete())]);
+    assert_eq!((counts.resynchronised, counts.skipped_bytes), (1, 5));
+}
+
+#[test]
+fn gap_in_response_head_loses_it() {
+    let steps = [
+        created(),
+        sent(GET),
+        received("HTTP/1.1 200"),
+        ReceivedGap(1, 30),
+        received("rest"),
+        sent(GET),
+        received(OK),
+    ];
+    assert_eq!(ends(&steps).0, [(0, ended(Ended::Gap, 0, 30)), (1, complete())]);
+}
+
+#[test]
+fn lost_request_keeps_its_response() {
+    for request in [vec![SentGap(1, 99)], vec![sent("POST / HT"), SentGap(1, 60), SentGap(1, 39)]] {
+        let steps = [
+            vec![created(), sent(GET), received(OK)],
+            request,
+            vec![received(OK), sent(POST), received(OK)],
+        ];
+        let (ends, counts) = ends(&steps.concat());
+        let expected = [(0, complete()), (1, ended(Ended::Gap, 99, 0)), (2, complete())];
+        assert_eq!(ends, expected);
+        assert_eq!(counts.headless_exchanges, 0);
+    }
+}
+
+#[test]
+fn gap_over_two_messages_never_mispairs() {
+    // The gap swallows the rest of one response and the whole of the next.
+    let start = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01";
+    let steps = [
+        created(),
+        sent(GET),
+        received(start),
+        ReceivedGap(1, 90),
+        sent(GET),
+        sent(GET),
+        received("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    let (ends, counts) = ends(&steps);
+    // Two requests in a row without any response between: pipelining, so no pairing is certain.
+    assert_eq!(ends[0], (0, ended(Ended::Complete, 0, 8)));
+    assert_eq!(ends[1..], [(1, ended(Ended::Gap, 0, 0))]);
+    assert_eq!((counts.given_up_connections, counts.headless_exchanges), (1, 0));
+}
+
+#[test]
+fn pipelining_that_loses_step_is_given_up() {
+    let steps = [created(), sent([GET, GET].concat()), ReceivedGap(1, 10), received(OK)];
+    let (ends, counts) = ends(&steps);
+    assert_eq!(ends, [(0, ended(Ended::Gap, 0, 10)), (1, ended(Ended::Gap, 0, 0))]);
+    assert_eq!((counts.given_up_connections, counts.skipped_bytes), (1, OK.len() as u64));
+}
+
+#[test]
+fn malformed_messages_are_counted_and_left() {
+    let get = ["GET / HTTP/1.1\r\n", "bad header\r\n\r\n"].concat();
+    for bad in [
+        get.as_str(),
+        "POST / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: \r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, x\r\n\r\n",
+        "POST / HTTP/2.7\r\n\r\n",
+    ] {
+        let steps = [created(), sent(bad), received(OK), sent(POST), received(OK)];
+        let (ends, counts) = ends(&steps);
+        assert_eq!(ends, [(0, ended(Ended::Malformed, 0, 0)), (1, complete())], "{bad}");
+        assert_eq!((counts.malformed_messages, counts.resynchronised), (1, 1));
+    }
+}
+
+#[test]
+fn malformed_chunks_end_the_exchange() {
+    for bad in ["x\r\n", ";\r\n", "00000000000000001\r\n", "1\r\nabc", "1 1\r\n", "0\r\n\rx"] {
+        let bad = [CHUNKED, bad].concat();
+        let (ends, counts) = ends(&[created(), sent(GET), received(bad), sent(GET), received(OK)]);
+        assert_eq!(ends, [(0, ended(Ended::Malformed, 0, 0)), (1, complete())]);
+        assert_eq!(counts.malformed_messages, 1);
+    }
+}
+
+#[test]
+fn endless_heads_chunks_and_trailers_are_bounded() {
+    let long = |start: &str| [start, &"a".repeat(300 * 1024)].concat();
+    for bad in [
+        long("HTTP/1.1 200 OK\r\nX: "),
+        long(&[CHUNKED, "1;"].concat()),
+        long(&[CHUNKED, "0\r\n"].concat()),
+        ["HTTP/1.1 200 OK\r\n", &"a: b\r\n".repeat(201), "\r\n"].concat(),
+    ] {
+        let (ends, counts) = ends(&[created(), sent(GET), received(bad)]);
+        assert_eq!(ends, [(0, ended(Ended::Malformed, 0, 0))]);
+        assert_eq!(counts.malformed_messages, 1);
+    }
+}
+
+#[test]
+fn joined_late_waits_for_message() {
+    let late = Open(1, Origin::JoinedLate);
+    let steps =
+        [late, received("I am text of a body"), received("HTTP is nice"), sent(GET), received(OK)];
+    let (ends, counts) = ends(&steps);
+    assert_eq!(ends, [(0, complete())]);
+    assert_eq!(counts.skipped_bytes, 31);
+}
+
+#[test]
+fn response_without_seen_request_joins_late() {
+    let (ends, _) = ends(&[Open(1, Origin::JoinedLate), received(OK), sent(GET), received(OK)]);
+    let late = super::End {
+        how: Ended::Complete,
+        missing_request: 0,
+        missing_response: 0,
+        joined_late: true,
+    };
+    assert_eq!(ends, [(0, End(late)), (1, complete())]);
+}
+
+#[test]
+fn foreign_connections_are_counted() {
+    for foreign in ["220 mail.example ESMTP\r\n", "\x16\x03\x01", "get / HTTP/1.1\r\n", "POST\t"] {
+        let (ends, counts) = ends(&[created(), received(foreign), sent("EHLO a\r\n")]);
+        assert_eq!(ends, []);
+        let bytes = foreign.len() as u64 + 8;
+        assert_eq!((counts.foreign_connections, counts.foreign_bytes), (1, bytes), "{foreign}");
+    }
+}
+
+#[test]
+fn bytes_of_unknown_connections_are_counted() {
+    let (ends, counts) = ends(&[received(OK), ReceivedGap(1, 10)]);
+    assert_eq!((ends, counts.stray_bytes), (Vec::new(), OK.len() as u64 + 10));
+}
+
+#[test]
+fn endless_pipeline_is_bounded() {
+    let mut exchanges = Exchanges::new();
+    let steps = [created(), sent(GET.repeat(2000))];
+    run_with(&mut exchanges, &steps, &|_, _| Vec::new());
+    assert_eq!(exchanges.counts().given_up_connections, 1);
+    assert_eq!(exchanges.counts().exchanges, 1024);
+}
