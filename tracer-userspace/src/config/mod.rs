@@ -104,14 +104,14 @@ fn each<'de, A: Deserialize<'de> + Into<B>, B, D: Deserializer<'de>>(
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Output {
-    /// Lines for people, OTLP/JSON (one `TracesData` a line), or nothing. Default: `pretty` to a
-    /// terminal, else `none`.
+    /// Lines for people, OTLP/JSON (one `TracesData` a line), or nothing. Default: `pretty`, or
+    /// `none` where spans are sent to a receiver and standard output is no terminal.
     pub format: Option<OutputFormat>,
     /// File to write to. Default: standard output.
     pub file: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputFormat {
