@@ -5,6 +5,7 @@
 mod filters;
 mod outputs;
 mod privileges;
+mod run;
 mod trace;
 
 use std::process::ExitCode;
@@ -31,11 +32,13 @@ Examples:
   sudo llmtap trace --pid 4242                     trace a running process, until Ctrl-C
   sudo llmtap trace --exe 'python*' --port 443     every Python that talks to port 443
   sudo llmtap trace --output otlp-json --output-file calls.jsonl -- node app.js
-  sudo llmtap trace --otlp-endpoint http://localhost:4317 -- ./agent";
+  sudo llmtap trace --otlp-endpoint http://localhost:4317 -- ./agent
+  sudo llmtap run --config llmtap.yaml             the daemon";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Trace(Box<trace::Arguments>),
+    Run(run::Arguments),
 }
 
 /// Runs the program.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     log_to_stderr();
     match arguments.command {
         Command::Trace(arguments) => trace::run(*arguments),
+        Command::Run(arguments) => run::run(&arguments),
     }
 }
 
@@ -72,7 +76,7 @@ fn sentence(error: &dyn std::error::Error) -> String {
 fn log_to_stderr() {
     use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env("LLMTAP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,llmtap=info"));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

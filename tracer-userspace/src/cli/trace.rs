@@ -6,12 +6,17 @@ use std::{ffi::OsString, io, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{filters::FilterFlags, outputs::OutputFlags, privileges, refuse};
+use super::{
+    filters::FilterFlags,
+    outputs::{CheckedOutputs, OutputFlags},
+    privileges, refuse,
+};
 use crate::{
+    config::Config,
     export::Variables,
     genai::{self, Calls},
     session::{
-        Alive, Session, Settings,
+        Alive, Filters, Session, Settings,
         command::{self, Held},
     },
     trace::{Clock, Sampler, Spans},
@@ -57,18 +62,31 @@ Environment:
   NO_COLOR: no colours    LLMTAP_LOG: log filter, such as debug";
 
 const MIB: u32 = 1 << 20;
+const DEFAULT_RING: u32 = 16 * MIB;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    match prepare(arguments) {
+    let (config, command, kernel_log) = arguments.config();
+    match Run::prepare(&config, command, kernel_log) {
         Ok(run) => run.carry_out(),
         Err(error) => refuse(&*error),
     }
 }
 
-type Refusal = Box<dyn std::error::Error>;
+impl Arguments {
+    fn config(self) -> (Config, Vec<OsString>, bool) {
+        let mut config = Config {
+            filters: self.filters.into(),
+            // A ring is a power of two.
+            ring_bytes: Some(self.ring_size.next_power_of_two() * MIB),
+            ..Config::default()
+        };
+        self.outputs.fill(&mut config);
+        (config, self.command, self.kernel_log)
+    }
+}
 
 /// A run that was checked as far as it can be without touching anything.
-struct Run {
+pub(super) struct Run {
     settings: Settings,
     command: Vec<OsString>,
     /// Signals are caught from here on, so that none ends llmtap half-attached.
@@ -76,27 +94,32 @@ struct Run {
     runtime: tokio::runtime::Runtime,
 }
 
-fn prepare(arguments: Arguments) -> Result<Run, Refusal> {
-    let variables = Variables::of_this_process();
-    let filters = arguments.filters.check(!arguments.command.is_empty())?;
-    let capture_content = arguments.outputs.capture_content;
-    let outputs = arguments.outputs.check(&variables)?;
-    privileges::check()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = {
-        let _inside = runtime.enter();
-        Signals::catch()?
-    };
-    let settings = Settings {
-        filters,
-        calls: Calls::new(genai::Options { capture_content }),
-        spans: Spans::new(sampler(&variables), Clock::default()),
-        outputs: outputs.start()?,
-        // A ring is a power of two.
-        ring_bytes: arguments.ring_size.next_power_of_two() * MIB,
-        kernel_log: arguments.kernel_log,
-    };
-    Ok(Run { settings, command: arguments.command, signals, runtime })
+impl Run {
+    pub(super) fn prepare(
+        config: &Config,
+        command: Vec<OsString>,
+        kernel_log: bool,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let variables = Variables::of_this_process();
+        let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
+        let outputs = CheckedOutputs::new(config, &variables)?;
+        privileges::check()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::catch()?
+        };
+        let capture_content = config.captures_content(&variables);
+        let settings = Settings {
+            filters,
+            calls: Calls::new(genai::Options { capture_content }),
+            spans: Spans::new(sampler(&variables), Clock::default()),
+            outputs: outputs.start()?,
+            ring_bytes: config.ring_bytes.unwrap_or(DEFAULT_RING),
+            kernel_log,
+        };
+        Ok(Self { settings, command, signals, runtime })
+    }
 }
 
 fn sampler(variables: &Variables) -> Sampler {
@@ -110,7 +133,7 @@ fn sampler(variables: &Variables) -> Sampler {
 }
 
 impl Run {
-    fn carry_out(self) -> ExitCode {
+    pub(super) fn carry_out(self) -> ExitCode {
         if self.command.is_empty() { self.until_interrupted() } else { self.with_command() }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn span(span: &Span) -> SpanMessage {
 }
 
 /// Spans of one process under its resource and llmtap's scope.
-pub(super) fn resource_spans(resource: Vec<KeyValue>, spans: Vec<SpanMessage>) -> ResourceSpans {
+pub(super) fn resource_spans(resource: &[KeyValue], spans: Vec<SpanMessage>) -> ResourceSpans {
     let scope = ScopeMessage {
         name: SCOPE_NAME.to_owned(),
         version: SCOPE_VERSION.to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn resource_spans(resource: Vec<KeyValue>, spans: Vec<SpanMessage>) -
     };
     ResourceSpans {
         resource: Some(Resource {
-            attributes: Attributes::from(resource).0,
+            attributes: Attributes::from(resource.iter().cloned()).0,
             ..Resource::default()
         }),
         scope_spans: vec![ScopeSpans { scope: Some(scope), spans, schema_url: String::new() }],

@@ -17,7 +17,7 @@ use crate::trace::Span;
 pub(super) fn line(span: &Span, resources: &Resources) -> serde_json::Result<Vec<u8>> {
     let resource = resources.of(&span.process);
     let data = TracesData {
-        resource_spans: vec![encode::resource_spans(resource, vec![encode::span(span)])],
+        resource_spans: vec![encode::resource_spans(&resource, vec![encode::span(span)])],
     };
     let mut value = serde_json::to_value(&data)?;
     compact(&mut value);

@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,6 +36,27 @@ pub struct Tally {
 impl Tally {
     pub fn lost(&self) -> u64 {
         self.queue_full + self.refused + self.unsent
+    }
+}
+
+/// `12 sent, 3 lost: 2 did not fit the queue, 1 refused (403 Forbidden)`.
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} sent, {} lost", self.sent, self.lost())?;
+        let causes = [
+            (self.queue_full, "did not fit the queue"),
+            (self.refused, "refused"),
+            (self.unsent, "not sent in time"),
+        ];
+        let causes = causes.iter().filter(|(count, _)| *count > 0);
+        for (index, (count, cause)) in causes.enumerate() {
+            let lead = if index == 0 { ": " } else { ", " };
+            write!(formatter, "{lead}{count} {cause}")?;
+        }
+        match &self.error {
+            Some(error) if self.lost() > 0 => write!(formatter, " ({error})"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -209,6 +231,18 @@ mod tests {
         assert!(queue.push(1, 1) && queue.push(2, 1));
         assert!(!queue.push(3, 1));
         assert_eq!(queue.tally(), Tally { queue_full: 1, unsent: 2, ..Tally::default() });
+    }
+
+    #[test]
+    fn tally_is_told_in_a_sentence() {
+        let mut tally = Tally { sent: 12, ..Tally::default() };
+        tally.error = Some("403 Forbidden".into());
+        assert_eq!(tally.to_string(), "12 sent, 0 lost");
+        (tally.queue_full, tally.refused) = (2, 1);
+        assert_eq!(
+            tally.to_string(),
+            "12 sent, 3 lost: 2 did not fit the queue, 1 refused (403 Forbidden)"
+        );
     }
 
     #[test]

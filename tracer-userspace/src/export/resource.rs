@@ -5,6 +5,11 @@
 //! process itself could know (`telemetry.sdk.*`, `process.runtime.*`) is not claimed either; llmtap
 //! names itself in `telemetry.distro.*`.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
 use opentelemetry::{KeyValue, Value};
 use tracing::warn;
 
@@ -12,16 +17,25 @@ use super::{
     service::service_name,
     variables::{Variables, pairs},
 };
-use crate::discover::Process;
+use crate::{capture::ProcessId, discover::Process};
 
 /// What each process has of its own: llmtap's variables do not set it.
-const OWN_TO_A_SERVICE: [&str; 2] = ["service.name", "service.instance.id"];
+const SERVICE_NAME: &str = "service.name";
+const OWN_TO_A_SERVICE: [&str; 2] = [SERVICE_NAME, "service.instance.id"];
 
 /// What all resources have in common: this host, this llmtap, and what its user says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Resources {
     detected: Vec<KeyValue>,
     configured: Vec<KeyValue>,
+    known: Mutex<HashMap<ProcessId, Known>>,
+}
+
+/// The resource of a process that lived when it was last asked for.
+#[derive(Debug)]
+struct Known {
+    process: Weak<Process>,
+    attributes: Arc<[KeyValue]>,
 }
 
 impl Resources {
@@ -39,20 +53,34 @@ impl Resources {
         let list = variables.get("OTEL_RESOURCE_ATTRIBUTES");
         let mut configured = list.map(|list| parsed(list, "llmtap")).unwrap_or_default();
         configured.retain(|attribute| !OWN_TO_A_SERVICE.contains(&attribute.key.as_str()));
-        Self { detected, configured }
+        Self { detected, configured, known: Mutex::default() }
     }
 
     /// Attributes of one process's resource, each name once. What the process's environment says
     /// wins over llmtap's environment, and that over what was detected.
-    pub fn of(&self, process: &Process) -> Vec<KeyValue> {
-        let mut attributes = self.detected.clone();
+    pub fn of(&self, process: &Arc<Process>) -> Arc<[KeyValue]> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&process.id) {
+            return Arc::clone(&known.attributes);
+        }
+        // Before the map would grow, those leave that no span can come from any more.
+        if known.len() == known.capacity() {
+            known.retain(|_, known| known.process.strong_count() > 0);
+        }
+        let attributes: Arc<[KeyValue]> = self.describe(process).into();
+        let process_attributes = Arc::clone(&attributes);
+        known.insert(process.id, Known { process: Arc::downgrade(process), attributes });
+        process_attributes
+    }
+
+    fn describe(&self, process: &Process) -> Vec<KeyValue> {
+        let mut attributes = vec![KeyValue::new(SERVICE_NAME, service_name(process))];
+        attributes.extend_from_slice(&self.detected);
         attributes.extend(described(process));
         let own = process.otel_resource_attributes.as_deref();
         let own = own.map(|list| parsed(list, &format!("process {}", process.id.pid)));
-        let named = KeyValue::new("service.name", service_name(process));
-        for attribute in
-            self.configured.iter().cloned().chain(own.unwrap_or_default()).chain([named])
-        {
+        let given = self.configured.iter().cloned().chain(own.unwrap_or_default());
+        for attribute in given.filter(|attribute| attribute.key.as_str() != SERVICE_NAME) {
             match attributes.iter_mut().find(|existing| existing.key == attribute.key) {
                 Some(existing) => *existing = attribute,
                 None => attributes.push(attribute),
@@ -109,13 +137,13 @@ mod tests {
     use super::*;
     use crate::trace::sample;
 
-    fn resource(variables: &[(&str, &str)], process: &Process) -> HashMap<String, Value> {
+    fn resource(variables: &[(&str, &str)], process: &Arc<Process>) -> HashMap<String, Value> {
         let resources = Resources::new(&variables.iter().copied().collect());
         let list = resources.of(process);
         let count = list.len();
         let map: HashMap<_, _> = list
-            .into_iter()
-            .map(|attribute| (attribute.key.to_string(), attribute.value))
+            .iter()
+            .map(|attribute| (attribute.key.to_string(), attribute.value.clone()))
             .collect();
         assert_eq!(map.len(), count, "a name is there twice");
         map
@@ -161,7 +189,7 @@ mod tests {
             "OTEL_RESOURCE_ATTRIBUTES",
             "team=red,host.name=h,service.name=tracer,k8s.pod=a%2Fb",
         )];
-        let resource = resource(&variables, &process);
+        let resource = resource(&variables, &Arc::new(process));
         for (key, value) in [
             ("team", "blue"),
             ("service.version", "2"),
@@ -178,5 +206,17 @@ mod tests {
         let resource =
             resource(&[("OTEL_RESOURCE_ATTRIBUTES", "team=red,broken")], &sample::process(1, "a"));
         assert!(!resource.contains_key("team"));
+    }
+
+    #[test]
+    fn resources_of_ended_processes_are_forgotten() {
+        let resources = Resources::new(&Variables::default());
+        let living = sample::process(1, "lives");
+        let first = resources.of(&living);
+        for pid in 2..10_000 {
+            resources.of(&sample::process(pid, "ends"));
+        }
+        assert!(resources.known.lock().unwrap().len() < 100);
+        assert!(Arc::ptr_eq(&first, &resources.of(&living)));
     }
 }

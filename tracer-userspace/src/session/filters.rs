@@ -8,9 +8,9 @@ use std::{
 };
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use tracer_ebpf::{Cgroup, MARK_EXE, MARK_TREE};
+use tracer_ebpf::{Cgroup, MARK_EXE, MARK_TREE, MAX_CGROUPS, MAX_PORTS};
 
-use crate::capture::KernelFilters;
+use crate::{capture::KernelFilters, config};
 
 /// Kinds that are given must all match; of one kind any value.
 #[derive(Debug, Default)]
@@ -24,7 +24,49 @@ pub struct Filters {
     pub cgroups: Vec<CgroupFilter>,
 }
 
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    #[error(
+        "nothing says what to trace; give a command (llmtap trace -- COMMAND), or a filter: \
+         --pid N, --exe GLOB, --port N, --cgroup PATH, or --all for every process of this machine"
+    )]
+    Nothing,
+    #[error("there is no process {0}; `ps -e` lists those there are")]
+    NoProcess(u32),
+    #[error("the pattern for executables is not understood: {0}")]
+    BadGlob(#[from] globset::Error),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error("{given} {kind} are given, and the kernel side compares {most} at most")]
+    TooMany { kind: &'static str, given: usize, most: usize },
+}
+
 impl Filters {
+    /// Checks what the user asked for against this machine.
+    ///
+    /// # Errors
+    /// If nothing is asked for, or what is named does not exist or is not understood.
+    pub fn check(wanted: config::Filters, command: bool) -> Result<Self, FilterError> {
+        if wanted.is_empty() && !command {
+            return Err(FilterError::Nothing);
+        }
+        let pids: Vec<u32> = wanted.pid.into_iter().map(Into::into).collect();
+        for pid in &pids {
+            if !PathBuf::from(format!("/proc/{pid}")).exists() {
+                return Err(FilterError::NoProcess(*pid));
+            }
+        }
+        at_most(MAX_PORTS, "ports", wanted.port.len())?;
+        at_most(MAX_CGROUPS, "cgroups", wanted.cgroup.len())?;
+        let cgroups = wanted.cgroup.iter().map(|path| CgroupFilter::open(path));
+        Ok(Self {
+            pids,
+            command,
+            executables: Executables::new(&wanted.exe)?,
+            ports: wanted.port.into_iter().map(Into::into).collect(),
+            cgroups: cgroups.collect::<Result<_, _>>()?,
+        })
+    }
     /// What the kernel side compares.
     pub fn for_kernel(&self) -> KernelFilters {
         let tree = if self.command || !self.pids.is_empty() { MARK_TREE } else { 0 };
@@ -41,6 +83,11 @@ impl Filters {
     pub fn authority_passes(&self, port: Option<u16>) -> bool {
         self.ports.is_empty() || port.is_some_and(|port| self.ports.contains(&port))
     }
+}
+
+fn at_most(most: u32, kind: &'static str, given: usize) -> Result<(), FilterError> {
+    let most = most as usize;
+    if given > most { Err(FilterError::TooMany { kind, given, most }) } else { Ok(()) }
 }
 
 /// Patterns for executables.
@@ -128,6 +175,22 @@ mod tests {
         assert!(executables.matches(Path::new("/opt/node-20/bin/node")));
         assert!(!executables.matches(Path::new("/usr/bin/node")));
         assert!(!executables.matches(Path::new("/python3/sh")));
+    }
+
+    #[test]
+    fn nothing_to_trace_is_refused() {
+        let nothing = config::Filters::default;
+        assert!(matches!(Filters::check(nothing(), false), Err(FilterError::Nothing)));
+        assert!(Filters::check(nothing(), true).is_ok());
+        assert!(Filters::check(config::Filters { all: true, ..nothing() }, false).is_ok());
+    }
+
+    #[test]
+    fn unknown_process_is_refused() {
+        // Above the largest value of the kernel's pid_max (2^22).
+        let pid = vec![std::num::NonZeroU32::new(1 << 23).unwrap()];
+        let wanted = config::Filters { pid, ..config::Filters::default() };
+        assert!(matches!(Filters::check(wanted, false), Err(FilterError::NoProcess(_))));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-pub use filters::{CgroupError, CgroupFilter, Executables, Filters};
+pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
 pub use pipeline::{Counts, Pipeline};
 pub use reading::Alive;
 pub use summary::Summary;

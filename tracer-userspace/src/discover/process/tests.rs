@@ -34,7 +34,13 @@ impl Sleeper {
             .env("OTEL_RESOURCE_ATTRIBUTES", "team=blue")
             .stdout(Stdio::null())
             .spawn();
-        Self(child.unwrap())
+        let sleeper = Self(child.unwrap());
+        // `vfork` lets us go on before the kernel has filled in the new program's arguments.
+        let cmdline = format!("/proc/{}/cmdline", sleeper.0.id());
+        while fs::read(&cmdline).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        sleeper
     }
 }
 

@@ -2,6 +2,8 @@
 //! Takes [`Span`]s without ever waiting; gives a [`Tally`] of what was sent and what was lost.
 //! While the receiver is down, spans stay in the queue, and the user is told once.
 
+mod grpc;
+mod http;
 mod settings;
 mod transport;
 
@@ -174,7 +176,7 @@ impl Worker {
         }
         let resource_spans = groups
             .into_iter()
-            .map(|(process, spans)| encode::resource_spans(self.resources.of(&process), spans))
+            .map(|(process, spans)| encode::resource_spans(&self.resources.of(&process), spans))
             .collect();
         ExportTraceServiceRequest { resource_spans }
     }
@@ -217,7 +219,7 @@ impl Worker {
                 tokio::time::sleep_until(deadline.into()).await;
             }
         };
-        let transport = &self.transport;
+        let transport = &mut self.transport;
         self.runtime.block_on(async {
             tokio::select! {
                 biased;

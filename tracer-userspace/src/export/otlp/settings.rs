@@ -3,10 +3,11 @@
 //! What the user gave to llmtap wins over the variables, and of these the form for traces
 //! (specification "OpenTelemetry Protocol Exporter").
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
+use serde::Deserialize;
 use tracing::warn;
 
 use crate::export::{
@@ -31,39 +32,51 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Encoded bytes that the queue holds at most: a bound on memory also where spans carry content.
 const QUEUE_BYTES: usize = 32 << 20;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Protocol {
+    #[serde(rename = "grpc")]
     Grpc,
+    #[serde(rename = "http/protobuf")]
     HttpProtobuf,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
+    None,
     Gzip,
     Zstd,
 }
 
-/// What the user asked of llmtap itself; what is absent comes from the standard variables.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An OTLP receiver. What is absent comes from the standard `OTEL_*` variables of llmtap's own
+/// environment, else it is their default.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
 pub struct OtlpOptions {
-    /// Base URL of the receiver, to which OTLP/HTTP appends `/v1/traces` if it does not end so.
+    /// Base URL of the receiver, as `http://localhost:4318`. OTLP/HTTP appends `/v1/traces` unless
+    /// it ends so. Without an endpoint here or in `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is sent.
     pub endpoint: Option<String>,
-    /// `grpc` or `http/protobuf`.
-    pub protocol: Option<String>,
-    pub headers: Vec<(String, String)>,
-    /// For one request.
-    pub timeout: Option<Duration>,
-    /// `gzip`, `zstd` or `none`.
-    pub compression: Option<String>,
+    /// Default: `grpc` for port 4317, else `http/protobuf`.
+    pub protocol: Option<Protocol>,
+    /// Header names and values for each request, beside those of `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub headers: BTreeMap<String, String>,
+    /// Milliseconds that one request may take. Default: 10000.
+    pub timeout_ms: Option<u64>,
+    /// Default: `none`.
+    pub compression: Option<Compression>,
     /// PEM file of the authorities to trust instead of the system's.
     pub certificate: Option<PathBuf>,
-    /// PEM files of the client's own certificate and its key.
+    /// PEM file of llmtap's own certificate, for receivers that ask for one.
     pub client_certificate: Option<PathBuf>,
+    /// PEM file of the key to `client_certificate`.
     pub client_key: Option<PathBuf>,
-    /// Spans that the queue holds.
-    pub queue_items: Option<usize>,
-    /// Encoded bytes that the queue holds.
-    pub queue_bytes: Option<usize>,
+    /// Spans that wait for the receiver at most; more are dropped and counted. Default: 2048.
+    pub queue_spans: Option<NonZeroUsize>,
+    /// Bytes, encoded, that wait for the receiver at most. Default: 33554432.
+    pub queue_bytes: Option<NonZeroUsize>,
 }
 
 /// A setting that cannot be used. The words are for the user.
@@ -74,10 +87,6 @@ pub enum OtlpError {
          (such a URL looks like {HTTP_ENDPOINT})"
     )]
     Endpoint { origin: &'static str, value: String, reason: String },
-    #[error("OTLP protocol {0:?} is unknown (known: grpc, http/protobuf)")]
-    Protocol(String),
-    #[error("OTLP compression {0:?} is unknown (known: gzip, zstd, none)")]
-    Compression(String),
     #[error("OTLP header {0:?} cannot be sent: its name or its value is not valid in HTTP")]
     Header(String),
     #[error("{name}: cannot read {path}: {source}")]
@@ -98,7 +107,7 @@ pub struct OtlpSettings {
     pub(super) protocol: Protocol,
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
-    pub(super) compression: Option<Compression>,
+    pub(super) compression: Compression,
     /// PEM texts.
     pub(super) authorities: Option<Vec<u8>>,
     pub(super) identity: Option<Identity>,
@@ -145,26 +154,33 @@ impl OtlpSettings {
         if given.is_none() && exporter != Some("otlp") {
             return Ok(None);
         }
-        let protocol = protocol(options, &source)?;
+        let protocol = options.protocol.or_else(|| source.protocol());
         let (protocol, endpoint) = endpoint(given, protocol, &source)?;
         Ok(Some(Self {
             endpoint,
             protocol,
             headers: headers(options, &source)?,
-            timeout: options.timeout.or_else(|| source.milliseconds("TIMEOUT")).unwrap_or(TIMEOUT),
-            compression: compression(options, &source)?,
+            timeout: options
+                .timeout_ms
+                .or_else(|| source.number("TIMEOUT"))
+                .map_or(TIMEOUT, Duration::from_millis),
+            compression: options
+                .compression
+                .or_else(|| source.compression())
+                .unwrap_or(Compression::None),
             authorities: source.file("CERTIFICATE", options.certificate.as_ref())?,
             identity: identity(options, &source)?,
             queue: Bounds {
                 items: options
-                    .queue_items
+                    .queue_spans
                     .or_else(|| number(variables, "OTEL_BSP_MAX_QUEUE_SIZE"))
-                    .unwrap_or(QUEUE_ITEMS),
-                bytes: options.queue_bytes.unwrap_or(QUEUE_BYTES),
+                    .map_or(QUEUE_ITEMS, NonZeroUsize::get),
+                bytes: options.queue_bytes.map_or(QUEUE_BYTES, NonZeroUsize::get),
             },
-            batch_items: number(variables, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(BATCH_ITEMS),
+            batch_items: number(variables, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+                .map_or(BATCH_ITEMS, NonZeroUsize::get),
             schedule_delay: number(variables, "OTEL_BSP_SCHEDULE_DELAY")
-                .map_or(SCHEDULE_DELAY, |delay: u32| Duration::from_millis(delay.into())),
+                .map_or(SCHEDULE_DELAY, Duration::from_millis),
         }))
     }
 
@@ -201,11 +217,25 @@ impl<'a> Source<'a> {
         traces.or_else(|| self.0.get(&format!("OTEL_EXPORTER_OTLP_{name}")))
     }
 
-    fn milliseconds(&self, name: &str) -> Option<Duration> {
+    fn number(&self, name: &str) -> Option<u64> {
         let text = self.get(name)?;
-        match text.parse() {
-            Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
-            Err(_) => ignored(&format!("OTEL_EXPORTER_OTLP_{name}"), text),
+        text.parse().ok().or_else(|| ignored(&format!("OTEL_EXPORTER_OTLP_{name}"), text))
+    }
+
+    fn protocol(&self) -> Option<Protocol> {
+        match self.get("PROTOCOL")? {
+            "grpc" => Some(Protocol::Grpc),
+            "http/protobuf" => Some(Protocol::HttpProtobuf),
+            other => ignored("OTEL_EXPORTER_OTLP_PROTOCOL", other),
+        }
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        match self.get("COMPRESSION")? {
+            "none" => Some(Compression::None),
+            "gzip" => Some(Compression::Gzip),
+            "zstd" => Some(Compression::Zstd),
+            other => ignored("OTEL_EXPORTER_OTLP_COMPRESSION", other),
         }
     }
 
@@ -231,52 +261,9 @@ fn ignored<T>(name: &str, value: &str) -> Option<T> {
     None
 }
 
-fn number<T: std::str::FromStr + PartialEq + From<u8>>(
-    variables: &Variables,
-    name: &str,
-) -> Option<T> {
+fn number<T: std::str::FromStr>(variables: &Variables, name: &str) -> Option<T> {
     let text = variables.get(name)?;
-    match text.parse() {
-        Ok(number) if number != T::from(0) => Some(number),
-        _ => ignored(name, text),
-    }
-}
-
-fn protocol(options: &OtlpOptions, source: &Source<'_>) -> Result<Option<Protocol>, OtlpError> {
-    let parse = |text: &str| match text {
-        "grpc" => Some(Protocol::Grpc),
-        "http/protobuf" => Some(Protocol::HttpProtobuf),
-        _ => None,
-    };
-    match (&options.protocol, source.get("PROTOCOL")) {
-        (Some(text), _) => match parse(text) {
-            Some(protocol) => Ok(Some(protocol)),
-            None => Err(OtlpError::Protocol(text.clone())),
-        },
-        (None, Some(text)) => {
-            Ok(parse(text).or_else(|| ignored("OTEL_EXPORTER_OTLP_PROTOCOL", text)))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-fn compression(
-    options: &OtlpOptions,
-    source: &Source<'_>,
-) -> Result<Option<Compression>, OtlpError> {
-    let parse = |text: &str| match text {
-        "none" => Some(None),
-        "gzip" => Some(Some(Compression::Gzip)),
-        "zstd" => Some(Some(Compression::Zstd)),
-        _ => None,
-    };
-    match (&options.compression, source.get("COMPRESSION")) {
-        (Some(text), _) => parse(text).ok_or_else(|| OtlpError::Compression(text.clone())),
-        (None, Some(text)) => {
-            Ok(parse(text).or_else(|| ignored("OTEL_EXPORTER_OTLP_COMPRESSION", text)).flatten())
-        }
-        (None, None) => Ok(None),
-    }
+    text.parse().ok().or_else(|| ignored(name, text))
 }
 
 /// The protocol is `http/protobuf` where none is given, as the specification says, except that a

@@ -4,6 +4,7 @@ mod receiver;
 
 use std::collections::BTreeMap;
 
+use ::http::StatusCode;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use receiver::{Receiver, Reply};
 
@@ -18,7 +19,7 @@ const LONG: Duration = Duration::from_secs(30);
 fn settings(receiver: &Receiver) -> OtlpSettings {
     let options = OtlpOptions {
         endpoint: Some(receiver.url()),
-        protocol: Some(receiver.protocol().to_owned()),
+        protocol: Some(receiver.protocol()),
         ..OtlpOptions::default()
     };
     let settings = OtlpSettings::resolve(&options, &Variables::default()).unwrap().unwrap();
@@ -105,9 +106,9 @@ fn batches_have_their_bounds() {
 fn headers_and_codings_arrive() {
     for receiver in [Receiver::grpc(), Receiver::http()] {
         for (compression, coding) in [
-            (None, None),
-            (Some(Compression::Gzip), Some("gzip")),
-            (Some(Compression::Zstd), Some("zstd")),
+            (Compression::None, None),
+            (Compression::Gzip, Some("gzip")),
+            (Compression::Zstd, Some("zstd")),
         ] {
             let mut settings = OtlpSettings { compression, ..settings(&receiver) };
             settings.headers.insert("x-api-key", "k".parse().unwrap());
@@ -200,6 +201,33 @@ fn refusals_are_counted_not_retried() {
         assert_eq!((tally.sent, tally.refused, tally.unsent), (1, 1, 0));
         assert!(tally.error.unwrap().contains("no such tenant"));
         assert_eq!(receiver.requests().len(), 2);
+    }
+}
+
+#[test]
+fn redirections_that_repeat_the_request_are_followed() {
+    let receiver = Receiver::http();
+    receiver.next(Reply::Redirect(StatusCode::TEMPORARY_REDIRECT));
+    let otlp = start(&settings(&receiver));
+    otlp.push(&sample::span());
+    assert_eq!(otlp.finish(LONG).sent, 1);
+    assert_eq!(receiver.requests().len(), 2);
+}
+
+#[test]
+fn answers_of_no_receiver_count_as_refusals() {
+    for (reply, word) in [
+        (Reply::Redirect(StatusCode::FOUND), "302"),
+        (Reply::Redirect(StatusCode::MOVED_PERMANENTLY), "301"),
+        (Reply::Page, "web page"),
+    ] {
+        let receiver = Receiver::http();
+        receiver.next(reply);
+        let otlp = start(&settings(&receiver));
+        otlp.push(&sample::span());
+        let tally = otlp.finish(Duration::from_secs(5));
+        assert_eq!((tally.sent, tally.refused), (0, 1), "{tally}");
+        assert!(tally.error.as_ref().is_some_and(|error| error.contains(word)), "{tally}");
     }
 }
 

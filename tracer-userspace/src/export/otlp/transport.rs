@@ -1,38 +1,26 @@
-//! One request to an OTLP receiver, over gRPC or HTTP, and what its answer means.
+//! One request to an OTLP receiver and what its answer means, whatever the protocol.
 //! Takes an `ExportTraceServiceRequest`; gives an [`Answer`].
-//! Knows which answers may be retried (OTLP specification 1.x, "OTLP/gRPC Throttling", "OTLP/HTTP
-//! Response").
 //!
 //! `opentelemetry-otlp`'s own exporter is not used: it sends under one resource at a time, and tells
 //! its caller neither how many spans a receiver rejected nor whether a failure may be retried.
 
-use std::{error::Error, io::Write, time::Duration};
+use std::{error::Error, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse, trace_service_client::TraceServiceClient,
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use prost::Message;
-use reqwest::{Certificate, Url};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use tonic::{
-    Code,
-    codec::CompressionEncoding,
-    metadata::MetadataMap,
-    transport::{Channel, ClientTlsConfig, Endpoint},
+
+use super::{
+    grpc::Grpc,
+    http::Http,
+    settings::{OtlpError, OtlpSettings, Protocol},
 };
-use tonic_types::StatusExt;
 
-use super::settings::{Compression, OtlpError, OtlpSettings, Protocol};
-
-const USER_AGENT: &str = concat!("llmtap/", env!("CARGO_PKG_VERSION"));
-const PROTOBUF: &str = "application/x-protobuf";
-
-/// Bytes of an answer's body that are read: it is a few numbers and a sentence.
-const ANSWER_LIMIT: usize = 64 << 10;
+pub(super) const USER_AGENT: &str = concat!("llmtap/", env!("CARGO_PKG_VERSION"));
 
 /// Characters of a receiver's words that are shown.
 const WORDS_LIMIT: usize = 200;
@@ -51,7 +39,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) enum Transport {
     Http(Http),
-    Grpc(Grpc),
+    Grpc(Box<Grpc>),
 }
 
 impl Transport {
@@ -64,11 +52,11 @@ impl Transport {
         }
         match settings.protocol {
             Protocol::HttpProtobuf => Ok(Self::Http(Http::new(settings)?)),
-            Protocol::Grpc => Ok(Self::Grpc(Grpc::new(settings)?)),
+            Protocol::Grpc => Ok(Self::Grpc(Box::new(Grpc::new(settings)?))),
         }
     }
 
-    pub(super) async fn send(&self, request: &ExportTraceServiceRequest) -> Answer {
+    pub(super) async fn send(&mut self, request: &ExportTraceServiceRequest) -> Answer {
         match self {
             Self::Http(http) => http.send(request).await,
             Self::Grpc(grpc) => grpc.send(request).await,
@@ -89,110 +77,8 @@ fn check_authorities(pem: &[u8]) -> Result<(), OtlpError> {
     Ok(())
 }
 
-#[derive(Debug)]
-pub(super) struct Http {
-    client: reqwest::Client,
-    endpoint: Url,
-    headers: HeaderMap,
-    compression: Option<Compression>,
-}
-
-impl Http {
-    fn new(settings: &OtlpSettings) -> Result<Self, OtlpError> {
-        let tls = |error: reqwest::Error| OtlpError::Tls(chain(&error));
-        let mut client =
-            reqwest::Client::builder().user_agent(USER_AGENT).timeout(settings.timeout);
-        if let Some(authorities) = &settings.authorities {
-            client = client.tls_certs_only(Certificate::from_pem_bundle(authorities).map_err(tls)?);
-        }
-        if let Some(identity) = &settings.identity {
-            let pem = [&identity.key[..], b"\n", &identity.certificate].concat();
-            client = client.identity(reqwest::Identity::from_pem(&pem).map_err(tls)?);
-        }
-        Ok(Self {
-            client: client.build().map_err(tls)?,
-            endpoint: settings.endpoint.clone(),
-            headers: settings.headers.clone(),
-            compression: settings.compression,
-        })
-    }
-
-    async fn send(&self, message: &ExportTraceServiceRequest) -> Answer {
-        let (body, coding) = match compressed(message.encode_to_vec(), self.compression) {
-            Ok(body) => body,
-            Err(error) => return Answer::Refused(format!("cannot compress: {error}")),
-        };
-        let mut request = self.client.post(self.endpoint.clone()).headers(self.headers.clone());
-        request = request.header(header::CONTENT_TYPE, PROTOBUF);
-        if let Some(coding) = coding {
-            request = request.header(header::CONTENT_ENCODING, coding);
-        }
-        match request.body(body).send().await {
-            Ok(response) => http_answer(response).await,
-            Err(error) => Answer::Later { after: None, reason: chain(&error.without_url()) },
-        }
-    }
-}
-
-fn compressed(
-    body: Vec<u8>,
-    compression: Option<Compression>,
-) -> std::io::Result<(Vec<u8>, Option<&'static str>)> {
-    match compression {
-        None => Ok((body, None)),
-        Some(Compression::Gzip) => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(&body)?;
-            Ok((encoder.finish()?, Some("gzip")))
-        }
-        Some(Compression::Zstd) => Ok((zstd::bulk::compress(&body, 0)?, Some("zstd"))),
-    }
-}
-
-async fn http_answer(mut response: reqwest::Response) -> Answer {
-    let status = response.status();
-    let headers = response.headers().clone();
-    let mut body = Vec::new();
-    // A body that breaks off changes nothing of what the status says.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - body.len())]);
-        if body.len() == ANSWER_LIMIT {
-            break;
-        }
-    }
-    let is_protobuf = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
-    if status.is_success() {
-        // A receiver that answers with an empty body, or in JSON, rejected nothing that we know of.
-        let answer = is_protobuf.then(|| ExportTraceServiceResponse::decode(&body[..]));
-        return accepted(answer.and_then(Result::ok).unwrap_or_default());
-    }
-    let words = match tonic_types::Status::decode(&body[..]) {
-        Ok(status) if is_protobuf => shown(&status.message),
-        _ => shown(&String::from_utf8_lossy(&body)),
-    };
-    let reason = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
-    // "All other 4xx or 5xx response status codes MUST NOT be retried."
-    match status {
-        StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Answer::Later { after: retry_after(&headers), reason },
-        _ => Answer::Refused(reason),
-    }
-}
-
-/// Seconds, or a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    date.duration_since(std::time::SystemTime::now()).ok()
-}
-
-fn accepted(response: ExportTraceServiceResponse) -> Answer {
+/// A receiver's answer to a request that it took.
+pub(super) fn accepted(response: ExportTraceServiceResponse) -> Answer {
     let partial = response.partial_success.unwrap_or_default();
     Answer::Accepted {
         rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
@@ -200,84 +86,8 @@ fn accepted(response: ExportTraceServiceResponse) -> Answer {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Grpc {
-    client: TraceServiceClient<Channel>,
-    metadata: MetadataMap,
-    timeout: Duration,
-}
-
-impl Grpc {
-    fn new(settings: &OtlpSettings) -> Result<Self, OtlpError> {
-        let tls_error = |error: tonic::transport::Error| OtlpError::Tls(chain(&error));
-        let mut endpoint = Endpoint::from_shared(settings.receiver())
-            .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
-            .map_err(tls_error)?
-            .connect_timeout(settings.timeout);
-        if settings.endpoint.scheme() == "https" {
-            let mut tls = match &settings.authorities {
-                Some(pem) => ClientTlsConfig::new()
-                    .ca_certificate(tonic::transport::Certificate::from_pem(pem)),
-                None => ClientTlsConfig::new().with_native_roots(),
-            };
-            if let Some(identity) = &settings.identity {
-                let (certificate, key) = (&identity.certificate, &identity.key);
-                tls = tls.identity(tonic::transport::Identity::from_pem(certificate, key));
-            }
-            endpoint = endpoint.tls_config(tls).map_err(tls_error)?;
-        }
-        let mut client = TraceServiceClient::new(endpoint.connect_lazy());
-        let coding = settings.compression.map(|compression| match compression {
-            Compression::Gzip => CompressionEncoding::Gzip,
-            Compression::Zstd => CompressionEncoding::Zstd,
-        });
-        if let Some(coding) = coding {
-            client = client.send_compressed(coding).accept_compressed(coding);
-        }
-        let metadata = MetadataMap::from_headers(settings.headers.clone());
-        Ok(Self { client, metadata, timeout: settings.timeout })
-    }
-
-    async fn send(&self, message: &ExportTraceServiceRequest) -> Answer {
-        let mut request = tonic::Request::new(message.clone());
-        *request.metadata_mut() = self.metadata.clone();
-        request.set_timeout(self.timeout);
-        let mut client = self.client.clone();
-        match tokio::time::timeout(self.timeout, client.export(request)).await {
-            Ok(Ok(response)) => accepted(response.into_inner()),
-            Ok(Err(status)) => grpc_answer(&status),
-            Err(_) => Answer::Later {
-                after: None,
-                reason: format!("no answer within {:?}", self.timeout),
-            },
-        }
-    }
-}
-
-fn grpc_answer(status: &tonic::Status) -> Answer {
-    let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    // With a source the status was made here, of a connection that failed.
-    let is_local = status.source().is_some();
-    let reason = match status.source() {
-        Some(source) => chain(source),
-        None => format!("{:?}: {}", status.code(), shown(status.message())),
-    };
-    let may_be_retried = match status.code() {
-        Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unavailable
-        | Code::DataLoss => true,
-        // "Only if the server signals that recovery from resource exhaustion is possible."
-        Code::ResourceExhausted => after.is_some(),
-        _ => is_local,
-    };
-    if may_be_retried { Answer::Later { after, reason } } else { Answer::Refused(reason) }
-}
-
 /// An error and what caused it, each part once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -291,7 +101,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// A receiver's words on one line of bounded length, without control characters.
-fn shown(words: &str) -> String {
+pub(super) fn shown(words: &str) -> String {
     let line: String = words
         .chars()
         .map(|character| if character.is_control() { ' ' } else { character })

@@ -34,12 +34,17 @@ use tonic::{
     transport::{Identity, Server, ServerTlsConfig},
 };
 
+use crate::export::Protocol;
+
 /// What the next request gets for an answer; without one it is accepted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reply {
     Busy,
     Refuse,
     Reject(i64),
+    /// To a page that a GET would find.
+    Redirect(StatusCode),
+    Page,
     Hang,
 }
 
@@ -145,8 +150,8 @@ impl Receiver {
         format!("{scheme}://localhost:{}", self.address.port())
     }
 
-    pub(super) fn protocol(&self) -> &'static str {
-        if self.is_grpc { "grpc" } else { "http/protobuf" }
+    pub(super) fn protocol(&self) -> Protocol {
+        if self.is_grpc { Protocol::Grpc } else { Protocol::HttpProtobuf }
     }
 
     pub(super) fn authority(&self) -> Option<Vec<u8>> {
@@ -218,6 +223,7 @@ impl TraceService for Log {
             Some(Reply::Refuse) => Err(tonic::Status::permission_denied("no such tenant")),
             Some(Reply::Hang) => std::future::pending().await,
             Some(Reply::Reject(rejected)) => Ok(tonic::Response::new(partial(rejected))),
+            Some(Reply::Redirect(_) | Reply::Page) => panic!("not in gRPC"),
             None => Ok(tonic::Response::new(ExportTraceServiceResponse::default())),
         }
     }
@@ -258,32 +264,39 @@ async fn answer(
     assert_eq!(request.uri().path(), "/v1/traces");
     assert_eq!(request.headers()["content-type"], "application/x-protobuf");
     let (head, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let body = match head.headers.get("content-encoding").map(|coding| coding.to_str().unwrap()) {
+    let body = decoded(&head.headers, &body.collect().await.unwrap().to_bytes());
+    let message = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+    let response = Response::builder().header("content-type", "application/x-protobuf");
+    let (response, body) = match log.take(head.headers, message) {
+        Some(Reply::Busy) => (response.status(StatusCode::SERVICE_UNAVAILABLE), Vec::new()),
+        Some(Reply::Refuse) => {
+            let message = "no such tenant".to_owned();
+            let status = tonic_types::Status { code: 7, message, details: vec![] };
+            (response.status(StatusCode::FORBIDDEN), status.encode_to_vec())
+        }
+        Some(Reply::Hang) => std::future::pending().await,
+        Some(Reply::Reject(rejected)) => (response, partial(rejected).encode_to_vec()),
+        Some(Reply::Redirect(status)) => {
+            (response.status(status).header("location", "/v1/traces"), Vec::new())
+        }
+        Some(Reply::Page) => {
+            let page = Response::builder().header("content-type", "text/html; charset=utf-8");
+            (page, b"<html>".to_vec())
+        }
+        None => (response, Vec::new()),
+    };
+    Ok(response.body(Full::new(Bytes::from(body))).unwrap())
+}
+
+fn decoded(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+    match headers.get("content-encoding").map(|coding| coding.to_str().unwrap()) {
         None => body.to_vec(),
         Some("gzip") => {
             let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+            flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
             plain
         }
-        Some("zstd") => zstd::decode_all(&body[..]).unwrap(),
+        Some("zstd") => zstd::decode_all(body).unwrap(),
         Some(other) => panic!("coding {other}"),
-    };
-    let message = ExportTraceServiceRequest::decode(&body[..]).unwrap();
-    let (status, body) = match log.take(head.headers, message) {
-        Some(Reply::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
-        Some(Reply::Refuse) => {
-            let message = "no such tenant".to_owned();
-            (
-                StatusCode::FORBIDDEN,
-                tonic_types::Status { code: 7, message, details: vec![] }.encode_to_vec(),
-            )
-        }
-        Some(Reply::Hang) => std::future::pending().await,
-        Some(Reply::Reject(rejected)) => (StatusCode::OK, partial(rejected).encode_to_vec()),
-        None => (StatusCode::OK, Vec::new()),
-    };
-    let response =
-        Response::builder().status(status).header("content-type", "application/x-protobuf");
-    Ok(response.body(Full::new(Bytes::from(body))).unwrap())
+    }
 }

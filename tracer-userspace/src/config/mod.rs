@@ -1,0 +1,214 @@
+//! The settings of a run, from a YAML file.
+//! Takes the file of `llmtap run --config`; gives a [`Config`], or a sentence with line and column.
+//! The command line fills the same [`Config`]; what each setting does is known where it is used.
+
+use std::{
+    fs, io,
+    num::{NonZeroU16, NonZeroU32},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Location, Spanned};
+
+use crate::export::{OtlpOptions, Variables};
+
+/// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
+const RING_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=1 << 30;
+
+/// Everything that is set for a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    pub filters: Filters,
+    pub output: Output,
+    /// `None` as long as nobody says: [`Config::captures_content`].
+    pub capture_content: Option<bool>,
+    /// Bytes of the ring between kernel and llmtap: a power of two from 64 KiB to 1 GiB.
+    pub ring_bytes: Option<u32>,
+    pub otlp: OtlpOptions,
+}
+
+/// Which processes and connections to trace. Several kinds must all match, several of one kind any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Filters {
+    /// Process ids; what these processes start is traced too.
+    #[serde(deserialize_with = "each::<Pid, _, _>")]
+    pub pid: Vec<NonZeroU32>,
+    /// Patterns of executables' paths, as `/usr/bin/python*`.
+    pub exe: Vec<String>,
+    /// TCP ports, at either end of the connection.
+    #[serde(deserialize_with = "each::<Port, _, _>")]
+    pub port: Vec<NonZeroU16>,
+    /// Paths of control groups; those below them count as well.
+    pub cgroup: Vec<PathBuf>,
+    /// Trace the whole host. Default: false.
+    pub all: bool,
+}
+
+impl Filters {
+    /// Nothing says what to trace.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A number of the file, so that one out of range is told in words.
+#[derive(Deserialize)]
+#[serde(try_from = "i64")]
+struct Pid(NonZeroU32);
+
+#[derive(Deserialize)]
+#[serde(try_from = "i64")]
+struct Port(NonZeroU16);
+
+impl TryFrom<i64> for Pid {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let pid = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        pid.map(Self).ok_or_else(|| format!("{number} is no process id"))
+    }
+}
+
+impl TryFrom<i64> for Port {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let port = u16::try_from(number).ok().and_then(NonZeroU16::new);
+        port.map(Self).ok_or_else(|| format!("{number} is no port: they go from 1 to 65535"))
+    }
+}
+
+impl From<Pid> for NonZeroU32 {
+    fn from(pid: Pid) -> Self {
+        pid.0
+    }
+}
+
+impl From<Port> for NonZeroU16 {
+    fn from(port: Port) -> Self {
+        port.0
+    }
+}
+
+fn each<'de, A: Deserialize<'de> + Into<B>, B, D: Deserializer<'de>>(
+    list: D,
+) -> Result<Vec<B>, D::Error> {
+    Ok(Vec::<A>::deserialize(list)?.into_iter().map(Into::into).collect())
+}
+
+/// Where calls are written, beside the OTLP receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Output {
+    /// Lines for people, OTLP/JSON (one `TracesData` a line), or nothing. Default: `pretty`, or
+    /// `none` where spans are sent to a receiver and standard output is no terminal.
+    pub format: Option<OutputFormat>,
+    /// File to write to. Default: standard output.
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    Pretty,
+    OtlpJson,
+    None,
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+struct Raw {
+    filters: Filters,
+    output: Output,
+    /// Keep the text of prompts and answers. Default: false, unless
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it.
+    capture_content: Option<bool>,
+    /// Bytes of the ring between kernel and llmtap: a power of two from 65536 to 1073741824.
+    #[cfg_attr(test, schemars(with = "Option<u32>"))]
+    ring_bytes: Option<Spanned<u32>>,
+    otlp: OtlpOptions,
+}
+
+/// A configuration that cannot be used. The words are for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    /// `place` is `LINE:COLUMN`, from 1, or empty where it is the file as a whole.
+    #[error("{path}:{place} {words}")]
+    Value { path: PathBuf, place: String, words: String },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is no YAML, has a key or a value that is not known, or names nothing to
+    /// trace.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let error = |place: Location, words: &str| ConfigError::Value {
+            path: path.to_owned(),
+            place: if place == Location::UNKNOWN {
+                String::new()
+            } else {
+                format!("{}:{}:", place.line(), place.column())
+            },
+            words: words.to_owned(),
+        };
+        let raw: Raw = serde_saphyr::from_str(text).map_err(|wrong| {
+            let place = wrong.location().unwrap_or(Location::UNKNOWN);
+            let words = wrong.without_snippet().to_string();
+            // The library says the place behind its words, we before them.
+            let behind = format!(" at line {}, column {}", place.line(), place.column());
+            error(place, words.strip_suffix(&behind).unwrap_or(&words))
+        })?;
+        if raw.filters.is_empty() {
+            let words = "filters: nothing says what to trace; give at least one of \
+                         pid, exe, port, cgroup or all: true";
+            return Err(error(Location::UNKNOWN, words));
+        }
+        let ring_bytes = match raw.ring_bytes {
+            Some(size) if !size.value.is_power_of_two() || !RING_BYTES.contains(&size.value) => {
+                let words = "ring_bytes: a power of two from 65536 to 1073741824 is needed";
+                return Err(error(size.defined, words));
+            }
+            size => size.map(|size| size.value),
+        };
+        Ok(Self {
+            filters: raw.filters,
+            output: raw.output,
+            capture_content: raw.capture_content,
+            ring_bytes,
+            otlp: raw.otlp,
+        })
+    }
+
+    /// Whether the text of prompts and answers is kept: as the user says, else as
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says, else not. Its values that ask for
+    /// content on events alone are no, since llmtap puts it on spans.
+    pub fn captures_content(&self, variables: &Variables) -> bool {
+        let variable = variables.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT");
+        self.capture_content.unwrap_or_else(|| {
+            let value = variable.unwrap_or_default().to_ascii_lowercase();
+            matches!(value.as_str(), "true" | "span_only" | "span_and_event")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+use std::num::NonZero;
+
+use serde_json::Value;
+
+use super::*;
+use crate::export::{Compression, Protocol};
+
+const EXAMPLE: &str = include_str!("../../../deploy/llmtap.yaml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("llmtap.yaml"))
+}
+
+fn sentence(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn all_settings_are_read() {
+    let config = parse(
+        "filters: {pid: [1, 2], exe: ['/usr/bin/python*'], port: [443], cgroup: [/a], all: true}
+output: {format: otlp-json, file: /tmp/x}
+capture_content: true
+ring_bytes: 131072
+otlp:
+  endpoint: http://h:4317
+  protocol: http/protobuf
+  headers: {authorization: Bearer x}
+  timeout_ms: 5000
+  compression: gzip
+  certificate: ca.pem
+  client_certificate: c.pem
+  client_key: k.pem
+  queue_spans: 7
+  queue_bytes: 8
+",
+    )
+    .unwrap();
+    assert_eq!(config.filters.pid.iter().map(|pid| pid.get()).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(config.filters.exe, ["/usr/bin/python*"]);
+    assert_eq!(config.filters.port[0].get(), 443);
+    assert_eq!(config.filters.cgroup, [PathBuf::from("/a")]);
+    assert!(config.filters.all);
+    assert_eq!(config.output.format, Some(OutputFormat::OtlpJson));
+    assert_eq!(config.output.file, Some("/tmp/x".into()));
+    assert_eq!(config.capture_content, Some(true));
+    assert_eq!(config.ring_bytes, Some(131_072));
+    let otlp = config.otlp;
+    assert_eq!(otlp.endpoint.as_deref(), Some("http://h:4317"));
+    assert_eq!(otlp.protocol, Some(Protocol::HttpProtobuf));
+    assert_eq!(otlp.headers["authorization"], "Bearer x");
+    assert_eq!(otlp.timeout_ms, Some(5000));
+    assert_eq!(otlp.compression, Some(Compression::Gzip));
+    assert_eq!(otlp.certificate, Some("ca.pem".into()));
+    assert_eq!(otlp.client_certificate, Some("c.pem".into()));
+    assert_eq!(otlp.client_key, Some("k.pem".into()));
+    assert_eq!(otlp.queue_spans.map(NonZero::get), Some(7));
+    assert_eq!(otlp.queue_bytes.map(NonZero::get), Some(8));
+}
+
+#[test]
+fn wrong_files_are_refused_with_their_place() {
+    for (text, line, word) in [
+        ("filters:\n  all: true\nfiltres:\n  all: true\n", 3, "filtres"),
+        ("filters:\n  all: true\n  prot: [443]\n", 3, "prot"),
+        ("filters: {all: true}\noutput:\n  format: xml\n", 3, "xml"),
+        ("filters: {all: true}\notlp:\n\n  endpont: http://h\n", 4, "endpont"),
+        ("filters:\n  port: [0]\n", 2, "0"),
+        ("filters:\n  port: [65536]\n", 2, "65536"),
+        ("filters:\n  pid: [-1]\n", 2, "-1 is no process id"),
+        ("filters:\n  pid: [1, 99999999999]\n", 2, "no process id"),
+        ("filters: {all: true}\nring_bytes: 100000\n", 2, "power of two"),
+        ("filters: {all: true}\nring_bytes: 4096\n", 2, "power of two"),
+        ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
+        ("filters: [\n", 0, ""),
+        ("- a\n", 1, ""),
+    ] {
+        let sentence = sentence(text);
+        println!("{sentence}");
+        assert!(sentence.starts_with("llmtap.yaml:"), "{sentence}");
+        assert!(line == 0 || sentence.starts_with(&format!("llmtap.yaml:{line}:")), "{sentence}");
+        assert!(sentence.contains(word), "{sentence}");
+        assert!(!sentence.trim().contains('\n'), "{sentence}");
+    }
+}
+
+#[test]
+fn nothing_to_trace_lists_the_choices() {
+    for text in ["", "capture_content: true\n", "filters: {}\n"] {
+        let sentence = sentence(text);
+        for choice in ["pid", "exe", "port", "cgroup", "all"] {
+            assert!(sentence.contains(choice), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn missing_file_is_named() {
+    let error = Config::read(Path::new("/nonexistent/llmtap.yaml")).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/llmtap.yaml"), "{error}");
+}
+
+#[test]
+fn content_is_kept_only_when_asked() {
+    const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    for (option, variable, expected) in [
+        (None, "", false),
+        (None, "true", true),
+        (None, "SPAN_ONLY", true),
+        (None, "span_and_event", true),
+        (None, "event_only", false),
+        (None, "no_content", false),
+        (None, "yes please", false),
+        (Some(false), "true", false),
+        (Some(true), "false", true),
+    ] {
+        let config = Config { capture_content: option, ..Config::default() };
+        let variables = [(NAME, variable)].into_iter().collect();
+        assert_eq!(config.captures_content(&variables), expected, "{option:?} {variable}");
+    }
+}
+
+/// The keys of the file, `section.key`, with kind and meaning, from the declarations themselves.
+fn keys() -> Vec<(String, String, String)> {
+    let schema = serde_json::to_value(schemars::schema_for!(Raw)).unwrap();
+    let mut keys = Vec::new();
+    collect(&schema, &schema, "", &mut keys);
+    keys
+}
+
+fn collect(root: &Value, schema: &Value, prefix: &str, keys: &mut Vec<(String, String, String)>) {
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        let target = resolved(root, property);
+        let path = format!("{prefix}{name}");
+        if target["properties"].is_object() {
+            collect(root, target, &format!("{path}."), keys);
+        } else {
+            let meaning = property["description"].as_str().unwrap_or_default().replace('\n', " ");
+            assert!(!meaning.is_empty(), "{path} is not documented");
+            keys.push((path, kind(root, property), meaning));
+        }
+    }
+}
+
+fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// A kind in words, for the table.
+fn kind(root: &Value, schema: &Value) -> String {
+    let schema = resolved(root, schema);
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let kinds: Vec<_> = choices.iter().map(|choice| kind(root, choice)).collect();
+        return kinds.into_iter().filter(|kind| kind != "null").collect::<Vec<_>>().join(", ");
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        let values = values.iter().map(|value| format!("`{}`", value.as_str().unwrap()));
+        return values.collect::<Vec<_>>().join(", ");
+    }
+    if let Some(value) = schema["const"].as_str() {
+        return format!("`{value}`");
+    }
+    let name = match &schema["type"] {
+        Value::Array(names) => names[0].as_str().unwrap(),
+        name => name.as_str().unwrap(),
+    };
+    match name {
+        "array" => format!("list of {}", kind(root, &schema["items"])),
+        "object" => "map of text".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "number".to_owned(),
+        "string" => "text".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         `llmtap run --config FILE` takes the settings of `llmtap trace` from a YAML file. An unknown \
+         key or value is refused\nwith its line. The standard `OTEL_*` variables hold for what the \
+         file does not say. This page is made from\nthe declarations in `tracer-userspace/src/config` \
+         by `LLMTAP_WRITE_DOCS=1 cargo test -p tracer-userspace config`.\n\n\
+         | key | value | meaning |\n|---|---|---|\n",
+    );
+    for (key, kind, meaning) in keys() {
+        page += &format!("| `{key}` | {kind} | {meaning} |\n");
+    }
+    page += &format!("\nAn example, `deploy/llmtap.yaml`:\n\n```yaml\n{EXAMPLE}```\n");
+    page
+}
+
+#[test]
+fn reference_page_is_the_declarations() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    if std::env::var_os("LLMTAP_WRITE_DOCS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, page()).unwrap();
+    }
+    let written = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "docs/configuration.md is out of date: it says how to write it anew"
+    );
+}
+
+#[test]
+fn example_is_valid_and_shows_every_section() {
+    parse(EXAMPLE).unwrap();
+    for (key, _, _) in keys() {
+        let key = key.rsplit('.').next().unwrap();
+        assert!(EXAMPLE.contains(&format!("{key}:")), "{key} is not in the example");
+    }
+}
