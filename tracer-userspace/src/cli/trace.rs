@@ -142,13 +142,20 @@ impl Run {
             Ok(session) => session,
             Err(error) => return refuse(&error),
         };
-        ready(&session);
+        eprintln!(
+            "llmtap: ready, tracing {} processes, probes in {} TLS libraries (Ctrl-C ends)",
+            session.alive().count(),
+            session.libraries().len()
+        );
         self.runtime.block_on(self.signals.next());
         eprintln!("{}", session.finish());
         ExitCode::SUCCESS
     }
 
     fn with_command(mut self) -> ExitCode {
+        if let Err(error) = self.command.first().map_or(Ok(()), |program| command::find(program)) {
+            return not_started(&self.command, &error);
+        }
         let held = match command::hold(&self.command) {
             Ok(held) => held,
             Err(error) => return not_started(&self.command, &error),
@@ -159,7 +166,8 @@ impl Run {
             // The command that waits sees that nobody will let it go, and ends.
             Err(error) => return refuse(&error),
         };
-        ready(&session);
+        // Its libraries get their probes as it opens them.
+        eprintln!("llmtap: ready, starting {}", self.command[0].to_string_lossy());
         let code = match self.runtime.block_on(attend(held, session.alive(), &mut self.signals)) {
             Ok(code) => ExitCode::from(code),
             Err(error) => not_started(&self.command, &error),
@@ -167,15 +175,6 @@ impl Run {
         eprintln!("{}", session.finish());
         code
     }
-}
-
-fn ready(session: &Session) {
-    let libraries = session.libraries();
-    eprintln!(
-        "llmtap: ready ({} processes, {} TLS libraries)",
-        session.alive().count(),
-        libraries.len()
-    );
 }
 
 fn not_started(command: &[OsString], error: &io::Error) -> ExitCode {
