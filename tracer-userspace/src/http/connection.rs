@@ -7,6 +7,7 @@ use std::mem;
 use super::{
     Counts, Ended, ExchangeEvent, Role,
     h1::{self, Switch},
+    h2,
     open::{Open, Side},
     output::{Ids, Output},
     sniff::{self, HTTP2_PREFACE, Start},
@@ -30,6 +31,7 @@ enum Protocol {
     /// From the middle: each segment may be the first that begins a message.
     Middle,
     Http1(Box<h1::Connection>),
+    Http2(Box<h2::Connection>),
     /// HTTP no more, after an upgrade. The exchange that asked for it ends with the connection.
     Upgraded(Box<Open>, Role),
     /// Was HTTP, and can't be followed any more.
@@ -174,6 +176,7 @@ impl Connection {
         let mut out = Output { time, ids: &mut child.ids, counts, sink };
         match &mut child.protocol {
             Protocol::Http1(http1) => http1.rename(&mut out),
+            Protocol::Http2(http2) => http2.rename(&mut out),
             Protocol::Upgraded(open, _) => open.rename(&mut out),
             Protocol::Starting(_) | Protocol::Middle | Protocol::GivenUp | Protocol::Foreign => {}
         }
@@ -208,14 +211,14 @@ impl Ending {
     }
 }
 
-fn role_of(direction: Direction, side: Side) -> Role {
+pub(super) fn role_of(direction: Direction, side: Side) -> Role {
     match (direction, side) {
         (Direction::Sent, Side::Request) | (Direction::Received, Side::Response) => Role::Client,
         (Direction::Received, Side::Request) | (Direction::Sent, Side::Response) => Role::Server,
     }
 }
 
-fn side_of(direction: Direction, role: Role) -> Side {
+pub(super) fn side_of(direction: Direction, role: Role) -> Side {
     match (direction, role) {
         (Direction::Sent, Role::Client) | (Direction::Received, Role::Server) => Side::Request,
         (Direction::Received, Role::Client) | (Direction::Sent, Role::Server) => Side::Response,
@@ -227,6 +230,7 @@ impl Protocol {
     fn role(&self) -> Option<Role> {
         match self {
             Self::Http1(http1) => Some(http1.role()),
+            Self::Http2(http2) => http2.role(),
             Self::Upgraded(_, role) => Some(*role),
             Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => None,
         }
@@ -250,18 +254,22 @@ impl Protocol {
                 }
             }
             (Self::Middle, Data::Gap(_)) => {}
-            (Self::Middle, Data::Bytes(input)) => {
-                let side = if sniff::begins_request(input) {
-                    Side::Request
-                } else if sniff::begins_response(input) {
-                    Side::Response
-                } else {
-                    out.counts.skipped_bytes += input.len() as u64;
-                    return None;
-                };
-                let role = role_of(direction, side);
-                *self = Self::Http1(Box::new(h1::Connection::new(role, true)));
-                return Some(data);
+            (Self::Middle, Data::Bytes(input)) => match found_in(direction, input) {
+                Some(protocol) => {
+                    *self = protocol;
+                    return Some(data);
+                }
+                None => out.counts.skipped_bytes += input.len() as u64,
+            },
+            (Self::Http2(http2), data) => {
+                // What looked like frames was none, if a message of HTTP/1 begins.
+                if let (None, Data::Bytes(input)) = (http2.role(), data)
+                    && let Some(http1 @ Self::Http1(_)) = found_in(direction, input)
+                {
+                    *self = http1;
+                    return Some(data);
+                }
+                http2.feed(direction, data, out);
             }
             (Self::Http1(http1), data) => {
                 let side = side_of(direction, http1.role());
@@ -286,19 +294,22 @@ impl Protocol {
         out: &mut Output<'_>,
     ) -> Option<Data<'a>> {
         let side = match start {
-            Start::Request => Side::Request,
-            Start::Response => Side::Response,
-            Start::TooShort | Start::Foreign | Start::Http2Preface => {
+            Start::Request | Start::Http2Preface => Side::Request,
+            Start::Response | Start::Http2Settings => Side::Response,
+            Start::TooShort | Start::Foreign => {
                 out.counts.foreign_connections += 1;
                 *self = Self::Foreign;
                 return Some(Data::Bytes(input));
             }
         };
         let role = role_of(direction, side);
-        let http1 = Box::new(h1::Connection::new(role, false));
-        let Self::Starting(mut before) = mem::replace(self, Self::Http1(http1)) else {
-            return None;
+        let protocol = match start {
+            Start::Http2Preface | Start::Http2Settings => {
+                Self::Http2(Box::new(h2::Connection::new(role)))
+            }
+            _ => Self::Http1(Box::new(h1::Connection::new(role, false))),
         };
+        let Self::Starting(mut before) = mem::replace(self, protocol) else { return None };
         // What the two directions held back goes first, at its own time.
         let now = out.time;
         for direction in [direction.opposite(), direction] {
@@ -335,6 +346,7 @@ impl Protocol {
     /// The connection is over, or one of its directions in a way that ends all exchanges.
     fn finish(&mut self, ending: Ending, out: &mut Output<'_>) {
         match self {
+            Self::Http2(http2) => http2.finish(ending.how, out),
             Self::Http1(http1) => http1.finish(ending.how, ending.close_ends_body, out),
             Self::Upgraded(..) => {
                 let Self::Upgraded(open, _) = mem::replace(self, Self::GivenUp) else { return };
@@ -344,6 +356,21 @@ impl Protocol {
             Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => {}
         }
     }
+}
+
+/// The protocol of a connection joined in the middle, if `input` begins something of it.
+fn found_in(direction: Direction, input: &[u8]) -> Option<Protocol> {
+    let side = if sniff::begins_request(input) {
+        Side::Request
+    } else if sniff::begins_response(input) {
+        Side::Response
+    } else if h2::Connection::begins(input) {
+        return Some(Protocol::Http2(Box::new(h2::Connection::joined_late())));
+    } else {
+        return None;
+    };
+    let role = role_of(direction, side);
+    Some(Protocol::Http1(Box::new(h1::Connection::new(role, true))))
 }
 
 fn captured(data: Data<'_>) -> u64 {

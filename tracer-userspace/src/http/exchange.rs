@@ -27,8 +27,10 @@ pub enum Role {
 pub struct RequestHead {
     pub method: Method,
     /// Request target as sent (RFC 9112 §3.2): origin, absolute, authority or asterisk form.
+    /// Of HTTP/2 `:path`, or `:authority` for CONNECT; empty where it is not known.
     pub target: String,
     pub version: Version,
+    /// With a `host` made of HTTP/2's `:authority`, unless it has one (RFC 9113 §8.3.1).
     pub headers: HeaderMap,
 }
 
@@ -55,12 +57,17 @@ pub enum Kind<'a> {
         role: Role,
         started: Timestamp,
     },
+    /// So many of the request head's fields are not known, since they refer to what passed before
+    /// the connection was joined, or are no valid fields. Those that were told are right.
+    RequestFieldsUnknown(u32),
     /// Body bytes, content codings removed.
     RequestBody(&'a [u8]),
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
     RequestGap,
     /// The request's content coding could not be removed from here on; what was told before stands.
     RequestUnreadable(Unreadable),
+    /// Fields behind the body (HTTP/2 only).
+    RequestTrailers(&'a HeaderMap),
     RequestEnd,
     /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
     /// `role` is repeated since the request may not have been seen.
@@ -69,9 +76,11 @@ pub enum Kind<'a> {
         role: Role,
         started: Timestamp,
     },
+    ResponseFieldsUnknown(u32),
     ResponseBody(&'a [u8]),
     ResponseGap,
     ResponseUnreadable(Unreadable),
+    ResponseTrailers(&'a HeaderMap),
     ResponseEnd,
     /// The exchange goes on under this id: a forked process took its connection over. Nothing more
     /// comes under the old id, and the first events under the new one continue where it stood.
@@ -100,7 +109,8 @@ pub enum Unreadable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     pub how: Ended,
-    /// Wire bytes of the request that passed and were not captured.
+    /// Wire bytes of the request that passed and were not captured. Where they may have belonged to
+    /// any of several HTTP/2 streams, they are in each one's number.
     pub missing_request: u64,
     pub missing_response: u64,
     /// The connection was joined after its start and this exchange may have begun before.

@@ -1,4 +1,4 @@
-//! HTTP messages out of captured bytes: HTTP/1.1 with its framings and content codings.
+//! HTTP messages out of captured bytes: HTTP/1.1 and HTTP/2, their framings and content codings.
 //! Takes [`crate::capture::Event`]s; gives [`ExchangeEvent`]s.
 //! Knows the RFCs; nothing of LLMs, eBPF or export.
 
@@ -7,6 +7,7 @@ mod connection;
 mod connections;
 mod exchange;
 mod h1;
+mod h2;
 mod open;
 mod output;
 mod sniff;

@@ -39,6 +39,20 @@ impl Side {
         }
     }
 
+    fn fields_unknown(self, count: u32) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestFieldsUnknown(count),
+            Self::Response => Kind::ResponseFieldsUnknown(count),
+        }
+    }
+
+    fn trailers(self, fields: &HeaderMap) -> Kind<'_> {
+        match self {
+            Self::Request => Kind::RequestTrailers(fields),
+            Self::Response => Kind::ResponseTrailers(fields),
+        }
+    }
+
     fn end(self) -> Kind<'static> {
         match self {
             Self::Request => Kind::RequestEnd,
@@ -90,10 +104,10 @@ pub(super) struct Open {
     request: Message,
     response: Message,
     joined_late: bool,
+    /// The request's head was told.
+    asked: bool,
     /// The response's head was told.
     answered: bool,
-    /// Something was told under this id, so its end must be too.
-    told: bool,
 }
 
 impl Open {
@@ -104,8 +118,8 @@ impl Open {
             request: Message::new(Progress::Open),
             response: Message::new(Progress::Open),
             joined_late: false,
+            asked: false,
             answered: false,
-            told: false,
         }
     }
 
@@ -130,7 +144,7 @@ impl Open {
         started: Timestamp,
         out: &mut Output<'_>,
     ) {
-        self.told = true;
+        self.asked = true;
         out.tell(self.id, Kind::Request { head, role, started });
         self.begin_body(Side::Request, &head.headers);
     }
@@ -142,7 +156,6 @@ impl Open {
         started: Timestamp,
         out: &mut Output<'_>,
     ) {
-        self.told = true;
         self.answered = true;
         out.tell(self.id, Kind::Response { head, role, started });
         self.begin_body(Side::Response, &head.headers);
@@ -160,6 +173,17 @@ impl Open {
         self.message(side).coding = Coding::Unreadable;
         out.counts.unreadable_bodies += 1;
         out.tell(self.id, side.unreadable(reason));
+    }
+
+    /// Fields of the head or the trailers can't be told.
+    pub(super) fn fields_unknown(&mut self, side: Side, count: u32, out: &mut Output<'_>) {
+        if count > 0 {
+            out.tell(self.id, side.fields_unknown(count));
+        }
+    }
+
+    pub(super) fn trailers(&mut self, side: Side, fields: &HeaderMap, out: &mut Output<'_>) {
+        out.tell(self.id, side.trailers(fields));
     }
 
     /// Body bytes as the framing gave them.
@@ -186,7 +210,7 @@ impl Open {
         let message = self.message(side);
         message.missing += missing;
         let coded = matches!(message.coding, Coding::Decoding(_));
-        if self.told {
+        if self.is_told() {
             out.tell(self.id, side.gap());
         }
         if coded {
@@ -225,9 +249,17 @@ impl Open {
         message.progress == Progress::Open
     }
 
-    /// The response's head was seen.
-    pub(super) fn is_answered(&self) -> bool {
-        self.answered
+    /// Something was told under this id, so its end must be too.
+    fn is_told(&self) -> bool {
+        self.asked || self.answered
+    }
+
+    /// The message's head was told.
+    pub(super) fn has_head(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.asked,
+            Side::Response => self.answered,
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -252,7 +284,7 @@ impl Open {
     }
 
     fn end_as(self, how: Ended, out: &mut Output<'_>) {
-        if !self.told {
+        if !self.is_told() {
             // Not even a head was read: no call to tell of, but not silence either.
             out.counts.headless_exchanges += 1;
             return;
@@ -270,7 +302,7 @@ impl Open {
     /// The exchange goes on under an id of the connection that `out` is for.
     pub(super) fn rename(&mut self, out: &mut Output<'_>) {
         let id = out.ids.next();
-        if self.told {
+        if self.is_told() {
             out.tell(self.id, Kind::Moved(id));
         }
         self.id = id;

@@ -218,7 +218,9 @@ impl Connection {
         if side == Side::Request {
             self.joined_late = false;
             // Their answers passed, or they were no requests at all.
-            for exchange in self.queue.iter_mut().filter(|exchange| !exchange.open.is_answered()) {
+            for exchange in
+                self.queue.iter_mut().filter(|exchange| !exchange.open.has_head(Side::Response))
+            {
                 exchange.open.lose(Side::Response, how);
             }
             self.sweep(out);

@@ -137,7 +137,7 @@ impl Connection {
         // Within a head, or where a request may have begun and ended unseen.
         let in_head = matches!(self.request, Reader::Head(_));
         let unseen = matches!(self.request, Reader::Lost(_))
-            && self.queue.back().is_some_and(|exchange| !exchange.open.is_answered());
+            && self.queue.back().is_some_and(|exchange| !exchange.open.has_head(Side::Response));
         if !in_head && !unseen {
             let switch = self.begin_request(out);
             if switch.is_some() {

@@ -4,9 +4,11 @@
 
 mod ends;
 mod fork;
+mod http2;
 mod loss;
 mod messages;
 mod properties;
+mod real_h2;
 
 use super::{End, Ended, ExchangeEvent, Exchanges, Kind, Role, Unreadable};
 use crate::capture::{
@@ -58,6 +60,10 @@ enum Told {
     ResponseGap,
     ResponseUnreadable(Unreadable),
     ResponseEnd,
+    RequestFieldsUnknown(u32),
+    ResponseFieldsUnknown(u32),
+    RequestTrailers(String),
+    ResponseTrailers(String),
     Moved(u64, u64),
     End(End),
 }
@@ -82,6 +88,10 @@ fn owned(kind: Kind<'_>) -> Told {
         Kind::ResponseGap => Told::ResponseGap,
         Kind::ResponseUnreadable(reason) => Told::ResponseUnreadable(reason),
         Kind::ResponseEnd => Told::ResponseEnd,
+        Kind::RequestFieldsUnknown(count) => Told::RequestFieldsUnknown(count),
+        Kind::ResponseFieldsUnknown(count) => Told::ResponseFieldsUnknown(count),
+        Kind::RequestTrailers(fields) => Told::RequestTrailers(format!("{fields:?}")),
+        Kind::ResponseTrailers(fields) => Told::ResponseTrailers(format!("{fields:?}")),
         Kind::Moved(to) => Told::Moved(to.connection.0, to.index),
         Kind::End(end) => Told::End(end),
     }
