@@ -60,14 +60,21 @@ pub enum Kind<'a> {
     /// So many of the request head's fields are not known, since they refer to what passed before
     /// the connection was joined, or are no valid fields. Those that were told are right.
     RequestFieldsUnknown(u32),
-    /// Body bytes, content codings removed.
+    /// Body bytes, content codings removed. Of gRPC and WebSocket the messages' bytes only, without
+    /// their framing, compression removed.
     RequestBody(&'a [u8]),
+    /// A gRPC or WebSocket message of the client ends here: the body bytes since the last one.
+    RequestMessageEnd(MessageKind),
+    /// The client sent a WebSocket Close frame, with this status code if any (RFC 6455 §7.4).
+    RequestClose(Option<u16>),
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
     RequestGap,
     /// The request's content coding could not be removed from here on; what was told before stands.
     RequestUnreadable(Unreadable),
     /// Fields behind the body (HTTP/2 only).
     RequestTrailers(&'a HeaderMap),
+    /// The request is whole. Where the response is 101, the two directions go on as those of what
+    /// the connection was upgraded to, and each ends once more if that has an end of its own.
     RequestEnd,
     /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
     /// `role` is repeated since the request may not have been seen.
@@ -78,6 +85,8 @@ pub enum Kind<'a> {
     },
     ResponseFieldsUnknown(u32),
     ResponseBody(&'a [u8]),
+    ResponseMessageEnd(MessageKind),
+    ResponseClose(Option<u16>),
     ResponseGap,
     ResponseUnreadable(Unreadable),
     ResponseTrailers(&'a HeaderMap),
@@ -86,6 +95,16 @@ pub enum Kind<'a> {
     /// comes under the old id, and the first events under the new one continue where it stood.
     Moved(ExchangeId),
     End(End),
+}
+
+/// What kind of message came to its end within a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    Grpc,
+    /// WebSocket, opcode 1: UTF-8.
+    Text,
+    /// WebSocket, opcode 2.
+    Binary,
 }
 
 /// Why a body's content coding could not be removed (RFC 9110 §8.4).

@@ -6,6 +6,7 @@ mod coding;
 mod connection;
 mod connections;
 mod exchange;
+mod grpc;
 mod h1;
 mod h2;
 mod open;

@@ -5,8 +5,8 @@
 use http::HeaderMap;
 
 use super::{
-    End, Ended, ExchangeId, Kind, RequestHead, ResponseHead, Role, Unreadable, coding::Decoder,
-    output::Output,
+    End, Ended, ExchangeId, Kind, MessageKind, RequestHead, ResponseHead, Role, Unreadable,
+    coding::Decoder, grpc, output::Output,
 };
 use crate::capture::Timestamp;
 
@@ -25,6 +25,13 @@ impl Side {
         }
     }
 
+    fn part(self, part: grpc::Part<'_>) -> Kind<'_> {
+        match part {
+            grpc::Part::Bytes(bytes) => self.body(bytes),
+            grpc::Part::MessageEnd => self.message_end(MessageKind::Grpc),
+        }
+    }
+
     fn gap(self) -> Kind<'static> {
         match self {
             Self::Request => Kind::RequestGap,
@@ -36,6 +43,13 @@ impl Side {
         match self {
             Self::Request => Kind::RequestUnreadable(reason),
             Self::Response => Kind::ResponseUnreadable(reason),
+        }
+    }
+
+    fn message_end(self, kind: MessageKind) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestMessageEnd(kind),
+            Self::Response => Kind::ResponseMessageEnd(kind),
         }
     }
 
@@ -79,6 +93,7 @@ enum Coding {
     Identity,
     /// Boxed: an idle connection must not pay for it.
     Decoding(Box<Decoder>),
+    Grpc(Box<grpc::Reader>),
     /// Can't be decoded, which matters once there is a body.
     Unknown(Unreadable),
     /// Told as unreadable; what comes is left out.
@@ -163,7 +178,10 @@ impl Open {
 
     fn begin_body(&mut self, side: Side, headers: &HeaderMap) {
         self.message(side).coding = match Decoder::for_headers(headers) {
-            Ok(None) => Coding::Identity,
+            Ok(None) => match grpc::Reader::for_headers(headers) {
+                Some(reader) => Coding::Grpc(Box::new(reader)),
+                None => Coding::Identity,
+            },
             Ok(Some(decoder)) => Coding::Decoding(Box::new(decoder)),
             Err(reason) => Coding::Unknown(reason),
         };
@@ -197,6 +215,7 @@ impl Open {
             Coding::Decoding(decoder) => {
                 decoder.decode(bytes, &mut |decoded| out.tell(id, side.body(decoded)))
             }
+            Coding::Grpc(reader) => reader.read(bytes, &mut |part| out.tell(id, side.part(part))),
             Coding::Unknown(reason) => Err(*reason),
             Coding::Unreadable => Ok(()),
         };
@@ -207,22 +226,30 @@ impl Open {
 
     /// Bytes of the message passed and were not captured.
     pub(super) fn gap(&mut self, side: Side, missing: u64, out: &mut Output<'_>) {
-        let message = self.message(side);
-        message.missing += missing;
-        let coded = matches!(message.coding, Coding::Decoding(_));
         if self.is_told() {
             out.tell(self.id, side.gap());
         }
-        if coded {
-            self.unreadable(side, Unreadable::Gap, out);
+        let id = self.id;
+        let message = self.message(side);
+        message.missing += missing;
+        let result = match &mut message.coding {
+            Coding::Decoding(_) => Err(Unreadable::Gap),
+            Coding::Grpc(reader) => reader.skip(missing, &mut |part| out.tell(id, side.part(part))),
+            Coding::Identity | Coding::Unknown(_) | Coding::Unreadable => Ok(()),
+        };
+        if let Err(reason) = result {
+            self.unreadable(side, reason, out);
         }
     }
 
     /// The message is whole by its framing.
     pub(super) fn done(&mut self, side: Side, out: &mut Output<'_>) {
-        if let Coding::Decoding(decoder) = &mut self.message(side).coding
-            && let Err(reason) = decoder.finish()
-        {
+        let result = match &mut self.message(side).coding {
+            Coding::Decoding(decoder) => decoder.finish(),
+            Coding::Grpc(reader) => reader.finish(),
+            Coding::Identity | Coding::Unknown(_) | Coding::Unreadable => Ok(()),
+        };
+        if let Err(reason) = result {
             self.unreadable(side, reason, out);
         }
         let message = self.message(side);

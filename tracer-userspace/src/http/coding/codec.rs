@@ -80,6 +80,16 @@ impl Codec {
         }
     }
 
+    /// The next input is a coding's beginning.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::Gzip(codec) => **codec = Gzip::new(),
+            Self::Deflate(codec) => *codec = Deflate::Undecided(None),
+            Self::Brotli(codec) => **codec = Brotli::new(),
+            Self::Zstd(codec) => codec.restart(),
+        }
+    }
+
     /// No more input will come.
     pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
         let whole = match self {
@@ -212,6 +222,12 @@ impl Zstd {
         let mut decoder = ZstdDecoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
         Some(Self { decoder, frames: 0, in_frame: false })
+    }
+
+    fn restart(&mut self) {
+        // Resetting a session can't fail; if it did, the next step would.
+        let _ = self.decoder.reinit();
+        (self.frames, self.in_frame) = (0, false);
     }
 
     fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {

@@ -50,24 +50,40 @@ impl Decoder {
     /// # Errors
     /// [`Unreadable::UnknownCoding`], [`Unreadable::TooManyCodings`].
     pub(super) fn for_headers(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
-        let mut stages = Vec::new();
+        let mut lists = Vec::new();
         for name in [CONTENT_ENCODING, TRANSFER_ENCODING] {
             for value in headers.get_all(name) {
-                let list = value.to_str().map_err(|_| Unreadable::UnknownCoding)?;
-                for coding in list.split(',').map(str::trim) {
-                    if matches_any(coding, &["", "identity", "chunked"]) {
-                        continue;
-                    }
-                    if stages.len() == MAX_CODINGS {
-                        return Err(Unreadable::TooManyCodings);
-                    }
-                    let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
-                    stages.push(Stage { codec, buffer: Vec::new(), written: 0 });
-                }
+                lists.push(value.to_str().map_err(|_| Unreadable::UnknownCoding)?);
             }
+        }
+        Self::for_codings(lists)
+    }
+
+    /// The same for comma-separated lists of codings, in the order in which they were applied.
+    pub(super) fn for_codings<'a>(
+        lists: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, Unreadable> {
+        let mut stages = Vec::new();
+        for coding in lists.into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+            if matches_any(coding, &["", "identity", "chunked"]) {
+                continue;
+            }
+            if stages.len() == MAX_CODINGS {
+                return Err(Unreadable::TooManyCodings);
+            }
+            let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
+            stages.push(Stage { codec, buffer: Vec::new(), written: 0 });
         }
         stages.reverse();
         Ok((!stages.is_empty()).then_some(Self { stages, read: 0 }))
+    }
+
+    /// The next bytes are coded by themselves. The bound on expansion goes on counting, so that
+    /// many small bombs are no way around it.
+    pub(super) fn restart(&mut self) {
+        for stage in &mut self.stages {
+            stage.codec.restart();
+        }
     }
 
     /// Gives to `sink` what `input` decodes to, in pieces.

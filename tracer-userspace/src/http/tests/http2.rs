@@ -438,3 +438,37 @@ proptest! {
         prop_assert!(ended.values().all(|ended| *ended), "exchange without end: {:?}", told);
     }
 }
+
+#[test]
+fn grpc_messages_are_told_apart() {
+    let grpc =
+        |first: &[(&str, &str)]| block(&[first, &[("content-type", "application/grpc")]].concat());
+    let message = |text: &str| {
+        [&[0, 0, 0, 0, u8::try_from(text.len()).expect("short")][..], text.as_bytes()].concat()
+    };
+    let call = grpc(&[(":method", "POST"), (":path", "/s/m"), ("te", "trailers")]);
+    let steps = script([
+        sent(frame(HEADERS, END_HEADERS, 1, call)),
+        sent(frame(DATA, END_STREAM, 1, message("ask"))),
+        received(frame(HEADERS, END_HEADERS, 1, grpc(&[(":status", "200")]))),
+        received(frame(DATA, 0, 1, [message("one"), message("two")].concat())),
+        received(frame(HEADERS, END_HEADERS | END_STREAM, 1, block(&[("grpc-status", "5")]))),
+    ]);
+    check(
+        &steps,
+        &[
+            request("POST /s/m", 2),
+            request_body("ask"),
+            RequestMessageEnd(MessageKind::Grpc),
+            RequestEnd,
+            response(200, 1),
+            response_body("one"),
+            ResponseMessageEnd(MessageKind::Grpc),
+            response_body("two"),
+            ResponseMessageEnd(MessageKind::Grpc),
+            ResponseTrailers("{\"grpc-status\": \"5\"}".to_owned()),
+            ResponseEnd,
+            complete(),
+        ],
+    );
+}

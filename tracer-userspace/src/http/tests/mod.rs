@@ -10,7 +10,7 @@ mod messages;
 mod properties;
 mod real_h2;
 
-use super::{End, Ended, ExchangeEvent, Exchanges, Kind, Role, Unreadable};
+use super::{End, Ended, ExchangeEvent, Exchanges, Kind, MessageKind, Role, Unreadable};
 use crate::capture::{
     CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd, ProcessId,
     Segment, Timestamp,
@@ -60,6 +60,10 @@ enum Told {
     ResponseGap,
     ResponseUnreadable(Unreadable),
     ResponseEnd,
+    RequestMessageEnd(MessageKind),
+    ResponseMessageEnd(MessageKind),
+    RequestClose(Option<u16>),
+    ResponseClose(Option<u16>),
     RequestFieldsUnknown(u32),
     ResponseFieldsUnknown(u32),
     RequestTrailers(String),
@@ -88,6 +92,10 @@ fn owned(kind: Kind<'_>) -> Told {
         Kind::ResponseGap => Told::ResponseGap,
         Kind::ResponseUnreadable(reason) => Told::ResponseUnreadable(reason),
         Kind::ResponseEnd => Told::ResponseEnd,
+        Kind::RequestMessageEnd(kind) => Told::RequestMessageEnd(kind),
+        Kind::ResponseMessageEnd(kind) => Told::ResponseMessageEnd(kind),
+        Kind::RequestClose(code) => Told::RequestClose(code),
+        Kind::ResponseClose(code) => Told::ResponseClose(code),
         Kind::RequestFieldsUnknown(count) => Told::RequestFieldsUnknown(count),
         Kind::ResponseFieldsUnknown(count) => Told::ResponseFieldsUnknown(count),
         Kind::RequestTrailers(fields) => Told::RequestTrailers(format!("{fields:?}")),
