@@ -4,6 +4,8 @@
 
 use std::mem;
 
+use http::{HeaderValue, header::UPGRADE};
+
 use super::{
     Counts, Ended, ExchangeEvent, Role,
     h1::{self, Switch},
@@ -11,6 +13,7 @@ use super::{
     open::{Open, Side},
     output::{Ids, Output},
     sniff::{self, HTTP2_PREFACE, Start},
+    ws,
 };
 use crate::capture::{CloseCause, ConnectionId, Data, Direction, PeerEnd, Segment, Timestamp};
 
@@ -32,12 +35,21 @@ enum Protocol {
     Middle,
     Http1(Box<h1::Connection>),
     Http2(Box<h2::Connection>),
-    /// HTTP no more, after an upgrade. The exchange that asked for it ends with the connection.
+    WebSocket(Box<Upgraded>),
+    /// HTTP no more, after an upgrade to what is not followed. The exchange that asked for it ends with the connection.
     Upgraded(Box<Open>, Role),
     /// Was HTTP, and can't be followed any more.
     GivenUp,
     /// No HTTP.
     Foreign,
+}
+
+/// A connection that became a WebSocket (RFC 6455 §4), and the exchange that asked for it.
+#[derive(Debug)]
+struct Upgraded {
+    open: Open,
+    role: Role,
+    socket: ws::Socket,
 }
 
 /// First bytes of the two directions, each too short to tell.
@@ -177,6 +189,7 @@ impl Connection {
         match &mut child.protocol {
             Protocol::Http1(http1) => http1.rename(&mut out),
             Protocol::Http2(http2) => http2.rename(&mut out),
+            Protocol::WebSocket(upgraded) => upgraded.open.rename(&mut out),
             Protocol::Upgraded(open, _) => open.rename(&mut out),
             Protocol::Starting(_) | Protocol::Middle | Protocol::GivenUp | Protocol::Foreign => {}
         }
@@ -231,6 +244,7 @@ impl Protocol {
         match self {
             Self::Http1(http1) => Some(http1.role()),
             Self::Http2(http2) => http2.role(),
+            Self::WebSocket(upgraded) => Some(upgraded.role),
             Self::Upgraded(_, role) => Some(*role),
             Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => None,
         }
@@ -276,6 +290,22 @@ impl Protocol {
                 let (switch, rest) = http1.feed(side, data, out)?;
                 self.switch(switch, out);
                 return (!rest.is_empty()).then_some(Data::Bytes(rest));
+            }
+            (Self::WebSocket(upgraded), data) => {
+                let Upgraded { open, role, socket } = &mut **upgraded;
+                let side = side_of(direction, *role);
+                match data {
+                    Data::Bytes(input) => socket.feed(side, input, open, out),
+                    Data::Gap(missing) => socket.gap(side, missing, open, out),
+                }
+                if socket.is_over(side) && open.awaits(side) {
+                    open.done(side, out);
+                }
+                if open.is_over()
+                    && let Self::WebSocket(upgraded) = mem::replace(self, Self::GivenUp)
+                {
+                    upgraded.open.end(out);
+                }
             }
             (Self::Upgraded(..) | Self::GivenUp, data) => {
                 out.counts.skipped_bytes += captured(data);
@@ -328,9 +358,16 @@ impl Protocol {
             // What goes through a tunnel is found out as on a connection of its own.
             Switch::Tunnel { begun: false } => Self::Starting(Box::default()),
             Switch::Tunnel { begun: true } => Self::Middle,
-            Switch::Upgrade { exchange } => {
+            Switch::Upgrade { exchange: mut open, head } => {
                 let role = self.role().unwrap_or(Role::Client);
-                Self::Upgraded(Box::new(exchange), role)
+                let to = head.headers.get(UPGRADE).map_or(&b""[..], HeaderValue::as_bytes);
+                if to.eq_ignore_ascii_case(b"websocket") {
+                    open.reopen();
+                    let socket = ws::Socket::new(&head.headers);
+                    Self::WebSocket(Box::new(Upgraded { open, role, socket }))
+                } else {
+                    Self::Upgraded(Box::new(open), role)
+                }
             }
             Switch::GivenUp => {
                 out.counts.given_up_connections += 1;
@@ -348,6 +385,11 @@ impl Protocol {
         match self {
             Self::Http2(http2) => http2.finish(ending.how, out),
             Self::Http1(http1) => http1.finish(ending.how, ending.close_ends_body, out),
+            Self::WebSocket(_) => {
+                if let Self::WebSocket(upgraded) = mem::replace(self, Self::GivenUp) {
+                    upgraded.open.cut(ending.how, out);
+                }
+            }
             Self::Upgraded(..) => {
                 let Self::Upgraded(open, _) = mem::replace(self, Self::GivenUp) else { return };
                 let how = if ending.close_ends_body { Ended::Complete } else { ending.how };

@@ -1,4 +1,4 @@
-//! HTTP messages out of captured bytes: HTTP/1.1 and HTTP/2, their framings and content codings.
+//! HTTP messages out of captured bytes: HTTP/1.1, HTTP/2, WebSocket and gRPC, content codings.
 //! Takes [`crate::capture::Event`]s; gives [`ExchangeEvent`]s.
 //! Knows the RFCs; nothing of LLMs, eBPF or export.
 
@@ -12,6 +12,7 @@ mod h2;
 mod open;
 mod output;
 mod sniff;
+mod ws;
 
 pub use connections::{Counts, Exchanges};
 pub use exchange::*;

@@ -53,6 +53,13 @@ impl Side {
         }
     }
 
+    fn close(self, code: Option<u16>) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestClose(code),
+            Self::Response => Kind::ResponseClose(code),
+        }
+    }
+
     fn fields_unknown(self, count: u32) -> Kind<'static> {
         match self {
             Self::Request => Kind::RequestFieldsUnknown(count),
@@ -222,6 +229,33 @@ impl Open {
         if let Err(reason) = result {
             self.unreadable(side, reason, out);
         }
+    }
+
+    /// The connection was upgraded: both directions go on with what is told as it is.
+    pub(super) fn reopen(&mut self) {
+        for message in [&mut self.request, &mut self.response] {
+            message.progress = Progress::Open;
+            message.coding = Coding::Identity;
+        }
+    }
+
+    /// Bytes of a message within what the connection was upgraded to.
+    pub(super) fn tell_body(&self, side: Side, bytes: &[u8], out: &mut Output<'_>) {
+        out.tell(self.id, side.body(bytes));
+    }
+
+    pub(super) fn tell_message_end(&self, side: Side, kind: MessageKind, out: &mut Output<'_>) {
+        out.tell(self.id, side.message_end(kind));
+    }
+
+    pub(super) fn tell_close(&self, side: Side, code: Option<u16>, out: &mut Output<'_>) {
+        out.tell(self.id, side.close(code));
+    }
+
+    /// A message can't be read; others may follow that can.
+    pub(super) fn tell_unreadable(&self, side: Side, reason: Unreadable, out: &mut Output<'_>) {
+        out.counts.unreadable_bodies += 1;
+        out.tell(self.id, side.unreadable(reason));
     }
 
     /// Bytes of the message passed and were not captured.

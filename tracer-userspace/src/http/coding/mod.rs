@@ -96,8 +96,7 @@ impl Decoder {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Unreadable> {
         self.read += input.len() as u64;
-        let limit = FREE_OUTPUT + self.read.saturating_mul(MAX_RATIO);
-        run(&mut self.stages, input, limit, sink)
+        run(&mut self.stages, input, output_limit(self.read), sink)
     }
 
     /// The body is over.
@@ -111,6 +110,11 @@ impl Decoder {
         }
         self.stages.iter_mut().try_for_each(|stage| stage.codec.finish())
     }
+}
+
+/// Decoded bytes that so many coded bytes may give in all.
+pub(super) fn output_limit(read: u64) -> u64 {
+    FREE_OUTPUT + read.saturating_mul(MAX_RATIO)
 }
 
 fn matches_any(name: &str, names: &[&str]) -> bool {

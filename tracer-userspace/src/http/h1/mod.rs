@@ -21,7 +21,7 @@ use self::{
     head::{HeadError, HeadReader},
 };
 use super::{
-    Ended, Role,
+    Ended, ResponseHead, Role,
     open::{Open, Side},
     output::Output,
     sniff,
@@ -85,7 +85,7 @@ pub(super) enum Switch {
         begun: bool,
     },
     /// Another protocol, named by the `Upgrade` field of the 101 response; the exchange lives on.
-    Upgrade { exchange: Open },
+    Upgrade { exchange: Open, head: Box<ResponseHead> },
     /// Messages can't be paired with certainty any more.
     GivenUp,
 }

@@ -91,7 +91,10 @@ impl Connection {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let at = self.queue.iter().position(|exchange| exchange.open.awaits(Side::Response));
             let exchange = at.and_then(|at| self.queue.remove(at));
-            return Ok(exchange.map(|Exchange { open, .. }| Switch::Upgrade { exchange: open }));
+            return Ok(exchange.map(|Exchange { open, .. }| Switch::Upgrade {
+                exchange: open,
+                head: Box::new(head),
+            }));
         }
         let tunnel = exchange.answer == Answer::Tunnel;
         self.response = Reader::Body(body);

@@ -10,7 +10,11 @@ use crate::http::{RequestHead, ResponseHead};
 /// What a field list begins, by its pseudo-header fields.
 #[derive(Debug)]
 pub(super) enum Head {
-    Request(RequestHead),
+    Request {
+        head: RequestHead,
+        /// `:protocol` of an extended CONNECT (RFC 8441 §4).
+        protocol: Option<HeaderValue>,
+    },
     Response(ResponseHead),
     Trailers(HeaderMap),
     /// The field that a head can't do without is not known.
@@ -62,7 +66,8 @@ pub(super) fn head(list: FieldList, trailers: bool) -> (Head, u32) {
                 let target = target.map_or(String::new(), |target| {
                     String::from_utf8_lossy(target.as_bytes()).into_owned()
                 });
-                Head::Request(RequestHead { method, target, version: Version::HTTP_2, headers })
+                let head = RequestHead { method, target, version: Version::HTTP_2, headers };
+                Head::Request { head, protocol: pseudo.protocol }
             })
         }
         Pseudo { status: Some(status), .. } => StatusCode::from_bytes(status.as_bytes())

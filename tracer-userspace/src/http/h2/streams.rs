@@ -22,6 +22,7 @@ use crate::{
         connection::{role_of, side_of},
         open::{Open, Side},
         output::Output,
+        ws,
     },
 };
 
@@ -43,6 +44,10 @@ pub(super) struct Streams {
 #[derive(Debug)]
 struct Stream {
     open: Open,
+    /// An extended CONNECT for a WebSocket (RFC 8441 §4).
+    asks_for_socket: bool,
+    /// Its data is a WebSocket's.
+    socket: Option<Box<ws::Socket>>,
     /// Its frames may have been among those that were missed, its end too.
     holed: bool,
 }
@@ -143,7 +148,8 @@ impl Streams {
         }
         let (head, unknown) = fields::head(list, !is_new);
         match head {
-            Head::Request(head) if is_new => {
+            Head::Request { head, protocol } if is_new => {
+                stream.asks_for_socket = protocol.is_some_and(|name| name == "websocket");
                 stream.open.request_head(&head, role, started, out);
             }
             Head::Trailers(fields) => stream.open.trailers(Side::Request, &fields, out),
@@ -178,6 +184,9 @@ impl Streams {
             Head::Response(head) if head.status.is_informational() => return,
             Head::Response(head) if !stream.open.has_head(Side::Response) => {
                 stream.open.response_head(&head, role, started, out);
+                if stream.asks_for_socket && head.status.is_success() {
+                    stream.socket = Some(Box::new(ws::Socket::new(&head.headers)));
+                }
             }
             Head::Trailers(fields) => stream.open.trailers(Side::Response, &fields, out),
             Head::Unknown => return stream.open.lose(Side::Response, Ended::Gap),
@@ -205,6 +214,8 @@ impl Streams {
         };
         if !stream.open.awaits(side) || !stream.open.has_head(side) {
             out.counts.skipped_bytes += bytes.len() as u64;
+        } else if let Some(socket) = &mut stream.socket {
+            socket.feed(side, bytes, &mut stream.open, out);
         } else if !bytes.is_empty() {
             stream.open.body(side, bytes, out);
         }
@@ -224,8 +235,11 @@ impl Streams {
         out: &mut Output<'_>,
     ) {
         let Some(side) = self.side(direction) else { return };
-        if let Some(stream) = self.open.get_mut(&number) {
-            stream.open.gap(side, missing, out);
+        if let Some(Stream { open, socket, .. }) = self.open.get_mut(&number) {
+            match socket {
+                Some(socket) => socket.gap(side, missing, open, out),
+                None => open.gap(side, missing, out),
+            }
         }
         if end_stream {
             self.end(number, side, out);
@@ -271,6 +285,9 @@ impl Streams {
         for stream in self.open.values_mut().filter(|stream| stream.open.awaits(side)) {
             stream.open.gap(side, missing, out);
             stream.holed = true;
+            if let Some(socket) = &mut stream.socket {
+                socket.lose(side);
+            }
         }
     }
 
@@ -342,6 +359,6 @@ impl Streams {
 
 impl Stream {
     fn new(open: Open) -> Self {
-        Self { open, holed: false }
+        Self { open, asks_for_socket: false, socket: None, holed: false }
     }
 }

@@ -472,3 +472,33 @@ fn grpc_messages_are_told_apart() {
         ],
     );
 }
+
+#[test]
+fn extended_connect_carries_a_websocket() {
+    let connect = block(&[(":method", "CONNECT"), (":protocol", "websocket"), (":path", "/rt")]);
+    let hello = b"\x81\x85\x01\x01\x01\x01idmmn";
+    let steps = script([
+        sent(frame(HEADERS, END_HEADERS, 1, connect)),
+        received(frame(HEADERS, END_HEADERS, 1, ok())),
+        sent(frame(DATA, 0, 1, &hello[..4])),
+        sent(frame(DATA, 0, 1, &hello[4..])),
+        received(frame(DATA, END_STREAM, 1, b"\x01\x02wo\x80\x03rld\x88\x02\x03\xe8")),
+        sent(frame(DATA, END_STREAM, 1, b"\x88\x80\0\0\0\0")),
+    ]);
+    check(
+        &steps,
+        &[
+            request("CONNECT /rt", 0),
+            response(200, 1),
+            request_body("hello"),
+            RequestMessageEnd(MessageKind::Text),
+            response_body("world"),
+            ResponseMessageEnd(MessageKind::Text),
+            ResponseClose(Some(1000)),
+            ResponseEnd,
+            RequestClose(None),
+            RequestEnd,
+            complete(),
+        ],
+    );
+}

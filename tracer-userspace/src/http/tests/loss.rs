@@ -211,3 +211,17 @@ fn endless_pipeline_is_bounded() {
     assert_eq!(exchanges.counts().given_up_connections, 1);
     assert_eq!(exchanges.counts().exchanges, 1024);
 }
+
+#[test]
+fn opaque_upgrade_ends_with_its_connection() {
+    let get = "GET / HTTP/1.1\r\nUpgrade: other\r\n\r\n";
+    let switch = "HTTP/1.1 101 x\r\nUpgrade: other\r\n\r\nbytes";
+    for (how, expected) in
+        [(PeerEnd::CloseNotify, Ended::Complete), (PeerEnd::SystemCall, Ended::ServerReset)]
+    {
+        let steps = [created(), sent(get), received(switch), PeerEnded(1, how)];
+        let (ends, counts) = ends(&steps);
+        assert_eq!(ends, [(0, ended(expected, 0, 0))]);
+        assert_eq!(counts.skipped_bytes, 5);
+    }
+}
