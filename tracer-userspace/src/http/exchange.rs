@@ -128,7 +128,8 @@ pub enum Unreadable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     pub how: Ended,
-    /// Wire bytes of the request that passed and were not captured. Where they may have belonged to
+    /// Wire bytes of the request that passed and were not captured, or whose place in it was not
+    /// known behind such a gap. Where they may have belonged to
     /// any of several HTTP/2 streams, they are in each one's number.
     pub missing_request: u64,
     pub missing_response: u64,

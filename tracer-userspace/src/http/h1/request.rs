@@ -35,7 +35,7 @@ impl Connection {
             }
             Reader::Head(_) => self.request_head(input, out),
             Reader::Body(_) => self.request_body(input, out),
-            Reader::Lost(_) => {
+            Reader::Lost(_) | Reader::LostInChunks => {
                 drop_bytes(input, out);
                 Ok(())
             }
@@ -56,13 +56,15 @@ impl Connection {
 
     /// The first byte of a request is here, or passed in a gap.
     fn begin_request(&mut self, out: &mut Output<'_>) -> Option<Switch> {
-        if matches!(self.response, Reader::Lost(_)) && self.answering().is_some() {
+        let is_lost = matches!(self.response, Reader::Lost(_) | Reader::LostInChunks);
+        if is_lost && self.answering().is_some() {
             if !self.dropped_response {
                 return Some(Switch::GivenUp);
             }
             for exchange in &mut self.queue {
                 exchange.open.lose(Side::Response, Ended::Gap);
             }
+            self.response = Reader::Lost(Ended::Gap);
             self.sweep(out);
         }
         if self.queue.len() == PIPELINE_LIMIT {

@@ -35,6 +35,14 @@ impl Connection {
             }
             Reader::Head(_) => self.response_head(input, out),
             Reader::Body(_) => self.response_body(input, out).map(|()| None),
+            Reader::LostInChunks => {
+                let passed = input.len() as u64;
+                if let Some(exchange) = self.answering() {
+                    exchange.open.gap(Side::Response, passed, out);
+                }
+                drop_bytes(input, out);
+                Ok(None)
+            }
             Reader::Lost(_) | Reader::Tunnel { .. } => {
                 self.dropped_response = true;
                 drop_bytes(input, out);
@@ -132,7 +140,7 @@ impl Connection {
                 exchange.open.gap(Side::Response, missing, out);
             }
             return match self.response {
-                Reader::Lost(_) => None,
+                Reader::Lost(_) | Reader::LostInChunks => None,
                 _ => self.lose_response(Ended::Gap),
             };
         };
@@ -145,7 +153,12 @@ impl Connection {
             exchange.open.gap(Side::Response, within, out);
         }
         match skip {
-            Skip::Lost => self.lose_response(Ended::Gap),
+            Skip::Lost if self.is_pipelined() => self.lose_response(Ended::Gap),
+            Skip::Lost => {
+                self.response = Reader::LostInChunks;
+                self.dropped_response = true;
+                None
+            }
             // A body that ends here is over by its framing, which can't fail without input.
             Skip::Within => {
                 drop(self.response_body(&mut &[][..], out));
@@ -162,11 +175,15 @@ impl Connection {
     fn lose_response(&mut self, how: Ended) -> Option<Switch> {
         self.response = Reader::Lost(how);
         self.dropped_response = true;
-        let mut waiting =
-            self.queue.iter_mut().filter(|exchange| exchange.open.awaits(Side::Response));
-        if let Some(exchange) = waiting.next() {
+        let is_pipelined = self.is_pipelined();
+        if let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        waiting.next().map(|_| Switch::GivenUp)
+        is_pipelined.then_some(Switch::GivenUp)
+    }
+
+    /// More than one response is to come.
+    fn is_pipelined(&self) -> bool {
+        self.queue.iter().filter(|exchange| exchange.open.awaits(Side::Response)).count() > 1
     }
 }

@@ -55,13 +55,35 @@ fn gap_within_chunk_keeps_framing() {
 }
 
 #[test]
-fn gap_beyond_chunk_loses_framing() {
+fn gap_beyond_chunk_goes_on_at_the_next() {
     let start = [CHUNKED, "a\r\n01"].concat();
-    let lost = [created(), sent(GET), received(start), ReceivedGap(1, 15), received("0\r\n\r\n")];
-    let steps = [&lost[..], &[sent(GET), received(OK)]].concat();
+    let steps = [
+        created(),
+        sent(GET),
+        received(start),
+        ReceivedGap(1, 15),
+        received("6789\r\n"),
+        received("5\r\nhello\r\n3\r\nyou"),
+        received("\r\n0\r\n\r\n"),
+        sent(GET),
+        received(OK),
+    ];
     let (ends, counts) = ends(&steps);
-    assert_eq!(ends, [(0, ended(Ended::Gap, 0, 15)), (1, complete())]);
-    assert_eq!((counts.resynchronised, counts.skipped_bytes), (1, 5));
+    assert_eq!(ends, [(0, ended(Ended::Complete, 0, 21)), (1, complete())]);
+    assert_eq!((counts.resynchronised, counts.skipped_bytes), (1, 6));
+    let lines = run(&steps);
+    assert!(lines.contains(&(1, 0, response_body("helloyou"))), "{lines:?}");
+}
+
+#[test]
+fn gap_beyond_chunk_may_lose_the_rest() {
+    let start = [CHUNKED, "a\r\n01"].concat();
+    let lost = [created(), sent(GET), received(start), ReceivedGap(1, 15), received("0\r\n\r")];
+    for (next, index) in [(sent(GET), 1), (closed(CloseCause::Freed), 0), (received(OK), 1)] {
+        let (ends, _) = ends(&[&lost[..], &[next, received(OK)]].concat());
+        assert_eq!(ends[0], (0, ended(Ended::Gap, 0, 19)), "{index}");
+        assert!(ends.len() > index);
+    }
 }
 
 #[test]
