@@ -73,6 +73,12 @@ pub(super) struct FieldList {
     pub(super) unknown: u32,
 }
 
+impl FieldList {
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.fields.iter().any(|field| field.name == *name)
+    }
+}
+
 /// The name and the value of an entry, each as far as it is known and valid.
 #[derive(Clone, Debug, Default)]
 struct Entry {

@@ -35,6 +35,8 @@ pub(super) struct Streams {
     joined_late: bool,
     /// Header blocks of requests were missed, so that a response may come without.
     missed_requests: bool,
+    /// Some may be [`Stream::holed`].
+    has_holed: bool,
     /// By number; ordered, so that what ends together ends in order.
     open: BTreeMap<u32, Stream>,
     /// The highest that a request was seen of.
@@ -59,6 +61,7 @@ impl Streams {
             role,
             joined_late: role.is_none(),
             missed_requests: role.is_none(),
+            has_holed: false,
             open: BTreeMap::new(),
             newest: 0,
         }
@@ -132,7 +135,9 @@ impl Streams {
             return;
         }
         let is_new = number > self.newest && !self.open.contains_key(&number);
-        if is_new && !self.make_room(out) {
+        // Without a method these are the trailers of a request that began unseen.
+        let began_unseen = self.missed_requests && !list.has(&Name::Method);
+        if is_new && (began_unseen || !self.make_room(out)) {
             return;
         }
         let Some(role) = self.role else { return };
@@ -165,7 +170,9 @@ impl Streams {
     fn response(&mut self, number: u32, list: FieldList, started: Timestamp, out: &mut Output<'_>) {
         let Some(role) = self.role else { return };
         if !self.open.contains_key(&number) {
-            let may_be_unseen = self.missed_requests && !number.is_multiple_of(2);
+            // Without a status these are the trailers of a response that began unseen.
+            let may_be_unseen =
+                self.missed_requests && !number.is_multiple_of(2) && list.has(&Name::Status);
             if !may_be_unseen || (self.joined_late && number <= self.newest) || !self.make_room(out)
             {
                 return;
@@ -285,6 +292,7 @@ impl Streams {
         for stream in self.open.values_mut().filter(|stream| stream.open.awaits(side)) {
             stream.open.gap(side, missing, out);
             stream.holed = true;
+            self.has_holed = true;
             if let Some(socket) = &mut stream.socket {
                 socket.lose(side);
             }
@@ -343,7 +351,11 @@ impl Streams {
         if self.open.len() < STREAMS_LIMIT {
             return true;
         }
-        let holed = self.open.iter().find(|(_, stream)| stream.holed).map(|(number, _)| *number);
+        let mut holed = None;
+        if self.has_holed {
+            holed = self.open.iter().find(|(_, stream)| stream.holed).map(|(number, _)| *number);
+            self.has_holed = holed.is_some();
+        }
         match holed.and_then(|number| self.open.remove(&number)) {
             Some(stream) => {
                 stream.open.cut(Ended::Gap, out);

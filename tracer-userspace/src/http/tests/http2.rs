@@ -502,3 +502,20 @@ fn extended_connect_carries_a_websocket() {
         ],
     );
 }
+
+#[test]
+fn trailers_of_unseen_messages_are_no_exchange() {
+    let trailers = |stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, block(&[("a", "b")]));
+    let steps = [
+        Open(1, Origin::JoinedLate),
+        sent(request_frames(1)),
+        received([trailers(5), response_frames(1)].concat()),
+        sent(trailers(7)),
+        closed(CloseCause::Freed),
+    ];
+    let mut exchanges = Exchanges::new();
+    let lines = run_with(&mut exchanges, &steps, &|_, _| Vec::new());
+    assert!(lines.iter().all(|((_, index, _), _)| *index == 0));
+    let counts = exchanges.counts();
+    assert_eq!((counts.exchanges, counts.malformed_messages, counts.headless_exchanges), (1, 0, 0));
+}

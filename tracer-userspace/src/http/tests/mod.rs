@@ -2,6 +2,7 @@
 //! A script of what passed gives owned events, runs of body bytes joined.
 //! [`check`] runs a script at every way of splitting its bytes.
 
+mod corpus;
 mod ends;
 mod fork;
 mod http2;
@@ -75,8 +76,12 @@ enum Told {
 /// Connection, index of the exchange, what was told.
 type Line = (u64, u64, Told);
 
+/// A character a byte, so that pieces join to what the whole gives.
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
 fn owned(kind: Kind<'_>) -> Told {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match kind {
         Kind::Request { head, role, .. } => {
             Told::Request(role, format!("{} {}", head.method, head.target), head.headers.len())
