@@ -37,8 +37,6 @@ pub(super) struct Decoder {
 #[derive(Debug)]
 struct Stage {
     codec: Codec,
-    /// Reused from step to step, empty between.
-    buffer: Vec<u8>,
     /// Decoded bytes given.
     written: u64,
 }
@@ -72,7 +70,7 @@ impl Decoder {
                 return Err(Unreadable::TooManyCodings);
             }
             let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
-            stages.push(Stage { codec, buffer: Vec::new(), written: 0 });
+            stages.push(Stage { codec, written: 0 });
         }
         stages.reverse();
         Ok((!stages.is_empty()).then_some(Self { stages, read: 0 }))
@@ -132,15 +130,15 @@ fn run(
         return Ok(());
     };
     loop {
-        let step = stage.codec.step(input, &mut stage.buffer);
+        let step = stage.codec.step(input);
         input = &input[step.read..];
-        stage.written += stage.buffer.len() as u64;
+        let output = stage.codec.output();
+        stage.written += output.len() as u64;
         if stage.written > limit {
             return Err(Unreadable::Bomb);
         }
-        if !stage.buffer.is_empty() {
-            run(rest, &stage.buffer, limit, sink)?;
-            stage.buffer.clear();
+        if !output.is_empty() {
+            run(rest, output, limit, sink)?;
         }
         match step.state? {
             State::Finished => return Ok(()),

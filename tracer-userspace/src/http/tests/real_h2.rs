@@ -232,7 +232,7 @@ fn plain_calls(count: usize) -> Vec<Call> {
             ("x-number".to_owned(), (n % 7).to_string().into_bytes()),
             ("x-long".to_owned(), vec![b'a' + (n % 26) as u8; n * 3]),
         ],
-        body: n * 50,
+        body: n * 9,
     };
     (0..count).map(call).collect()
 }

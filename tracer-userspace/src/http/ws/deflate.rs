@@ -82,9 +82,9 @@ impl Inflater {
         }
         self.read += input.len() as u64;
         let inflate = self.inflate.get_or_insert_with(|| Decompress::new(false));
+        self.buffer.resize(STEP, 0);
         loop {
             let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
-            self.buffer.resize(STEP, 0);
             let status = inflate.decompress(input, &mut self.buffer, FlushDecompress::None);
             // Both differences are at most the lengths of the slices given.
             let written = (inflate.total_out() - written_before) as usize;
