@@ -70,6 +70,7 @@ pub enum Kind<'a> {
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
     RequestGap,
     /// The request's content coding could not be removed from here on; what was told before stands.
+    /// Of a WebSocket: the message under way can't be read, others may follow that can.
     RequestUnreadable(Unreadable),
     /// Fields behind the body (HTTP/2 only).
     RequestTrailers(&'a HeaderMap),
@@ -129,8 +130,8 @@ pub enum Unreadable {
 pub struct End {
     pub how: Ended,
     /// Wire bytes of the request that passed and were not captured, or whose place in it was not
-    /// known behind such a gap. Where they may have belonged to
-    /// any of several HTTP/2 streams, they are in each one's number.
+    /// known behind such a gap. Where they may have belonged to any of several HTTP/2 streams, they
+    /// are in each one's number.
     pub missing_request: u64,
     pub missing_response: u64,
     /// The connection was joined after its start and this exchange may have begun before.

@@ -8,14 +8,14 @@ use super::{
     Answer, Connection, Exchange, Malformed, PIPELINE_LIMIT, Reader, Switch,
     body::{Body, Skip},
     drop_bytes,
-    head::{self, HeadReader},
+    head::{self, HeadError, HeadReader},
     read_body,
 };
 use crate::http::{
     Ended,
     open::{Open, Side},
     output::Output,
-    sniff,
+    sniff::{self, Start},
 };
 
 impl Connection {
@@ -30,8 +30,12 @@ impl Connection {
                 if input.is_empty() {
                     return None;
                 }
-                self.request = Reader::Head(HeadReader::new(out.time));
-                return self.begin_request(out);
+                if Start::of(input) == Start::Foreign {
+                    Err(HeadError::NoMessage.into())
+                } else {
+                    self.request = Reader::Head(HeadReader::new(out.time));
+                    return self.begin_request(out);
+                }
             }
             Reader::Head(_) => self.request_head(input, out),
             Reader::Body(_) => self.request_body(input, out),

@@ -8,14 +8,14 @@ use super::{
     Answer, Connection, Exchange, Malformed, Reader, Switch,
     body::{Body, Skip},
     drop_bytes,
-    head::{self, HeadReader},
+    head::{self, HeadError, HeadReader},
     read_body,
 };
 use crate::http::{
     Ended,
     open::{Open, Side},
     output::Output,
-    sniff,
+    sniff::{self, Start},
 };
 
 impl Connection {
@@ -27,11 +27,15 @@ impl Connection {
         let result = match &mut self.response {
             Reader::BetweenMessages => {
                 *input = sniff::skip_empty_lines(input);
-                if !input.is_empty() {
-                    self.response = Reader::Head(HeadReader::new(out.time));
-                    self.begin_response(out);
+                if Start::of(input) == Start::Foreign {
+                    Err(HeadError::NoMessage.into())
+                } else {
+                    if !input.is_empty() {
+                        self.response = Reader::Head(HeadReader::new(out.time));
+                        self.begin_response(out);
+                    }
+                    Ok(None)
                 }
-                Ok(None)
             }
             Reader::Head(_) => self.response_head(input, out),
             Reader::Body(_) => self.response_body(input, out).map(|()| None),

@@ -247,3 +247,11 @@ fn opaque_upgrade_ends_with_its_connection() {
         assert_eq!(counts.skipped_bytes, 5);
     }
 }
+
+#[test]
+fn bytes_behind_a_response_cost_no_other() {
+    let steps = [created(), sent(GET), received([OK, "surplus"].concat()), sent(GET), received(OK)];
+    let (ends, counts) = ends(&steps);
+    assert_eq!(ends, [(0, complete()), (1, complete())]);
+    assert_eq!((counts.malformed_messages, counts.skipped_bytes), (1, 7));
+}
