@@ -79,6 +79,15 @@ impl Calls {
             Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
                 call.unreadable(reason);
             }
+            // Fields that HTTP/2 joined late could not tell: the end says that it was joined late.
+            Kind::RequestFieldsUnknown(_) | Kind::ResponseFieldsUnknown(_) => {}
+            // Messages of gRPC and WebSocket, and trailers: no format reads them yet.
+            Kind::RequestMessageEnd(_)
+            | Kind::ResponseMessageEnd(_)
+            | Kind::RequestClose(_)
+            | Kind::ResponseClose(_)
+            | Kind::RequestTrailers(_)
+            | Kind::ResponseTrailers(_) => {}
             Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
         }
         if !possible {

@@ -32,6 +32,8 @@ pub struct Counts {
     pub unreadable_bodies: u64,
     /// Connections whose messages could not be paired any more.
     pub given_up_connections: u64,
+    /// HTTP/2 streams beyond what is followed at a time on one connection.
+    pub untracked_streams: u64,
     /// Connections that carry no HTTP.
     pub foreign_connections: u64,
     /// Captured bytes of those.
@@ -85,7 +87,9 @@ impl Exchanges {
 
     /// llmtap stops: every exchange under way ends with [`Ended::TracerStopped`](super::Ended).
     pub fn stop(&mut self, time: Timestamp, sink: Sink<'_>) {
-        for (_, slot) in self.slots.drain() {
+        let mut slots: Vec<_> = self.slots.drain().collect();
+        slots.sort_unstable_by_key(|(id, _)| *id);
+        for (_, slot) in slots {
             if let State::Own(connection) = slot.state {
                 let (time, cause) =
                     slot.closed.map_or((time, CloseCause::TracerStopped), |c| (c.time, c.cause));
