@@ -28,7 +28,14 @@ use crate::{
 };
 
 /// Families whose format is read; the others' exchanges must give nothing or are not yet covered.
-const FAMILIES: &[&str] = &["openai-chat", "anthropic-messages"];
+const FAMILIES: &[&str] = &[
+    "anthropic-messages",
+    "openai-chat",
+    "openai-completions",
+    "openai-embeddings",
+    "openai-responses",
+    "openai-responses-other",
+];
 
 #[derive(Deserialize)]
 struct Record {
@@ -239,6 +246,10 @@ fn recorded_calls_are_read_right() {
         covered += 1;
         let (request, response) = (record.request.body(), record.response.body());
         let Some(operation) = run(record, [&request[..]], [&response[..]]) else {
+            // Other requests to the same paths: nothing was found in them either.
+            if record.method != "POST" && !record.expect.contains_key("finish_reasons") {
+                continue;
+            }
             differences.insert((record.id.clone(), "operation".to_owned()), record.path.clone());
             continue;
         };

@@ -2,36 +2,52 @@
 //! Takes nothing; `recognize` reads these tables.
 //! A provider that speaks a known format is one row here.
 
-use super::formats::{Format, anthropic, openai_chat};
+use ::http::Method;
+
+use super::formats::{
+    Format, anthropic, openai_chat, openai_completions, openai_embeddings, openai_responses,
+};
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
 /// the start of a pattern's segment stands for any characters.
 #[derive(Debug)]
 pub(super) struct Route {
+    pub method: Method,
     pub path: &'static str,
     pub format: &'static Format,
     /// The path's segment behind this one names the model.
     pub model_after: Option<&'static str>,
 }
 
-const fn route(path: &'static str, format: &'static Format) -> Route {
-    Route { path, format, model_after: None }
+const fn post(path: &'static str, format: &'static Format) -> Route {
+    Route { method: Method::POST, path, format, model_after: None }
+}
+
+const fn post_model(path: &'static str, after: &'static str, format: &'static Format) -> Route {
+    Route { method: Method::POST, path, format, model_after: Some(after) }
+}
+
+const fn get(path: &'static str, format: &'static Format) -> Route {
+    Route { method: Method::GET, path, format, model_after: None }
 }
 
 /// Paths of the formats, whatever the host. The first that matches counts.
 pub(super) const ROUTES: &[Route] = &[
-    Route {
-        path: "/deployments/*/chat/completions",
-        format: &openai_chat::FORMAT,
-        model_after: Some("deployments"),
-    },
-    route("/chat/completions", &openai_chat::FORMAT),
-    route("/v1/messages", &anthropic::MESSAGES),
-    route("/v1/complete", &anthropic::COMPLETE),
+    post_model("/deployments/*/chat/completions", "deployments", &openai_chat::FORMAT),
+    post_model("/deployments/*/completions", "deployments", &openai_completions::FORMAT),
+    post_model("/deployments/*/embeddings", "deployments", &openai_embeddings::FORMAT),
+    post("/chat/completions", &openai_chat::FORMAT),
+    post("/completions", &openai_completions::FORMAT),
+    post("/embeddings", &openai_embeddings::FORMAT),
+    post("/responses", &openai_responses::FORMAT),
+    get("/responses/*", &openai_responses::FETCH),
+    post("/v1/messages", &anthropic::MESSAGES),
+    post("/v1/complete", &anthropic::COMPLETE),
 ];
 
 /// Formats that a body at an unknown path and host may be written in.
-pub(super) const SHAPES: &[&Format] = &[&openai_chat::FORMAT, &anthropic::MESSAGES];
+pub(super) const SHAPES: &[&Format] =
+    &[&openai_chat::FORMAT, &anthropic::MESSAGES, &openai_responses::FORMAT];
 
 #[derive(Debug)]
 pub(super) struct Provider {
@@ -68,10 +84,11 @@ pub(super) const PROVIDERS: &[Provider] = &[
     provider("openrouter", &["openrouter.ai"]),
     provider("perplexity", &["api.perplexity.ai"]),
     provider("together_ai", &["api.together.xyz", "api.together.ai"]),
+    provider("voyage_ai", &["api.voyageai.com"]),
     Provider {
         name: "writer",
         hosts: &["api.writer.com"],
-        routes: &[route("/v1/chat", &openai_chat::FORMAT)],
+        routes: &[post("/v1/chat", &openai_chat::FORMAT)],
     },
     provider("x_ai", &["api.x.ai", ".api.x.ai"]),
 ];
@@ -94,7 +111,7 @@ mod tests {
     fn earlier_routes_hide_none() {
         for (at, route) in ROUTES.iter().enumerate() {
             let hidden = ROUTES[..at].iter().any(|earlier| {
-                route.path.ends_with(earlier.path) && route.path.len() >= earlier.path.len()
+                earlier.method == route.method && route.path.ends_with(earlier.path)
             });
             assert!(!hidden, "{} is never reached", route.path);
         }

@@ -79,14 +79,12 @@ fn provider(host: &str) -> Option<&'static Provider> {
 }
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
-    // Every format so far asks by POST; HEAD, GET and OPTIONS of the same paths ask for no model.
-    if head.method != Method::POST {
-        return None;
-    }
     let path = path(head);
     let provider = authority(head).and_then(|authority| provider(&host(authority)));
     let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
-    if let Some(route) = routes.into_iter().find(|route| matches(route.path, path)) {
+    if let Some(route) =
+        routes.into_iter().find(|route| route.method == head.method && matches(route.path, path))
+    {
         return Some(Recognized {
             formats: vec![route.format],
             provider: provider.map(|row| row.name),
@@ -95,7 +93,7 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
         });
     }
     // A known host's other paths are known not to be of these formats.
-    if provider.is_some() || !is_json(head) {
+    if provider.is_some() || head.method != Method::POST || !is_json(head) {
         return None;
     }
     let mut formats = SHAPES.to_vec();

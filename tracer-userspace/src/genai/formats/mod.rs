@@ -6,6 +6,9 @@ pub(super) mod anthropic;
 mod content;
 pub(super) mod error;
 pub(super) mod openai_chat;
+pub(super) mod openai_completions;
+pub(super) mod openai_embeddings;
+pub(super) mod openai_responses;
 
 use serde_json::Value;
 

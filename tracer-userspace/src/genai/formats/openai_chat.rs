@@ -99,6 +99,7 @@ const RESPONSE: Shape = Shape::Object(&[
             ("index", Shape::Fact),
             ("finish_reason", Shape::Fact),
             ("usage", Shape::Fact),
+            ("text", Shape::Text),
             ("delta", MESSAGE),
             ("message", MESSAGE),
         ])),
@@ -110,6 +111,7 @@ const RESPONSE_CONTENT: Shape = Shape::Object(&[(
     Shape::Ends(&Shape::Object(&[
         ("index", Shape::Fact),
         ("finish_reason", Shape::Fact),
+        ("text", Shape::Text),
         ("message", Shape::Text),
     ])),
 )]);
@@ -173,6 +175,7 @@ fn read_request(body: &mut Document) -> Asked {
         reasoning_level: facts.reasoning_effort.into_filled(),
         service_tier: facts.service_tier.into_filled().filter(|tier| tier != "auto"),
         tools: facts.tools.0.or(facts.functions.0),
+        ..Request::default()
     };
     if let Some((body, truncated)) = content {
         asked.input_messages = Some(content::elements(&body, "messages").map(input).collect());

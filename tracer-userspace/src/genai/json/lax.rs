@@ -134,6 +134,12 @@ scalar!(Flag(Option<bool>), |scalar| match scalar {
 });
 
 scalar!(
+    /// A string or a list of anything is there, as an input may be given.
+    Filled(bool),
+    |scalar| matches!(scalar, Scalar::Text(_) | Scalar::List(_))
+);
+
+scalar!(
     /// Number of elements of a list.
     Length(Option<u64>),
     |scalar| match scalar {

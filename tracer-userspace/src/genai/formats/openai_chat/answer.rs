@@ -157,7 +157,15 @@ impl Chat {
         // Perplexity repeats the whole message so far beside each delta.
         match choice.delta.0.or(choice.message.0) {
             Some(message) => known.message(&message, streamed && self.capture_content),
-            None => false,
+            None => match choice.text.filled() {
+                Some(text) => {
+                    if streamed && self.capture_content {
+                        known.parts.push(Kind::Text, text);
+                    }
+                    true
+                }
+                None => false,
+            },
         }
     }
 
@@ -269,7 +277,11 @@ fn output(choice: &Value) -> Value {
     let message = choice.get("message").unwrap_or(&empty);
     let role = content::member(message, "role").unwrap_or("assistant");
     let reason = finish_reason(content::member(choice, "finish_reason"));
-    content::output(role, &parts(message), reason)
+    let mut parts = parts(message);
+    if message.is_null() {
+        parts.extend(content::member(choice, "text").map(content::text));
+    }
+    content::output(role, &parts, reason)
 }
 
 /// The conventions' spelling in messages, where they have one.

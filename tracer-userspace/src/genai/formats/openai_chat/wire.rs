@@ -47,6 +47,9 @@ pub(super) struct Choice<'a> {
     pub(super) finish_reason: Text<'a>,
     /// Moonshot's streams carry usage here.
     pub(super) usage: Object<Tokens>,
+    /// Of a text completion; some repeat a chat's delta here.
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
     #[serde(borrow)]
     pub(super) delta: Object<Message<'a>>,
     #[serde(borrow)]
