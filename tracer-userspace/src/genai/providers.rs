@@ -5,7 +5,8 @@
 use ::http::Method;
 
 use super::formats::{
-    Format, anthropic, openai_chat, openai_completions, openai_embeddings, openai_responses,
+    Format, anthropic, bedrock_converse, bedrock_invoke, ollama, openai_chat, openai_completions,
+    openai_embeddings, openai_responses,
 };
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
@@ -17,18 +18,24 @@ pub(super) struct Route {
     pub format: &'static Format,
     /// The path's segment behind this one names the model.
     pub model_after: Option<&'static str>,
+    /// The path asks for a stream.
+    pub streams: bool,
 }
 
 const fn post(path: &'static str, format: &'static Format) -> Route {
-    Route { method: Method::POST, path, format, model_after: None }
+    Route { method: Method::POST, path, format, model_after: None, streams: false }
 }
 
 const fn post_model(path: &'static str, after: &'static str, format: &'static Format) -> Route {
-    Route { method: Method::POST, path, format, model_after: Some(after) }
+    Route { method: Method::POST, path, format, model_after: Some(after), streams: false }
+}
+
+const fn post_stream(path: &'static str, after: &'static str, format: &'static Format) -> Route {
+    Route { method: Method::POST, path, format, model_after: Some(after), streams: true }
 }
 
 const fn get(path: &'static str, format: &'static Format) -> Route {
-    Route { method: Method::GET, path, format, model_after: None }
+    Route { method: Method::GET, path, format, model_after: None, streams: false }
 }
 
 /// Paths of the formats, whatever the host. The first that matches counts.
@@ -38,11 +45,19 @@ pub(super) const ROUTES: &[Route] = &[
     post_model("/deployments/*/embeddings", "deployments", &openai_embeddings::FORMAT),
     post("/chat/completions", &openai_chat::FORMAT),
     post("/completions", &openai_completions::FORMAT),
+    post("/api/embed", &ollama::EMBED),
+    post("/api/embeddings", &ollama::EMBED),
     post("/embeddings", &openai_embeddings::FORMAT),
     post("/responses", &openai_responses::FORMAT),
     get("/responses/*", &openai_responses::FETCH),
     post("/v1/messages", &anthropic::MESSAGES),
     post("/v1/complete", &anthropic::COMPLETE),
+    post("/api/chat", &ollama::CHAT),
+    post("/api/generate", &ollama::GENERATE),
+    post_model("/model/*/invoke", "model", &bedrock_invoke::FORMAT),
+    post_stream("/model/*/invoke-with-response-stream", "model", &bedrock_invoke::FORMAT),
+    post_model("/model/*/converse", "model", &bedrock_converse::FORMAT),
+    post_stream("/model/*/converse-stream", "model", &bedrock_converse::FORMAT),
 ];
 
 /// Formats that a body at an unknown path and host may be written in.
@@ -53,7 +68,8 @@ pub(super) const SHAPES: &[&Format] =
 pub(super) struct Provider {
     /// `gen_ai.provider.name`.
     pub name: &'static str,
-    /// Host names; one that begins with `.` stands for every name below it.
+    /// Host names. One that begins with `.` stands for every name below it; a `*` inside a name
+    /// stands for the characters of one region.
     pub hosts: &'static [&'static str],
     /// Paths that only this provider uses; they are tried before [`ROUTES`].
     pub routes: &'static [Route],
@@ -66,6 +82,7 @@ const fn provider(name: &'static str, hosts: &'static [&'static str]) -> Provide
 /// Sorted by name. Names are the conventions' where they have one, else the provider's own.
 pub(super) const PROVIDERS: &[Provider] = &[
     provider("anthropic", &["api.anthropic.com"]),
+    provider("aws.bedrock", &["bedrock-runtime.*.amazonaws.com", "bedrock-mantle.*.api.aws"]),
     provider("azure.ai.inference", &["models.inference.ai.azure.com", ".models.ai.azure.com"]),
     provider(
         "azure.ai.openai",
@@ -80,6 +97,7 @@ pub(super) const PROVIDERS: &[Provider] = &[
     provider("huggingface", &["router.huggingface.co", "api-inference.huggingface.co"]),
     provider("mistral_ai", &["api.mistral.ai", "codestral.mistral.ai"]),
     provider("moonshot_ai", &["api.moonshot.ai", "api.moonshot.cn"]),
+    provider("ollama", &["ollama.com"]),
     provider("openai", &["api.openai.com", ".api.openai.com"]),
     provider("openrouter", &["openrouter.ai"]),
     provider("perplexity", &["api.perplexity.ai"]),

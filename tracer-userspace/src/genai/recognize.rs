@@ -20,6 +20,8 @@ pub(super) struct Recognized {
     pub certainty: Certainty,
     /// The model, where the path names it.
     pub model: Option<String>,
+    /// The path asks for a stream.
+    pub streams: bool,
 }
 
 /// What the bodies must still show.
@@ -90,6 +92,7 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
             provider: provider.map(|row| row.name),
             certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
             model: model(route, path),
+            streams: route.streams,
         });
     }
     // A known host's other paths are known not to be of these formats.
@@ -100,7 +103,13 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     if head.headers.contains_key("anthropic-version") {
         formats.retain(|format| format.flavour == "anthropic");
     }
-    Some(Recognized { formats, provider: None, certainty: Certainty::Shape, model: None })
+    Some(Recognized {
+        formats,
+        provider: None,
+        certainty: Certainty::Shape,
+        model: None,
+        streams: false,
+    })
 }
 
 fn is_json(head: &RequestHead) -> bool {
@@ -127,9 +136,14 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 fn model(route: &Route, path: &str) -> Option<String> {
     let after = route.model_after?;
-    let mut segments = path.split('/').skip_while(|segment| *segment != after);
-    let model = segments.nth(1)?;
-    Some(percent_decoded(model.split(':').next().unwrap_or(model)))
+    let segment_after = |path: &'_ str| {
+        let mut segments = path.split('/').skip_while(|segment| *segment != after);
+        segments.nth(1).map(str::to_owned)
+    };
+    let segment = segment_after(path)?;
+    let pattern = segment_after(route.path)?;
+    let model = segment.strip_suffix(pattern.trim_start_matches('*')).unwrap_or(&segment);
+    Some(percent_decoded(model))
 }
 
 /// RFC 3986 §2.1; a `%` without its two digits stays.

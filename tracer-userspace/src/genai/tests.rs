@@ -10,7 +10,11 @@ use crate::{
 };
 
 mod anthropic;
+mod bedrock;
+mod cohere;
+mod gemini;
 mod hostile;
+mod ollama;
 mod openai_chat;
 mod openai_others;
 mod recognition;

@@ -24,6 +24,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &RESPONSE,
+    streams_values: false,
     read_request,
     answer: |capture_content| Box::new(answer::Chat::new(capture_content)),
 };
@@ -214,7 +215,7 @@ fn output_type(facts: &RequestFacts<'_>) -> Option<&'static str> {
     }
 }
 
-fn input(message: &Value) -> Value {
+pub(super) fn input(message: &Value) -> Value {
     let role = content::member(message, "role").unwrap_or("user");
     if matches!(role, "tool" | "function") {
         let id = content::member(message, "tool_call_id");

@@ -21,6 +21,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: openai_chat::FORMAT.response,
     event: openai_chat::FORMAT.event,
+    streams_values: false,
     read_request,
     answer: openai_chat::FORMAT.answer,
 };

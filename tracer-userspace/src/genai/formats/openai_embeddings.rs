@@ -22,6 +22,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
     request: Views { facts: &REQUEST, content: &Shape::Skip },
     response: Views { facts: &RESPONSE, content: &Shape::Skip },
     event: &RESPONSE,
+    streams_values: false,
     read_request,
     answer: |_| Box::new(Embeddings::default()),
 };

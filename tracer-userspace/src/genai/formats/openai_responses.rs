@@ -23,6 +23,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &EVENT,
+    streams_values: false,
     read_request,
     answer: |capture_content| Box::new(answer::Responses::new(capture_content, true)),
 };

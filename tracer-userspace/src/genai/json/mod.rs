@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Truncated,
     /// What is of interest in it passes the bound on memory.
     TooLarge,
+    /// The framing around it is damaged: a checksum is wrong.
+    Corrupt,
     /// Captured bytes are missing inside it.
     Gap,
 }
@@ -29,6 +31,7 @@ impl Fault {
             Self::Syntax => "json-syntax",
             Self::Truncated => "json-truncated",
             Self::TooLarge => "json-too-large",
+            Self::Corrupt => "event-stream-corrupt",
             Self::Gap => "gap",
         }
     }
