@@ -34,6 +34,8 @@ const FAMILIES: &[&str] = &[
     "anthropic-messages",
     "bedrock-converse",
     "bedrock-invoke",
+    "gemini",
+    "gemini-embed",
     "ollama",
     "ollama-embed",
     "openai-chat",

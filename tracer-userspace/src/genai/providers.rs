@@ -5,8 +5,8 @@
 use ::http::Method;
 
 use super::formats::{
-    Format, anthropic, bedrock_converse, bedrock_invoke, ollama, openai_chat, openai_completions,
-    openai_embeddings, openai_responses,
+    Format, anthropic, bedrock_converse, bedrock_invoke, gemini, ollama, openai_chat,
+    openai_completions, openai_embeddings, openai_responses,
 };
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
@@ -54,6 +54,12 @@ pub(super) const ROUTES: &[Route] = &[
     post("/v1/complete", &anthropic::COMPLETE),
     post("/api/chat", &ollama::CHAT),
     post("/api/generate", &ollama::GENERATE),
+    post_model("/models/*:generateContent", "models", &gemini::GENERATE),
+    post_stream("/models/*:streamGenerateContent", "models", &gemini::GENERATE),
+    post_model("/models/*:embedContent", "models", &gemini::EMBED),
+    post_model("/models/*:batchEmbedContents", "models", &gemini::EMBED),
+    post_model("/anthropic/models/*:rawPredict", "models", &anthropic::MESSAGES),
+    post_stream("/anthropic/models/*:streamRawPredict", "models", &anthropic::MESSAGES),
     post_model("/model/*/invoke", "model", &bedrock_invoke::FORMAT),
     post_stream("/model/*/invoke-with-response-stream", "model", &bedrock_invoke::FORMAT),
     post_model("/model/*/converse", "model", &bedrock_converse::FORMAT),
@@ -93,6 +99,7 @@ pub(super) const PROVIDERS: &[Provider] = &[
     provider("deepseek", &["api.deepseek.com"]),
     provider("fireworks", &["api.fireworks.ai"]),
     provider("gcp.gemini", &["generativelanguage.googleapis.com"]),
+    provider("gcp.vertex_ai", &["*-aiplatform.googleapis.com", "aiplatform.googleapis.com"]),
     provider("groq", &["api.groq.com"]),
     provider("huggingface", &["router.huggingface.co", "api-inference.huggingface.co"]),
     provider("mistral_ai", &["api.mistral.ai", "codestral.mistral.ai"]),

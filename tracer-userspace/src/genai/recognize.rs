@@ -73,11 +73,21 @@ fn host(authority: &str) -> String {
 }
 
 fn provider(host: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|row| {
-        row.hosts
-            .iter()
-            .any(|name| if name.starts_with('.') { host.ends_with(name) } else { host == *name })
-    })
+    PROVIDERS.iter().find(|row| row.hosts.iter().any(|name| is_host(name, host)))
+}
+
+/// Whether `host` is one of those that a table row's `name` stands for.
+fn is_host(name: &str, host: &str) -> bool {
+    if name.starts_with('.') {
+        return host.ends_with(name);
+    }
+    match name.split_once('*') {
+        Some((head, tail)) => host
+            .strip_prefix(head)
+            .and_then(|rest| rest.strip_suffix(tail))
+            .is_some_and(|region| !region.is_empty() && !region.contains('.')),
+        None => host == name,
+    }
 }
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
@@ -189,6 +199,11 @@ mod tests {
         assert_eq!(check("/v1/messages?beta=true", "api.anthropic.com"), sure("anthropic"));
         assert_eq!(check("/openai/v1/chat/completions", "api.groq.com"), sure("groq"));
         assert_eq!(check("/v1/chat", "api.writer.com"), sure("writer"));
+        let converse = "/model/m/converse";
+        let bedrock = "bedrock-runtime.us-east-1.amazonaws.com";
+        assert_eq!(check(converse, bedrock), sure("aws.bedrock"));
+        let elsewhere = "bedrock-runtime.a.b.amazonaws.com";
+        assert_eq!(check(converse, elsewhere), Some(("aws.bedrock", Certainty::Path)));
         let proxied = "http://user@api.mistral.ai:80/v1/chat/completions?x=/v1/messages";
         assert_eq!(check(proxied, "proxy.local"), sure("mistral_ai"));
     }

@@ -7,6 +7,7 @@ pub(super) mod bedrock_converse;
 pub(super) mod bedrock_invoke;
 mod content;
 pub(super) mod error;
+pub(super) mod gemini;
 pub(super) mod ollama;
 pub(super) mod openai_chat;
 pub(super) mod openai_completions;
