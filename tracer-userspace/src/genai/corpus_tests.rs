@@ -34,6 +34,8 @@ const FAMILIES: &[&str] = &[
     "anthropic-messages",
     "bedrock-converse",
     "bedrock-invoke",
+    "cohere-chat",
+    "cohere-embed",
     "gemini",
     "gemini-embed",
     "ollama",

@@ -5,7 +5,7 @@
 use ::http::Method;
 
 use super::formats::{
-    Format, anthropic, bedrock_converse, bedrock_invoke, gemini, ollama, openai_chat,
+    Format, anthropic, bedrock_converse, bedrock_invoke, cohere, gemini, ollama, openai_chat,
     openai_completions, openai_embeddings, openai_responses,
 };
 
@@ -95,7 +95,17 @@ pub(super) const PROVIDERS: &[Provider] = &[
         &[".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"],
     ),
     provider("cerebras", &["api.cerebras.ai"]),
-    provider("cohere", &["api.cohere.com", "api.cohere.ai"]),
+    Provider {
+        name: "cohere",
+        hosts: &["api.cohere.com", "api.cohere.ai"],
+        routes: &[
+            post("/v1/chat", &cohere::CHAT),
+            post("/v2/chat", &cohere::CHAT),
+            post("/v1/generate", &cohere::GENERATE),
+            post("/v1/embed", &cohere::EMBED),
+            post("/v2/embed", &cohere::EMBED),
+        ],
+    },
     provider("deepseek", &["api.deepseek.com"]),
     provider("fireworks", &["api.fireworks.ai"]),
     provider("gcp.gemini", &["generativelanguage.googleapis.com"]),

@@ -5,6 +5,7 @@
 pub(super) mod anthropic;
 pub(super) mod bedrock_converse;
 pub(super) mod bedrock_invoke;
+pub(super) mod cohere;
 mod content;
 pub(super) mod error;
 pub(super) mod gemini;
