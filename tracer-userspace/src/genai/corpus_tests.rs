@@ -45,6 +45,7 @@ const FAMILIES: &[&str] = &[
     "openai-embeddings",
     "openai-responses",
     "openai-responses-other",
+    "watsonx",
 ];
 
 #[derive(Deserialize)]

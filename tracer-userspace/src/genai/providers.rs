@@ -6,7 +6,7 @@ use ::http::Method;
 
 use super::formats::{
     Format, anthropic, bedrock_converse, bedrock_invoke, cohere, gemini, ollama, openai_chat,
-    openai_completions, openai_embeddings, openai_responses,
+    openai_completions, openai_embeddings, openai_responses, watsonx,
 };
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
@@ -30,8 +30,12 @@ const fn post_model(path: &'static str, after: &'static str, format: &'static Fo
     Route { method: Method::POST, path, format, model_after: Some(after), streams: false }
 }
 
-const fn post_stream(path: &'static str, after: &'static str, format: &'static Format) -> Route {
-    Route { method: Method::POST, path, format, model_after: Some(after), streams: true }
+const fn post_stream(
+    path: &'static str,
+    model_after: Option<&'static str>,
+    format: &'static Format,
+) -> Route {
+    Route { method: Method::POST, path, format, model_after, streams: true }
 }
 
 const fn get(path: &'static str, format: &'static Format) -> Route {
@@ -55,15 +59,15 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/chat", &ollama::CHAT),
     post("/api/generate", &ollama::GENERATE),
     post_model("/models/*:generateContent", "models", &gemini::GENERATE),
-    post_stream("/models/*:streamGenerateContent", "models", &gemini::GENERATE),
+    post_stream("/models/*:streamGenerateContent", Some("models"), &gemini::GENERATE),
     post_model("/models/*:embedContent", "models", &gemini::EMBED),
     post_model("/models/*:batchEmbedContents", "models", &gemini::EMBED),
     post_model("/anthropic/models/*:rawPredict", "models", &anthropic::MESSAGES),
-    post_stream("/anthropic/models/*:streamRawPredict", "models", &anthropic::MESSAGES),
+    post_stream("/anthropic/models/*:streamRawPredict", Some("models"), &anthropic::MESSAGES),
     post_model("/model/*/invoke", "model", &bedrock_invoke::FORMAT),
-    post_stream("/model/*/invoke-with-response-stream", "model", &bedrock_invoke::FORMAT),
+    post_stream("/model/*/invoke-with-response-stream", Some("model"), &bedrock_invoke::FORMAT),
     post_model("/model/*/converse", "model", &bedrock_converse::FORMAT),
-    post_stream("/model/*/converse-stream", "model", &bedrock_converse::FORMAT),
+    post_stream("/model/*/converse-stream", Some("model"), &bedrock_converse::FORMAT),
 ];
 
 /// Formats that a body at an unknown path and host may be written in.
@@ -112,6 +116,14 @@ pub(super) const PROVIDERS: &[Provider] = &[
     provider("gcp.vertex_ai", &["*-aiplatform.googleapis.com", "aiplatform.googleapis.com"]),
     provider("groq", &["api.groq.com"]),
     provider("huggingface", &["router.huggingface.co", "api-inference.huggingface.co"]),
+    Provider {
+        name: "ibm.watsonx.ai",
+        hosts: &["*.ml.cloud.ibm.com"],
+        routes: &[
+            post("/generation/text", &watsonx::FORMAT),
+            post_stream("/generation/text_stream", None, &watsonx::FORMAT),
+        ],
+    },
     provider("mistral_ai", &["api.mistral.ai", "codestral.mistral.ai"]),
     provider("moonshot_ai", &["api.moonshot.ai", "api.moonshot.cn"]),
     provider("ollama", &["ollama.com"]),

@@ -48,7 +48,7 @@ pub(super) struct Fields<'a> {
 }
 
 /// The member `error` of a body: an object, or the message alone (Ollama).
-pub(super) type ErrorMember<'a> = TextOr<'a, Fields<'a>>;
+pub(super) type ErrorMember<'a> = TextOr<'a, Box<Fields<'a>>>;
 
 /// What a member `error` says, if it is there. An error without type or code has an empty kind.
 pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {

@@ -14,6 +14,7 @@ pub(super) mod openai_chat;
 pub(super) mod openai_completions;
 pub(super) mod openai_embeddings;
 pub(super) mod openai_responses;
+pub(super) mod watsonx;
 
 use ::http::HeaderMap;
 use serde_json::Value;

@@ -263,6 +263,13 @@ fn part(part: &Value) -> Value {
         |name: &str, member: &str| part.get(name).and_then(|inner| content::member(inner, member));
     match content::member(part, "type") {
         Some("text") => content::text(content::member(part, "text").unwrap_or_default()),
+        // Mistral's thoughts are a list of texts.
+        Some("thinking") => {
+            let texts = content::elements(part, "thinking");
+            content::reasoning(
+                &texts.filter_map(|text| content::member(text, "text")).collect::<String>(),
+            )
+        }
         Some("refusal") => content::refusal(content::member(part, "refusal").unwrap_or_default()),
         Some("image_url") => {
             let url = nested("image_url", "url").or_else(|| content::member(part, "image_url"));

@@ -106,7 +106,8 @@ impl Document {
             self.kept = Some((kept, fault));
         } else if self.kept.is_none() {
             if cut_short.is_none()
-                && let Ok(facts) = serde_json::from_slice(&self.small)
+                && let Ok(text) = std::str::from_utf8(&self.small)
+                && let Ok(facts) = serde_json::from_str(text)
             {
                 return (facts, None);
             }
