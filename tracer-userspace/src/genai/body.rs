@@ -78,7 +78,7 @@ impl Body {
             failed: head.status.as_u16() >= error::FIRST_STATUS,
             label: Label::of(media_type(&head.headers)),
             framing: Framing::Unknown,
-            reading: Reading { answer, chunks: 0, first_chunk: None, error: None },
+            reading: Reading::new(answer),
             fault: None,
             ended: false,
         }
@@ -195,14 +195,14 @@ impl Body {
                 reading.error = Some(error::read(document));
                 None
             }
-            Framing::Whole(document) => reading.answer.whole(document),
+            Framing::Whole(document) => reading.whole(document),
             Framing::Sse { sse, data } => {
                 sse.finish(|item| reading.sse(item, data, time));
                 None
             }
             Framing::EventStream { stream, .. } => (!stream.is_whole()).then_some(Fault::Truncated),
             // Cut inside its only value, or whole.
-            Framing::Values { data, labelled: false, .. } => reading.answer.whole(data),
+            Framing::Values { data, labelled: false, .. } => reading.whole(data),
             Framing::Values { data, .. } => (!data.is_empty()).then_some(Fault::Truncated),
         };
         self.fault = self.fault.or(fault);
@@ -211,9 +211,10 @@ impl Body {
 
     pub(super) fn finish(mut self, time: Timestamp) -> Read {
         self.end(time);
-        let Reading { answer, chunks, first_chunk, error } = self.reading;
+        let Reading { answer, chunks, first_chunk, error, clipped } = self.reading;
         let mut answered = answer.finish();
         answered.error = error.or(answered.error);
+        answered.truncated |= clipped;
         Read { answered, chunks, first_chunk, fault: self.fault }
     }
 }
@@ -238,9 +239,21 @@ struct Reading {
     chunks: u64,
     first_chunk: Option<Timestamp>,
     error: Option<ProviderError>,
+    /// A bound left a part of a text out.
+    clipped: bool,
 }
 
 impl Reading {
+    fn new(answer: Box<dyn Answer>) -> Self {
+        Self { answer, chunks: 0, first_chunk: None, error: None, clipped: false }
+    }
+
+    fn whole(&mut self, document: &mut Document) -> Option<Fault> {
+        let fault = self.answer.whole(document);
+        self.clipped |= document.is_clipped();
+        fault
+    }
+
     fn sse(&mut self, item: sse::Item<'_>, data: &mut Document, time: Timestamp) {
         match item {
             sse::Item::Data(piece) => data.push(piece),
@@ -263,6 +276,7 @@ impl Reading {
 
     fn event(&mut self, name: &[u8], data: &mut Document, time: Timestamp) {
         let step = self.answer.event(name, data);
+        self.clipped |= data.is_clipped();
         data.clear();
         self.chunks += u64::from(step == Step::Piece);
         if step != Step::Aside {

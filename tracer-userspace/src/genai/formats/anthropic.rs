@@ -33,7 +33,7 @@ pub(in crate::genai) static COMPLETE: Format =
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("max_tokens_to_sample", Shape::Fact),

@@ -29,7 +29,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
 };
 
 const REQUEST: Shape = Shape::Object(&[
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("inferenceConfig", Shape::Fact),
     ("toolConfig", Shape::Object(&[("tools", Shape::Each(&Shape::Skip))])),
     (

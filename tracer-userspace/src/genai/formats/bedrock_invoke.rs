@@ -30,11 +30,11 @@ pub(in crate::genai) static FORMAT: Format = Format {
 };
 
 const REQUEST: Shape = Shape::Object(&[
-    ("messages", Shape::Each(&Shape::Skip)),
-    ("message", Shape::Text),
-    ("prompt", Shape::Text),
-    ("inputText", Shape::Text),
-    ("texts", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
+    ("message", Shape::Sign),
+    ("prompt", Shape::Sign),
+    ("inputText", Shape::Sign),
+    ("texts", Shape::Sign),
     ("textGenerationConfig", Shape::Fact),
     ("inferenceConfig", Shape::Fact),
     ("max_tokens", Shape::Fact),

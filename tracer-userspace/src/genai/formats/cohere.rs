@@ -37,12 +37,12 @@ pub(in crate::genai) static EMBED: Format =
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
-    ("message", Shape::Text),
-    ("prompt", Shape::Text),
-    ("texts", Shape::Each(&Shape::Skip)),
-    ("inputs", Shape::Each(&Shape::Skip)),
-    ("images", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
+    ("message", Shape::Sign),
+    ("prompt", Shape::Sign),
+    ("texts", Shape::Sign),
+    ("inputs", Shape::Sign),
+    ("images", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("temperature", Shape::Fact),

@@ -43,7 +43,7 @@ const TOOLS: Shape = Shape::Each(&Shape::Object(&[
 ]));
 
 const REQUEST: Shape = Shape::Object(&[
-    ("contents", Shape::Each(&Shape::Skip)),
+    ("contents", Shape::Sign),
     ("generationConfig", CONFIG),
     ("generation_config", CONFIG),
     ("tools", TOOLS),
@@ -94,8 +94,8 @@ const RESPONSE: Shape = Shape::Object(&[
     ("usageMetadata", Shape::Fact),
     ("modelVersion", Shape::Fact),
     ("responseId", Shape::Fact),
-    ("embedding", Shape::Object(&[])),
-    ("embeddings", Shape::Each(&Shape::Skip)),
+    ("embedding", Shape::Sign),
+    ("embeddings", Shape::Sign),
     ("error", ERROR),
 ]);
 

@@ -45,9 +45,9 @@ pub(in crate::genai) static EMBED: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
-    ("prompt", Shape::Text),
-    ("input", Shape::Text),
+    ("messages", Shape::Sign),
+    ("prompt", Shape::Sign),
+    ("input", Shape::Sign),
     ("stream", Shape::Fact),
     ("format", Shape::Text),
     ("think", Shape::Fact),
@@ -81,8 +81,8 @@ const RESPONSE: Shape = Shape::Object(&[
     ("done_reason", Shape::Fact),
     ("prompt_eval_count", Shape::Fact),
     ("eval_count", Shape::Fact),
-    ("embedding", Shape::Each(&Shape::Skip)),
-    ("embeddings", Shape::Each(&Shape::Skip)),
+    ("embedding", Shape::Sign),
+    ("embeddings", Shape::Sign),
     ("error", error::ERROR),
 ]);
 

@@ -31,7 +31,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_completion_tokens", Shape::Fact),
     ("max_tokens", Shape::Fact),

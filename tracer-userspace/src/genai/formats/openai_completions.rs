@@ -28,7 +28,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("prompt", Shape::Text),
+    ("prompt", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("temperature", Shape::Fact),

@@ -29,7 +29,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("input", Shape::Text),
+    ("input", Shape::Sign),
     ("dimensions", Shape::Fact),
     ("encoding_format", Shape::Fact),
 ]);
@@ -38,7 +38,7 @@ const RESPONSE: Shape = Shape::Object(&[
     ("object", Shape::Fact),
     ("id", Shape::Fact),
     ("model", Shape::Fact),
-    ("data", Shape::Each(&Shape::Object(&[]))),
+    ("data", Shape::Sign),
     ("usage", Shape::Fact),
     ("error", ERROR),
 ]);

@@ -37,7 +37,7 @@ pub(in crate::genai) static FETCH: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("input", Shape::Text),
+    ("input", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_output_tokens", Shape::Fact),
     ("temperature", Shape::Fact),

@@ -34,7 +34,7 @@ pub(in crate::genai) static FORMAT: Format = Format {
 
 const REQUEST: Shape = Shape::Object(&[
     ("model_id", Shape::Fact),
-    ("input", Shape::Text),
+    ("input", Shape::Sign),
     ("parameters", Shape::Fact),
 ]);
 

@@ -25,11 +25,13 @@ pub(in crate::genai) struct Document {
     gap: bool,
     /// What the slow path kept, for the facts to borrow from, and its fault.
     kept: Option<(Value, Option<Fault>)>,
+    /// A bound left a part out of `kept`.
+    clipped: bool,
 }
 
 impl Document {
     pub(in crate::genai) fn new(shapes: Shapes) -> Self {
-        Self { shapes, small: Vec::new(), large: None, gap: false, kept: None }
+        Self { shapes, small: Vec::new(), large: None, gap: false, kept: None, clipped: false }
     }
 
     pub(in crate::genai) fn push(&mut self, bytes: &[u8]) {
@@ -66,12 +68,18 @@ impl Document {
         (self.large.is_none() && self.kept.is_none()).then_some(self.small.as_slice())
     }
 
+    /// Whether a bound left a part of a text out of the facts read last.
+    pub(in crate::genai) fn is_clipped(&self) -> bool {
+        self.clipped
+    }
+
     /// Ready for the next value.
     pub(in crate::genai) fn clear(&mut self) {
         self.small.clear();
         self.large = None;
         self.gap = false;
         self.kept = None;
+        self.clipped = false;
     }
 
     /// The content, if it is asked for, and whether a part was left out. Call before [`Self::facts`].
@@ -102,7 +110,8 @@ impl Document {
     {
         let cut_short = self.gap.then_some(Fault::Gap);
         if let Some(large) = self.large.take() {
-            let (kept, fault, _) = large.facts.finish(cut_short);
+            let (kept, fault, clipped) = large.facts.finish(cut_short);
+            self.clipped = clipped;
             self.kept = Some((kept, fault));
         } else if self.kept.is_none() {
             if cut_short.is_none()
@@ -114,7 +123,8 @@ impl Document {
             // Broken, cut, or with a member given twice: read as far as it goes.
             let mut reader = Reader::new(self.shapes.facts);
             reader.push(&self.small);
-            let (kept, fault, _) = reader.finish(cut_short);
+            let (kept, fault, clipped) = reader.finish(cut_short);
+            self.clipped = clipped;
             self.kept = Some((kept, fault));
         }
         match &self.kept {

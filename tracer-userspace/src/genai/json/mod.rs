@@ -3,9 +3,11 @@
 //! Small values are read by `serde_json` in place; large or broken ones by [`reader`], in bounded memory.
 
 mod document;
+mod ends;
 pub(super) mod lax;
 mod reader;
 mod shape;
+mod word;
 
 pub(super) use document::Document;
 pub(super) use shape::{Shape, Shapes};

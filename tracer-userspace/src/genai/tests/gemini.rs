@@ -132,3 +132,17 @@ fn embeddings_are_recognized() {
     assert_eq!(call.request.model.as_deref(), Some("emb"));
     assert_eq!(call.request.embedding_dimensions, Some(768));
 }
+
+#[test]
+fn long_text_is_marked_as_cut() {
+    let response = answer(&json!([{"text": "x".repeat(200_000)}]), &json!("STOP"));
+    let target = "/v1beta/models/g:generateContent";
+    let mut exchange = Exchange::json(target, HOST, &asked(), &response);
+    exchange.capture_content = true;
+    let call = exchange.run_in(1000).unwrap();
+    assert_eq!((reasons(&call), call.usage.input_tokens), (vec!["STOP"], Some(15)));
+    let content = call.content.unwrap();
+    assert!(content.truncated);
+    let text = &content.output_messages.unwrap()[0]["parts"][0]["content"];
+    assert!(text.as_str().unwrap().contains("bytes left out"));
+}

@@ -165,8 +165,8 @@ fn text_completions_are_read() {
 fn embeddings_are_read_past_their_vectors() {
     let request = json!({"model": "emb", "input": ["a", "b"], "dimensions": 3,
         "encoding_format": "base64"});
-    let vectors: Vec<_> = (0..300)
-        .map(|n| json!({"object": "embedding", "index": n, "embedding": vec![0.123_456_789; 500]}))
+    let vectors: Vec<_> = (0..5000)
+        .map(|n| json!({"object": "embedding", "index": n, "embedding": vec![0.123_456_789; 30]}))
         .collect();
     let response = json!({"object": "list", "data": vectors, "model": "emb-1",
         "usage": {"prompt_tokens": 8, "total_tokens": 8}});

@@ -56,7 +56,7 @@ pub(super) const RESPONSE: Shape = Shape::Object(&[
     ("generation_id", Shape::Fact),
     ("response_id", Shape::Fact),
     ("event_type", Shape::Fact),
-    ("embedding", Shape::Each(&Shape::Skip)),
+    ("embedding", Shape::Sign),
     ("amazon-bedrock-invocationMetrics", Shape::Fact),
 ]);
 

@@ -21,7 +21,7 @@ pub(super) const RESPONSE: Shape = Shape::Object(&[
     ("generations", Shape::Each(&Shape::Text)),
     ("usage", Shape::Fact),
     ("meta", META),
-    ("embeddings", Shape::Object(&[])),
+    ("embeddings", Shape::Sign),
 ]);
 
 pub(super) const EVENT: Shape = Shape::Object(&[

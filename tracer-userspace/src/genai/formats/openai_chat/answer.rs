@@ -213,7 +213,7 @@ impl Chosen {
         push(Kind::Reasoning, message.reasoning_content.filled().or(message.reasoning.filled()));
         match &message.content {
             TextOrList::Text(text) => {
-                push(Kind::Text, Some(&**text).filter(|text| !text.is_empty()))
+                push(Kind::Text, Some(&**text).filter(|text| !text.is_empty()));
             }
             TextOrList::List(parts) => {
                 for part in parts.iter().filter_map(|part| part.0.as_ref()) {
