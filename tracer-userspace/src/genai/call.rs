@@ -42,6 +42,8 @@ pub(super) struct Call {
     certainty: Certainty,
     /// The model, where the path names it.
     model: Option<String>,
+    /// The path asks for a stream.
+    streams: bool,
     http: HttpFacts,
     started: Timestamp,
     request_end: Option<Timestamp>,
@@ -80,6 +82,7 @@ impl Call {
             provider: recognized.provider,
             certainty: recognized.certainty,
             model: recognized.model,
+            streams: recognized.streams,
             http: http_facts(head),
             started,
             request_end: None,
@@ -195,7 +198,7 @@ impl Call {
         let mut operation = Operation {
             exchange: self.exchange,
             role: self.role,
-            name: format.operation,
+            name: asked.operation.unwrap_or(format.operation),
             provider: provider.to_owned(),
             // `openai.*` attributes are for OpenAI's own services.
             api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
@@ -224,6 +227,7 @@ impl Call {
                 .or(read.fault.or(asked.fault).map(Fault::as_str)),
         };
         operation.response.chunks = read.chunks;
+        operation.request.stream |= self.streams;
         if operation.request.model.is_none() {
             operation.request.model = self.model;
         }

@@ -7,6 +7,7 @@ mod call;
 mod clip;
 #[cfg(test)]
 mod corpus_tests;
+mod eventstream;
 mod formats;
 mod json;
 mod operation;
@@ -15,6 +16,7 @@ mod recognize;
 mod sse;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::HashMap;
 

@@ -23,6 +23,7 @@ pub(in crate::genai) static MESSAGES: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &EVENT,
+    streams_values: false,
     read_request,
     answer: |capture_content| Box::new(answer::Messages::new(capture_content)),
 };
@@ -32,7 +33,7 @@ pub(in crate::genai) static COMPLETE: Format =
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("max_tokens_to_sample", Shape::Fact),
@@ -177,7 +178,7 @@ fn read_request(body: &mut Document) -> Asked {
     asked
 }
 
-fn read_content(body: &Value, asked: &mut Asked) {
+pub(super) fn read_content(body: &Value, asked: &mut Asked) {
     let mut messages: Vec<_> = content::elements(body, "messages")
         .map(|message| {
             let role = content::member(message, "role").unwrap_or("user");

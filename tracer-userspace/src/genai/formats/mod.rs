@@ -3,10 +3,20 @@
 //! A format knows its JSON and nothing of hosts, HTTP framing or time.
 
 pub(super) mod anthropic;
+pub(super) mod bedrock_converse;
+pub(super) mod bedrock_invoke;
+pub(super) mod cohere;
 mod content;
 pub(super) mod error;
+pub(super) mod gemini;
+pub(super) mod ollama;
 pub(super) mod openai_chat;
+pub(super) mod openai_completions;
+pub(super) mod openai_embeddings;
+pub(super) mod openai_responses;
+pub(super) mod watsonx;
 
+use ::http::HeaderMap;
 use serde_json::Value;
 
 use super::{
@@ -26,6 +36,8 @@ pub(super) struct Format {
     pub response: Views,
     /// Of the data of one stream event.
     pub event: &'static Shape,
+    /// Streams are a run of JSON values, where they are not server-sent events.
+    pub streams_values: bool,
     pub read_request: fn(&mut Document) -> Asked,
     pub answer: fn(capture_content: bool) -> Box<dyn Answer>,
 }
@@ -55,6 +67,8 @@ pub(super) struct Asked {
     /// The body has the shape of this format's requests.
     pub fits: bool,
     pub fault: Option<Fault>,
+    /// Where the body decides which operation it is.
+    pub operation: Option<OperationName>,
 }
 
 /// What one stream event was.
@@ -70,6 +84,9 @@ pub(super) enum Step {
 
 /// Reads one answer, whole or event by event.
 pub(super) trait Answer: std::fmt::Debug + Send {
+    /// Headers that carry facts, for the few formats that have such.
+    fn headers(&mut self, _headers: &HeaderMap) {}
+
     /// The answer (or the error) came as one JSON value.
     fn whole(&mut self, body: &mut Document) -> Option<Fault>;
 

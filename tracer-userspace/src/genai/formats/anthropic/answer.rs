@@ -205,7 +205,9 @@ impl Answer for Messages {
                 self.failed(event.error);
                 Step::Aside
             }
+            // Bedrock leaves the type of the old completions out.
             Some("completion") => self.completion(event),
+            None if event.completion.0.is_some() => self.completion(event),
             _ => Step::Aside,
         }
     }

@@ -14,7 +14,7 @@ use crate::genai::{
         content::{self, Kind, Parts},
         error,
     },
-    json::{Document, Fault},
+    json::{Document, Fault, lax::TextOrList},
     operation::{ProviderError, Response, Usage},
 };
 
@@ -159,9 +159,17 @@ impl Chat {
             known.finish = Some(reason.to_owned());
         }
         // Perplexity repeats the whole message so far beside each delta.
-        match choice.delta.0.or(choice.message.0) {
+        match choice.delta.0.or(choice.message.0.map(|message| *message)) {
             Some(message) => known.message(&message, streamed && self.capture_content),
-            None => false,
+            None => match choice.text.filled() {
+                Some(text) => {
+                    if streamed && self.capture_content {
+                        known.parts.push(Kind::Text, text);
+                    }
+                    true
+                }
+                None => false,
+            },
         }
     }
 
@@ -199,18 +207,29 @@ impl Chosen {
             self.role = message.role.filled().map(str::to_owned);
         }
         let mut piece = false;
-        let reasoning = message.reasoning_content.filled().or(message.reasoning.filled());
-        for (kind, text) in [
-            (Kind::Reasoning, reasoning),
-            (Kind::Text, message.content.filled()),
-            (Kind::Refusal, message.refusal.filled()),
-        ] {
-            let Some(text) = text else { continue };
+        let mut push = |kind, text: Option<&str>| {
+            let Some(text) = text else { return };
             piece = true;
             if keep_text {
                 self.parts.push(kind, text);
             }
+        };
+        push(Kind::Reasoning, message.reasoning_content.filled().or(message.reasoning.filled()));
+        match &message.content {
+            TextOrList::Text(text) => {
+                push(Kind::Text, Some(&**text).filter(|text| !text.is_empty()));
+            }
+            TextOrList::List(parts) => {
+                for part in parts.iter().filter_map(|part| part.0.as_ref()) {
+                    for thought in part.thinking.0.iter().filter_map(|thought| thought.0.as_ref()) {
+                        push(Kind::Reasoning, thought.text.filled());
+                    }
+                    push(Kind::Text, part.text.filled());
+                }
+            }
+            TextOrList::Neither => {}
         }
+        push(Kind::Refusal, message.refusal.filled());
         for call in message.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
             piece = true;
             self.call(call, keep_text);
@@ -273,7 +292,11 @@ fn output(choice: &Value) -> Value {
     let message = choice.get("message").unwrap_or(&empty);
     let role = content::member(message, "role").unwrap_or("assistant");
     let reason = finish_reason(content::member(choice, "finish_reason"));
-    content::output(role, &parts(message), reason)
+    let mut parts = parts(message);
+    if message.is_null() {
+        parts.extend(content::member(choice, "text").map(content::text));
+    }
+    content::output(role, &parts, reason)
 }
 
 /// The conventions' spelling in messages, where they have one.
