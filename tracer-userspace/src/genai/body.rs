@@ -129,8 +129,8 @@ impl Body {
 
     fn framing_of(&self, first: u8) -> Framing {
         let json = matches!(first, b'{' | b'[');
-        // Fields of the standard begin so (`data`, `event`, `id`, `retry`, a comment, a BOM).
-        let field = matches!(first, b'd' | b'e' | b'i' | b'r' | b':' | 0xef);
+        // Fields of the standard begin so (`data`, `event`, `id`, `retry`, a comment).
+        let field = matches!(first, b'd' | b'e' | b'i' | b'r' | b':');
         let event = Shapes { facts: self.format.event, content: None };
         if self.failed {
             let body = Shapes { facts: &error::BODY, content: None };
@@ -217,7 +217,8 @@ impl Body {
         let mut answered = answer.finish();
         answered.error = error.or(answered.error);
         answered.truncated |= clipped;
-        Read { answered, chunks, first_chunk, done, fault: self.fault }
+        let fault = self.fault.or(answered.overflow.then_some(Fault::TooLarge));
+        Read { answered, chunks, first_chunk, done, fault }
     }
 }
 

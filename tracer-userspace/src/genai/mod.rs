@@ -34,7 +34,8 @@ pub struct Options {
 /// The exchanges under way that may be LLM calls.
 ///
 /// What is no call by its request's head, and what its bodies show to be none, is left at once and
-/// takes no memory. Of a call, whatever its size, at most a few hundred KiB are held.
+/// takes no memory. A call holds a few KiB; one with bodies of 20 MiB each way about 200 KiB, with
+/// their content 450 KiB, and a body made to harm a few MiB (the bounds of `json` and `clip`).
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,

@@ -7,7 +7,7 @@ mod answer;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -137,13 +137,6 @@ struct OutputConfig<'a> {
     effort: Text<'a>,
     #[serde(borrow)]
     format: Object<Typed<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
 }
 
 fn read_request(body: &mut Document) -> Asked {

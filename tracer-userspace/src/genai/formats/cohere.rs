@@ -8,7 +8,7 @@ mod wire;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Format, Views, content, openai_chat};
+use super::{Asked, Format, Typed, Views, content, openai_chat};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -103,13 +103,6 @@ struct RequestFacts<'a> {
     conversation_id: Text<'a>,
     embedding_types: Strings,
     output_dimension: Integer,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
 }
 
 fn read_request(body: &mut Document) -> Asked {

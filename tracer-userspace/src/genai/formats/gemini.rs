@@ -7,7 +7,7 @@ mod answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Nothing, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -274,9 +274,6 @@ struct EmbeddingFacts {
     #[serde(rename = "outputDimensionality", alias = "output_dimensionality")]
     dimensions: Integer,
 }
-
-#[derive(Debug, Default, Deserialize)]
-struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

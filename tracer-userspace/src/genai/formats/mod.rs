@@ -17,12 +17,37 @@ pub(super) mod openai_responses;
 pub(super) mod watsonx;
 
 use ::http::HeaderMap;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    json::{Document, Fault, Shape, Shapes},
+    json::{Document, Fault, Shape, Shapes, lax::Text},
     operation::{OperationName, ProviderError, Request, Response, Usage},
 };
+
+/// Tool calls of one answer whose names are kept; more are told by [`Answered::overflow`].
+const MAX_CALLS: usize = 256;
+
+/// Keeps the name of a tool that was called, within the bound.
+fn keep_call(calls: &mut Vec<String>, name: String, overflow: &mut bool) {
+    if calls.len() < MAX_CALLS {
+        calls.push(name);
+    } else {
+        *overflow = true;
+    }
+}
+
+/// `{"type": …}`, as output formats are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Typed<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+}
+
+/// An object of which only matters that it is there.
+#[derive(Debug, Default, Deserialize)]
+struct Nothing {}
 
 /// One wire format of one operation.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +138,8 @@ pub(super) struct Answered {
     pub output_messages: Option<Value>,
     /// A bound left a part of the content out.
     pub truncated: bool,
+    /// There were more choices or tool calls than are told apart.
+    pub overflow: bool,
     /// The body has the shape of this format's answers.
     pub fits: bool,
 }

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Answered, Asked, Format, Step, Views,
+    Answer, Answered, Asked, Format, Nothing, Step, Views,
     content::{self, Kind, Parts},
     error::{self, ErrorMember},
+    keep_call,
 };
 use crate::genai::{
     json::{
@@ -17,9 +18,6 @@ use crate::genai::{
     },
     operation::{OperationName, ProviderError, Request, Response, Usage},
 };
-
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
 
 pub(in crate::genai) static CHAT: Format = Format {
     operation: OperationName::Chat,
@@ -103,9 +101,6 @@ struct RequestFacts<'a> {
     options: Object<Options>,
     tools: Length,
 }
-
-#[derive(Debug, Default, Deserialize)]
-struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -257,6 +252,7 @@ struct Ollama {
     fits: bool,
     calls: u64,
     parts: Parts,
+    overflow: bool,
 }
 
 impl Answer for Ollama {
@@ -287,6 +283,7 @@ impl Answer for Ollama {
             error: self.error,
             output_messages: (self.capture_content && self.begun).then_some(output),
             truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -336,8 +333,6 @@ impl Ollama {
             self.parts.push(Kind::Call { place: self.calls, id, name: name.clone() }, &arguments);
         }
         self.calls += 1;
-        if self.response.tool_calls.len() < MAX_CALLS {
-            self.response.tool_calls.push(name);
-        }
+        keep_call(&mut self.response.tool_calls, name, &mut self.overflow);
     }
 }

@@ -8,7 +8,7 @@ mod wire;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -143,13 +143,6 @@ struct RequestFacts<'a> {
     service_tier: Text<'a>,
     tools: Length,
     functions: Length,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
 }
 
 fn read_request(body: &mut Document) -> Asked {

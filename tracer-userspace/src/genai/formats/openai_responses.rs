@@ -7,7 +7,7 @@ mod answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -113,13 +113,6 @@ struct RequestFacts<'a> {
 struct TextOptions<'a> {
     #[serde(borrow)]
     format: Object<Typed<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -160,6 +160,7 @@ impl Answer for Generation {
             error: None,
             output_messages: (self.capture_content && self.begun).then_some(messages),
             truncated,
+            overflow: false,
             fits: self.begun,
         }
     }

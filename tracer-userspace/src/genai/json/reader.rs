@@ -25,10 +25,13 @@ const MAX_NUMBER: usize = 800;
 
 /// Weight of the facts, and again of the texts, kept outside of [`Shape::Ends`] or of one element
 /// inside.
-const MAX_WEIGHT: usize = 256 << 10;
+const MAX_WEIGHT: usize = 512 << 10;
 
 /// Weight of a value beside its text: about what it takes in memory.
 const NODE: usize = 64;
+
+/// Weight of an object beside its members: a map makes room for eleven at once.
+const OBJECT: usize = 640;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -276,7 +279,8 @@ impl Reader {
     }
 
     fn open(&mut self, shape: &'static Shape, byte: u8) {
-        self.add_weight(matches!(shape, Shape::Text), NODE);
+        let weight = if byte == b'{' { OBJECT } else { NODE };
+        self.add_weight(matches!(shape, Shape::Text), weight);
         let node = if byte == b'{' {
             self.state = State::Key { may_close: true };
             Node::Object { members: Map::new(), key: String::new() }

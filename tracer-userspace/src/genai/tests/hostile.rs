@@ -177,6 +177,7 @@ fn hostile_stream_takes_no_memory() {
     let call = exchange.run_in(4096).unwrap();
     assert_eq!(call.response.finish_reasons.len(), 128);
     assert_eq!(call.response.tool_calls.len(), 128);
+    assert_eq!(call.unreadable, Some("json-too-large"), "what was left out is told");
 }
 
 /// Feeds a streamed exchange by hand, with gaps where `None` stands.

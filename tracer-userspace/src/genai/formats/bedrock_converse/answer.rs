@@ -9,6 +9,7 @@ use crate::genai::{
     formats::{
         Answer, Answered, Step,
         content::{self, Kind, Parts},
+        keep_call,
     },
     json::{
         Document, Fault,
@@ -16,9 +17,6 @@ use crate::genai::{
     },
     operation::{Response, Usage},
 };
-
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(in crate::genai::formats) struct Converse {
@@ -30,6 +28,7 @@ pub(in crate::genai::formats) struct Converse {
     parts: Parts,
     output_messages: Option<Value>,
     truncated: bool,
+    overflow: bool,
     fits: bool,
 }
 
@@ -166,6 +165,7 @@ impl Answer for Converse {
             error: None,
             output_messages: self.output_messages,
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -221,8 +221,8 @@ impl Converse {
     }
 
     fn called(&mut self, call: &ToolUse<'_>) {
-        if self.response.tool_calls.len() < MAX_CALLS {
-            self.response.tool_calls.extend(call.name.filled().map(str::to_owned));
+        if let Some(name) = call.name.filled() {
+            keep_call(&mut self.response.tool_calls, name.to_owned(), &mut self.overflow);
         }
     }
 

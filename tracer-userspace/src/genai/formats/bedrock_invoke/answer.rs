@@ -35,7 +35,7 @@ pub(super) struct Invoke {
     /// The model's own count came: a stop reason that is not there was not sent.
     done: bool,
     fits: bool,
-    truncated: bool,
+    overflow: bool,
 }
 
 #[derive(Debug, Default)]
@@ -147,7 +147,7 @@ impl Invoke {
             streamed: false,
             done: false,
             fits: false,
-            truncated: false,
+            overflow: false,
         }
     }
 
@@ -237,7 +237,7 @@ impl Invoke {
 
     fn answer(&mut self, place: usize, text: Option<&str>, reason: Option<&str>) -> bool {
         if place >= MAX_ANSWERS {
-            self.truncated = true;
+            self.overflow = true;
             return false;
         }
         if self.answers.len() <= place {
@@ -264,7 +264,7 @@ impl Invoke {
             .filter(|_| expected)
             .map(|answer| answer.reason.clone().unwrap_or_else(|| "error".to_owned()))
             .collect();
-        let mut truncated = self.truncated;
+        let mut truncated = false;
         let messages = self
             .answers
             .iter_mut()
@@ -280,6 +280,7 @@ impl Invoke {
             error: None,
             output_messages: self.capture_content.then_some(messages),
             truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }

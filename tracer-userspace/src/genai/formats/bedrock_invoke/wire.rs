@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::genai::{
-    formats::{bedrock_converse::answer::Event, error::ERROR},
+    formats::{Nothing, bedrock_converse::answer::Event, error::ERROR},
     json::{
         Shape,
         lax::{Count, Filled, List, Object, Text},
@@ -81,9 +81,6 @@ pub(super) struct Signs<'a> {
     pub(super) choices: Filled,
     pub(super) output: Object<Nothing>,
 }
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -8,6 +8,7 @@ use crate::genai::{
     formats::{
         Answer, Answered, Step,
         content::{self, Kind, Parts},
+        keep_call,
     },
     json::{Document, Fault, lax::Text},
     operation::{ProviderError, Response, Usage},
@@ -15,9 +16,6 @@ use crate::genai::{
 
 /// Generations of one answer that are told apart (the API allows 5).
 const MAX_GENERATIONS: usize = 16;
-
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Cohere {
@@ -29,6 +27,7 @@ pub(super) struct Cohere {
     generations: Vec<Generated>,
     done: bool,
     fits: bool,
+    overflow: bool,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +114,7 @@ impl Answer for Cohere {
             error: self.error,
             output_messages: keep.then(|| json!(messages)),
             truncated,
+            overflow: self.overflow,
         }
     }
 }
@@ -175,9 +175,7 @@ impl Cohere {
         let arguments = arguments.or(parameters.as_deref()).unwrap_or_default();
         let id = call.id.filled().map(str::to_owned);
         self.push(Kind::Call { place, id, name: name.clone() }, arguments);
-        if self.response.tool_calls.len() < MAX_CALLS {
-            self.response.tool_calls.push(name);
-        }
+        keep_call(&mut self.response.tool_calls, name, &mut self.overflow);
     }
 
     /// A v2 event inside the message.

@@ -4,9 +4,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::genai::json::{
-    Shape,
-    lax::{Count, List, Object, Text, TextOr},
+use crate::genai::{
+    formats::Nothing,
+    json::{
+        Shape,
+        lax::{Count, List, Object, Text, TextOr},
+    },
 };
 
 const META: Shape = Shape::Fact;
@@ -67,9 +70,6 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) embeddings: TextOr<'a, Nothing>,
 }
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

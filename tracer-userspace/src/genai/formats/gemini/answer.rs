@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::genai::{
     formats::{
-        Answer, Answered, Step,
+        Answer, Answered, MAX_CALLS, Nothing, Step,
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
     },
@@ -20,9 +20,6 @@ use crate::genai::{
 /// Candidates of one answer that are told apart.
 const MAX_CANDIDATES: usize = 64;
 
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
-
 #[derive(Debug, Default)]
 pub(super) struct Gemini {
     capture_content: bool,
@@ -32,6 +29,7 @@ pub(super) struct Gemini {
     candidates: Vec<Chosen>,
     fits: bool,
     truncated: bool,
+    overflow: bool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +38,7 @@ struct Chosen {
     reason: Option<String>,
     calls: Vec<String>,
     parts: Parts,
+    overflow: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,9 +59,6 @@ struct Body<'a> {
     #[serde(borrow)]
     error: ErrorMember<'a>,
 }
-
-#[derive(Debug, Default, Deserialize)]
-struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -154,6 +150,7 @@ impl Answer for Gemini {
         for candidate in &mut self.candidates {
             let (parts, truncated) = candidate.parts.take();
             self.truncated |= truncated;
+            self.overflow |= candidate.overflow;
             let called = !candidate.calls.is_empty();
             let reason = match candidate.reason.as_deref() {
                 Some("STOP") if called => "tool_call",
@@ -177,6 +174,7 @@ impl Answer for Gemini {
             error: self.error,
             output_messages: keep.then_some(Value::Array(messages)),
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -226,7 +224,7 @@ impl Gemini {
                 self.candidates.len() - 1
             }
             None => {
-                self.truncated = true;
+                self.overflow = true;
                 return false;
             }
         };
@@ -251,6 +249,7 @@ impl Chosen {
             return true;
         }
         let Some(call) = part.call.0 else { return false };
+        self.overflow |= self.calls.len() == MAX_CALLS;
         if self.calls.len() < MAX_CALLS {
             let name = call.name.into_filled().unwrap_or_default();
             if keep_text {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::genai::{
     formats::{
-        Answer, Answered, Step,
+        Answer, Answered, MAX_CALLS, Step,
         content::{self, Kind, Parts},
         error,
     },
@@ -20,9 +20,6 @@ use crate::genai::{
 
 /// Choices of one answer that are told apart (the API allows 128).
 const MAX_CHOICES: usize = 128;
-
-/// Tool calls of one choice whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -36,6 +33,7 @@ pub(super) struct Chat {
     fits: bool,
     output_messages: Option<Value>,
     truncated: bool,
+    overflow: bool,
 }
 
 /// One choice so far.
@@ -47,6 +45,7 @@ struct Chosen {
     /// Tool calls by their index, in order of appearance.
     calls: Vec<(u64, String)>,
     parts: Parts,
+    overflow: bool,
 }
 
 impl Answer for Chat {
@@ -79,6 +78,7 @@ impl Answer for Chat {
     fn finish(mut self: Box<Self>) -> Answered {
         self.choices.sort_by_key(|choice| choice.index);
         self.response.finish_reasons = self.finish_reasons();
+        self.overflow |= self.choices.iter().any(|choice| choice.overflow);
         self.response.tool_calls = self
             .choices
             .iter()
@@ -93,6 +93,7 @@ impl Answer for Chat {
             error: self.error,
             output_messages: self.output_messages,
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -150,7 +151,7 @@ impl Chat {
                 self.choices.len() - 1
             }
             None => {
-                self.truncated = true;
+                self.overflow = true;
                 return false;
             }
         };
@@ -275,7 +276,10 @@ impl Chosen {
                 self.calls.push((index, name.unwrap_or_default().to_owned()));
                 self.calls.len() - 1
             }
-            None => self.calls.len(),
+            None => {
+                self.overflow = true;
+                self.calls.len()
+            }
         }
     }
 

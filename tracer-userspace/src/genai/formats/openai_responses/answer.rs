@@ -11,6 +11,7 @@ use crate::genai::{
         Answer, Answered, Step,
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
+        keep_call,
     },
     json::{
         Document, Fault,
@@ -18,9 +19,6 @@ use crate::genai::{
     },
     operation::{ProviderError, Response, Usage},
 };
-
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Responses {
@@ -39,6 +37,7 @@ pub(super) struct Responses {
     parts: Parts,
     output_messages: Option<Value>,
     truncated: bool,
+    overflow: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -216,6 +215,7 @@ impl Answer for Responses {
             error: self.error,
             output_messages: self.output_messages,
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -262,8 +262,10 @@ impl Responses {
         }
         if last && !body.output.0.is_empty() {
             let calls = body.output.into_objects().filter(Item::is_call);
-            let names = calls.filter_map(|item| item.name.into_filled());
-            self.response.tool_calls = names.take(MAX_CALLS).collect();
+            self.response.tool_calls.clear();
+            for name in calls.filter_map(|item| item.name.into_filled()) {
+                keep_call(&mut self.response.tool_calls, name, &mut self.overflow);
+            }
         }
     }
 
@@ -273,9 +275,7 @@ impl Responses {
             let id = item.call_id.as_str().map(str::to_owned);
             self.parts.push(Kind::Call { place, id, name: name.clone() }, "");
         }
-        if self.response.tool_calls.len() < MAX_CALLS {
-            self.response.tool_calls.push(name);
-        }
+        keep_call(&mut self.response.tool_calls, name, &mut self.overflow);
         Step::Piece
     }
 
