@@ -92,7 +92,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, None).len(), 37);
+    assert_eq!(attributes(&operation, None).len(), 41);
 }
 
 #[test]
