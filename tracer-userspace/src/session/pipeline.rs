@@ -136,7 +136,7 @@ impl Pipeline {
                 self.processes.insert(id, Arc::new(process));
             }
             Err(error) => {
-                tracing::debug!(pid = id.pid, %error, "a process ended before it could be described")
+                tracing::debug!(pid = id.pid, %error, "a process ended before it could be described");
             }
         }
     }
@@ -171,7 +171,7 @@ impl Pipeline {
     fn count(&mut self, operation: &Operation) {
         let counts = &mut self.counts;
         counts.calls += 1;
-        counts.errors += u64::from(semconv::failed(&operation));
+        counts.errors += u64::from(semconv::failed(operation));
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;

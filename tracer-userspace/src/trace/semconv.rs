@@ -75,13 +75,13 @@ pub(crate) fn status(operation: &Operation) -> Status {
     }
 }
 
-/// `error.type` and the reason in words, if the call failed: what the provider said, else its HTTP
-/// status, else how the transport ended.
 /// Whether the operation counts as failed: its span has an error status.
 pub fn failed(operation: &Operation) -> bool {
     failure(operation).is_some()
 }
 
+/// `error.type` and the reason in words, if the call failed: what the provider said, else its HTTP
+/// status, else how the transport ended.
 fn failure(operation: &Operation) -> Option<(String, Option<String>)> {
     if let Some(error) = &operation.error {
         return Some((error.kind.clone(), error.message.clone()));
