@@ -11,7 +11,7 @@ use super::chunked::Chunked;
 use crate::http::open::Side;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FramingError {
+pub(in crate::http) enum FramingError {
     #[error("Content-Length is no number, or several that differ")]
     ContentLength,
     #[error("request with a Transfer-Encoding that does not end in chunked")]
@@ -124,7 +124,7 @@ fn last_transfer_coding(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// RFC 9112 §6.3 rule 5: a list is tolerated if all its values are the same.
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingError> {
+pub(in crate::http) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingError> {
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         let list = value.to_str().map_err(|_| FramingError::ContentLength)?;

@@ -16,6 +16,7 @@ mod response;
 
 use std::collections::VecDeque;
 
+pub(super) use self::body::content_length;
 use self::{
     body::{Body, FramingError, Step},
     chunked::Chunked,

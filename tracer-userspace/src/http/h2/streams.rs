@@ -20,6 +20,7 @@ use crate::{
     http::{
         Ended, Role,
         connection::{role_of, side_of},
+        h1::content_length,
         open::{Open, Side},
         output::Output,
         ws,
@@ -52,6 +53,9 @@ struct Stream {
     socket: Option<Box<ws::Socket>>,
     /// Its frames may have been among those that were missed, its end too.
     holed: bool,
+    /// DATA bytes of the response still to come, where its head says their number (§8.1.1). A client
+    /// that has them all may leave without waiting for END_STREAM, which some servers send apart.
+    response_left: Option<u64>,
 }
 
 impl Streams {
@@ -82,7 +86,7 @@ impl Streams {
             }
             Said::Reset { stream, code } => {
                 if let Some(stream) = self.open.remove(&stream) {
-                    stream.open.cut(Ended::StreamReset(code), out);
+                    stream.cut(Ended::StreamReset(code), out);
                 }
             }
             Said::GoAway { last_stream } => {
@@ -190,6 +194,7 @@ impl Streams {
             // RFC 9110 §15.2: interim; the final response follows.
             Head::Response(head) if head.status.is_informational() => return,
             Head::Response(head) if !stream.open.has_head(Side::Response) => {
+                stream.response_left = content_length(&head.headers).ok().flatten();
                 stream.open.response_head(&head, role, started, out);
                 if stream.asks_for_socket && head.status.is_success() {
                     stream.socket = Some(Box::new(ws::Socket::new(&head.headers)));
@@ -219,6 +224,7 @@ impl Streams {
             out.counts.skipped_bytes += bytes.len() as u64;
             return;
         };
+        stream.passed(side, bytes.len() as u64);
         if !stream.open.awaits(side) || !stream.open.has_head(side) {
             out.counts.skipped_bytes += bytes.len() as u64;
         } else if let Some(socket) = &mut stream.socket {
@@ -242,10 +248,11 @@ impl Streams {
         out: &mut Output<'_>,
     ) {
         let Some(side) = self.side(direction) else { return };
-        if let Some(Stream { open, socket, .. }) = self.open.get_mut(&number) {
-            match socket {
-                Some(socket) => socket.gap(side, missing, open, out),
-                None => open.gap(side, missing, out),
+        if let Some(stream) = self.open.get_mut(&number) {
+            stream.passed(side, missing);
+            match &mut stream.socket {
+                Some(socket) => socket.gap(side, missing, &mut stream.open, out),
+                None => stream.open.gap(side, missing, out),
             }
         }
         if end_stream {
@@ -314,7 +321,7 @@ impl Streams {
     pub(super) fn finish(&mut self, how: Ended, out: &mut Output<'_>) {
         for (_, stream) in std::mem::take(&mut self.open) {
             let is_unknown = stream.holed && how != Ended::TracerStopped;
-            stream.open.cut(if is_unknown { Ended::Gap } else { how }, out);
+            stream.cut(if is_unknown { Ended::Gap } else { how }, out);
         }
     }
 
@@ -371,6 +378,26 @@ impl Streams {
 
 impl Stream {
     fn new(open: Open) -> Self {
-        Self { open, asks_for_socket: false, socket: None, holed: false }
+        Self { open, asks_for_socket: false, socket: None, holed: false, response_left: None }
+    }
+
+    /// DATA bytes passed, captured or not.
+    fn passed(&mut self, side: Side, bytes: u64) {
+        if side == Side::Response {
+            // More than was announced is malformed (§8.1.1): then only END_STREAM counts.
+            self.response_left = self.response_left.and_then(|left| left.checked_sub(bytes));
+        }
+    }
+
+    /// The stream is over without END_STREAM; whole all the same if every announced byte came.
+    fn cut(mut self, how: Ended, out: &mut Output<'_>) {
+        if self.response_left == Some(0) && self.open.awaits(Side::Response) {
+            self.open.done(Side::Response, out);
+        }
+        if self.open.is_over() {
+            self.open.end(out);
+        } else {
+            self.open.cut(how, out);
+        }
     }
 }

@@ -92,6 +92,23 @@ fn stream_is_an_exchange() {
     answers(&[response_frames(1)], &answered());
 }
 
+/// The response's head announces `announced` bytes, of which "world" comes, and no END_STREAM.
+fn left_after(announced: &str) -> Vec<Told> {
+    let head = block(&[(":status", "200"), ("content-length", announced)]);
+    let frames = [frame(HEADERS, END_HEADERS, 1, head), frame(DATA, 0, 1, "world")];
+    let steps =
+        script([sent(request_frames(1)), received(frames.concat()), closed(CloseCause::Freed)]);
+    run(&steps).into_iter().map(|(_, _, told)| told).skip(asked().len()).collect()
+}
+
+#[test]
+fn announced_length_makes_a_response_whole() {
+    assert_eq!(left_after("5")[2..], [ResponseEnd, complete()]);
+    assert_eq!(left_after("6")[2..], [end(Ended::ClientGone)]);
+    assert_eq!(left_after("4")[2..], [end(Ended::ClientGone)]);
+    assert_eq!(left_after("nonsense")[2..], [end(Ended::ClientGone)]);
+}
+
 #[test]
 fn server_side_has_server_role() {
     let client = [PREFACE, &frame(SETTINGS, 0, 0, [])[..], &request_frames(1)].concat();
