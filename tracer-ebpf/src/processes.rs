@@ -137,12 +137,14 @@ fn process_fork(ctx: RawTracePointContext) -> i32 {
 fn process_exec(_ctx: RawTracePointContext) -> i32 {
     let pid_tgid = pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
-    let by_executable = setting!(required_marks) & MARK_EXE != 0;
+    let required = setting!(required_marks);
+    let by_executable = required & MARK_EXE != 0;
     let previous = match PROCESSES.get_ptr(tgid) {
         // SAFETY: a pointer to a map value is valid while the program runs.
         Some(process) => unsafe { *process },
-        // Userspace must see every program start to compare its name with `--exe`.
-        None if by_executable => Process::default(),
+        // Userspace must see every program start to compare its name with `--exe`. (What must be in
+        // a tree as well is known already.)
+        None if required == MARK_EXE => Process::default(),
         None => return 0,
     };
     let incarnation = unique();
