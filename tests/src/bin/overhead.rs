@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::{ChildStdin, Command, ExitCode},
     time::Duration,
@@ -64,10 +64,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     for (kind, name, calls) in WORK {
         let mut rounds = Vec::new();
         for number in 0..arguments.rounds {
-            eprint!("\r{name}: round {} of {} ", number + 1, arguments.rounds);
+            let end = if std::io::stderr().is_terminal() { "\r" } else { "\n" };
+            eprint!("• {name}: round {} of {}{end}", number + 1, arguments.rounds);
             rounds.push(bench.round(kind, calls, number)?);
         }
-        eprintln!();
         table += &rows(name, &rounds);
     }
     print!("{table}");
