@@ -230,18 +230,17 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// What the figures were taken on.
 fn conditions(rounds: u32) -> String {
-    let first = |file: &str, start: &str| {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
-        line.trim_start_matches(start).trim_start_matches([' ', '\t', ':']).to_owned()
-    };
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let work: Vec<_> = WORK.iter().map(|(_, name, calls)| format!("{calls} {name}")).collect();
     format!(
-        "{}, {cores} cores, {}. {rounds} rounds; a turn is {}. Ratios are medians over the rounds, \
+        "{}, {cores} cores, Linux {}. {rounds} rounds; a turn is {}. Ratios are medians over the rounds, \
          in brackets their quartiles.",
-        first("/proc/cpuinfo", "model name"),
-        first("/proc/version", ""),
+        model.trim_start_matches([' ', '\t', ':']),
+        // What follows the number names who built it.
+        release.trim().split('-').next().unwrap_or_default(),
         work.join(" or ")
     )
 }
