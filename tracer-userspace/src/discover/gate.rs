@@ -38,7 +38,8 @@ impl Gate {
         let mut failure = None;
         let root = File::open("/")?;
         let how = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_MOUNT;
-        for mount in mounts_of(pid)? {
+        // The root of a process in a chroot need not be a mount point, and is then not in the list.
+        for mount in std::iter::once(PathBuf::from("/")).chain(mounts_of(pid)?) {
             let path = seen_from(pid, &mount);
             match events.mark(how, MaskFlags::FAN_OPEN_PERM, &root, Some(&path)) {
                 Ok(()) => marked += 1,

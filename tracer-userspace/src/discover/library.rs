@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::internal::{self, Code64};
 use object::{
     Endianness, ReadCache, ReadRef,
     elf::{self, FileHeader64, SectionHeader64, Sym64},
@@ -99,7 +100,9 @@ pub struct Target {
 impl Target {
     /// It defines both directions of the OpenSSL interface (OpenSSL, LibreSSL, BoringSSL).
     pub fn is_tls(&self) -> bool {
-        self.has(Function::SslRead) && self.has(Function::SslWrite)
+        let either = |plain, ex| self.has(plain) || self.has(ex);
+        either(Function::SslRead, Function::SslReadEx)
+            && either(Function::SslWrite, Function::SslWriteEx)
     }
 
     /// It is a dynamic linker.
@@ -158,7 +161,26 @@ fn sites<'data, R: ReadRef<'data>>(data: R) -> Option<Vec<Site>> {
             collect(symbols, names, endian, &file_offset, &mut sites);
         }
     }
+    share(Function::SslRead, Function::SslReadEx, data, &mut sites);
+    share(Function::SslWrite, Function::SslWriteEx, data, &mut sites);
     Some(sites)
+}
+
+/// Puts one probe on the function that two exported ones share, where that is right and cheaper.
+/// Both are in one segment, so distances in memory and in the file are the same.
+fn share<'data, R: ReadRef<'data>>(plain: Function, ex: Function, data: R, sites: &mut Vec<Site>) {
+    let code = |offset: u64| {
+        let bytes = data.read_bytes_at(offset, internal::LOOK as u64).ok()?;
+        Some(Code64 { address: offset, bytes })
+    };
+    let of = |function: Function| code(sites.iter().find(|site| site.function == function)?.offset);
+    let (Some(plain_code), Some(ex_code)) = (of(plain), of(ex)) else { return };
+    let Some(offset) = internal::shared(plain_code, ex_code) else { return };
+    if internal::emulated_entry(plain_code) || !code(offset).is_some_and(internal::emulated_entry) {
+        return;
+    }
+    sites.retain(|site| site.function != plain && site.function != ex);
+    sites.push(Site { function: ex, offset });
 }
 
 fn collect(
@@ -213,6 +235,30 @@ mod tests {
             *byte = 0xff;
         }
         assert!(inspect_bytes(&cut).is_none());
+    }
+
+    /// Debian's OpenSSL 3.0, where it is there: `SSL_read_ex` is `sub $8,%rsp; call`.
+    #[test]
+    fn shared_function_of_a_real_library_is_found() {
+        let path = Path::new("/usr/lib/x86_64-linux-gnu/libssl.so.3");
+        let Ok(file) = File::open(path) else {
+            println!("not run: no {}", path.display());
+            return;
+        };
+        let target = inspect(file, path).unwrap().unwrap();
+        assert!(target.is_tls() && !target.is_linker());
+        // One site serves both forms, or each form has its own.
+        for (plain, ex) in
+            [(Function::SslRead, Function::SslReadEx), (Function::SslWrite, Function::SslWriteEx)]
+        {
+            assert!(target.has(ex));
+            let shared = !target.has(plain);
+            let offset = target.sites.iter().find(|site| site.function == ex).unwrap().offset;
+            let mut first = [0; 2];
+            std::os::unix::fs::FileExt::read_exact_at(&target.file, &mut first, offset).unwrap();
+            let push = matches!(first, [0x50..=0x57, _] | [0x41, 0x50..=0x57]);
+            assert!(!shared || push, "{first:x?}");
+        }
     }
 
     #[test]

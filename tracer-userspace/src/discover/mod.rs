@@ -3,6 +3,7 @@
 //! Knows ELF and `/proc`; nothing of HTTP.
 
 mod gate;
+mod internal;
 mod library;
 pub mod mappings;
 mod process;
