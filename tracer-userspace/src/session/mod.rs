@@ -6,6 +6,7 @@ mod attach;
 pub mod command;
 mod filters;
 mod pipeline;
+mod processes;
 mod reading;
 mod summary;
 
@@ -17,6 +18,7 @@ use std::{
 
 pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
 pub use pipeline::{Counts, Pipeline};
+pub use processes::Processes;
 pub use reading::Alive;
 pub use summary::Summary;
 
@@ -79,6 +81,7 @@ impl Session {
             reader: Reader::new(maps),
             pipeline: Pipeline::new(
                 filters.clone(),
+                Processes::live(),
                 settings.calls,
                 settings.spans,
                 settings.outputs,

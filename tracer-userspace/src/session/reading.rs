@@ -119,7 +119,7 @@ impl Reading {
         let process = self.reader.mark(pid, marks, incarnation)?;
         if process.incarnation == incarnation {
             self.alive.began();
-            self.pipeline.learn(process);
+            self.pipeline.processes().learn(process);
         }
         Ok(())
     }

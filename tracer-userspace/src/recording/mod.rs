@@ -1,0 +1,18 @@
+//! Capture's events kept in a file, and read back from it or from a packet capture.
+//! Takes [`crate::capture::Event`]s and [`crate::discover::Process`]es; gives the same again.
+//! Knows the formats (docs/record-format.md) and which bytes are credentials; nothing of what calls mean.
+
+mod format;
+mod item;
+mod live;
+mod names;
+mod privacy;
+mod reader;
+mod scrub;
+mod writer;
+
+pub use item::{Finish, Item, Start};
+pub use live::Broken;
+pub use privacy::Withheld;
+pub use reader::{ReadError, Reader};
+pub use writer::{Recorded, Writer};
