@@ -61,7 +61,15 @@ impl From<&Start> for Kind {
         let Start { boot, seed, version, host_name, machine, ports, credentials_kept } =
             start.clone();
         let ports = ports.into_iter().map(u32::from).collect();
-        Self::Start(file::Start { boot, seed, version, host_name, machine, ports, credentials_kept })
+        Self::Start(file::Start {
+            boot,
+            seed,
+            version,
+            host_name,
+            machine,
+            ports,
+            credentials_kept,
+        })
     }
 }
 

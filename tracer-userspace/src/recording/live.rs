@@ -77,7 +77,11 @@ impl Live {
             }
             Event::Segment(segment) => self.segment(segment),
             Event::Addresses { connection, .. } | Event::PeerEnded { connection, .. } => {
-                if self.connections.contains_key(connection) { Ok(()) } else { Err(Broken::NotOpen) }
+                if self.connections.contains_key(connection) {
+                    Ok(())
+                } else {
+                    Err(Broken::NotOpen)
+                }
             }
             Event::Closed(closed) => {
                 self.connections.remove(&closed.connection).map(|_| ()).ok_or(Broken::NotOpen)

@@ -6,13 +6,16 @@ mod format;
 mod item;
 mod live;
 mod names;
+pub mod pcap;
 mod privacy;
 mod reader;
 mod scrub;
+mod source;
 mod writer;
 
 pub use item::{Finish, Item, Start};
 pub use live::Broken;
 pub use privacy::Withheld;
 pub use reader::{ReadError, Reader};
+pub use source::{OpenError, PlayError, Source};
 pub use writer::{Recorded, Writer};

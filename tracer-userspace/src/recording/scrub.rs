@@ -145,7 +145,12 @@ impl Scrubber {
     }
 
     /// Appends to `kept` what may be kept of a segment, as runs: kept or withheld, and how many.
-    pub(super) fn segment(&mut self, input: &[u8], kept: &mut Vec<u8>, runs: &mut Vec<(bool, usize)>) {
+    pub(super) fn segment(
+        &mut self,
+        input: &[u8],
+        kept: &mut Vec<u8>,
+        runs: &mut Vec<(bool, usize)>,
+    ) {
         if matches!(self.at, At::Joining | At::AfterGap)
             && BEGINNINGS.iter().any(|beginning| input.starts_with(beginning))
         {
