@@ -42,7 +42,7 @@ impl Ids {
 
 fn derive(seed: u64, exchange: ExchangeId, purpose: u64) -> u64 {
     let parts = [exchange.connection.0, exchange.index, purpose];
-    let mixed = parts.into_iter().fold(mix(seed), |mixed, part| mix(mixed ^ mix(part)));
+    let mixed = parts.into_iter().fold(mix(seed), |mixed, part| mix(mixed ^ part));
     // Zero is no id (W3C Trace Context §3.2.2.3).
     mixed.max(1)
 }
