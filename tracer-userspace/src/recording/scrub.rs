@@ -8,6 +8,8 @@
 //! lines has none. After a gap nothing is told until a line ends or a segment begins a message,
 //! since what comes first may be the rest of a credential.
 
+use memchr::memchr3;
+
 use super::names::{NAME_LIMIT, names_credential, names_url};
 
 /// What stands in for each byte of a credential. Valid in a header's value and in a URL.
@@ -156,24 +158,34 @@ impl Scrubber {
         {
             self.at = At::Name(Name::EMPTY);
         }
-        for byte in input {
-            let keeps = match self.byte(*byte) {
-                Some(byte) => {
-                    kept.push(byte);
-                    true
-                }
-                None => false,
+        let mut rest = input;
+        while let Some((byte, behind)) = rest.split_first() {
+            let run = match self.at {
+                At::Foreign | At::Joining => (false, rest.len()),
+                At::Rest => (true, memchr3(b' ', b'\r', b'\n', rest).unwrap_or(rest.len())),
+                _ => (false, 0),
             };
-            match runs.last_mut() {
-                Some((kept, len)) if *kept == keeps => *len += 1,
-                _ => runs.push((keeps, 1)),
+            if run.1 > 0 {
+                let (same, behind) = rest.split_at(run.1);
+                let newest = same.iter().skip(same.len().saturating_sub(LONGEST));
+                self.recent = newest.fold(self.recent, |recent, byte| appended(recent, *byte));
+                if run.0 {
+                    kept.extend_from_slice(same);
+                }
+                extend(runs, run);
+                rest = behind;
+                continue;
             }
+            let byte = self.byte(*byte);
+            kept.extend(byte);
+            extend(runs, (byte.is_some(), 1));
+            rest = behind;
         }
     }
 
     /// The byte, or what stands in for it; `None`: withheld.
     fn byte(&mut self, byte: u8) -> Option<u8> {
-        self.recent = self.recent << 8 | u64::from(byte);
+        self.recent = appended(self.recent, byte);
         match &mut self.at {
             At::Beginning { len } => {
                 // Empty lines before a request are passed over (RFC 9112 §2.2).
@@ -207,7 +219,9 @@ impl Scrubber {
                 self.at = At::Url { part: Part::Path, header: false };
             }
             At::Name(name) => {
-                self.at = in_name(*name, byte);
+                if let Some(next) = in_name(name, byte) {
+                    self.at = next;
+                }
                 if self.is_foreign() {
                     self.http2 = true;
                     return None;
@@ -217,7 +231,9 @@ impl Scrubber {
             At::Url { header: false, .. } if byte == b' ' => self.at = At::Rest,
             At::Url { part, .. } => {
                 let hides = matches!(part, Part::Value { credential: true });
-                *part = in_url(*part, byte);
+                if let Some(next) = in_url(part, byte) {
+                    *part = next;
+                }
                 if hides && matches!(part, Part::Value { .. }) {
                     self.replaced += 1;
                     return Some(FILLER);
@@ -247,45 +263,60 @@ fn ends_with(recent: u64, end: &[u8]) -> bool {
     recent.to_be_bytes().ends_with(end)
 }
 
-/// The newest byte is the space behind a method.
-fn asks(recent: u64) -> bool {
-    BEGINNINGS.iter().any(|method| *method != RESPONSE && ends_with(recent, method))
+fn appended(recent: u64, byte: u8) -> u64 {
+    recent << 8 | u64::from(byte)
 }
 
-fn in_name(mut name: Name, byte: u8) -> At {
-    match byte {
-        b' ' | b'\t' if name.folds => At::Credential,
-        b' ' | b'\t' => {
-            name.ended = name.len > 0;
-            At::Name(name)
-        }
-        b':' if name.is_credential() => At::Credential,
-        b':' if names_url(name.bytes()) => At::Url { part: Part::Path, header: true },
-        b'*' if name.ended && name.bytes() == b"pri" => At::Foreign,
-        byte if is_token(byte) && !name.ended => {
-            name.folds = false;
-            name.push(byte);
-            At::Name(name)
-        }
-        _ => At::Rest,
+/// Adds a run to those before it.
+fn extend(runs: &mut Vec<(bool, usize)>, (keeps, len): (bool, usize)) {
+    match runs.last_mut() {
+        Some((kept, before)) if *kept == keeps => *before += len,
+        _ => runs.push((keeps, len)),
     }
 }
 
-fn in_url(part: Part, byte: u8) -> Part {
+/// The newest byte is the space behind a method.
+fn asks(recent: u64) -> bool {
+    let [.., before, _] = recent.to_be_bytes();
+    before.is_ascii_uppercase()
+        && BEGINNINGS.iter().any(|method| *method != RESPONSE && ends_with(recent, method))
+}
+
+/// What comes after a byte that may belong to a header's name, if that is another thing.
+fn in_name(name: &mut Name, byte: u8) -> Option<At> {
+    match byte {
+        b' ' | b'\t' if name.folds => Some(At::Credential),
+        b' ' | b'\t' => {
+            name.ended = name.len > 0;
+            None
+        }
+        b':' if name.is_credential() => Some(At::Credential),
+        b':' if names_url(name.bytes()) => Some(At::Url { part: Part::Path, header: true }),
+        b'*' if name.ended && name.bytes() == b"pri" => Some(At::Foreign),
+        byte if is_token(byte) && !name.ended => {
+            name.folds = false;
+            name.push(byte);
+            None
+        }
+        _ => Some(At::Rest),
+    }
+}
+
+/// What comes after a byte of a URL, if that is another part.
+fn in_url(part: &mut Part, byte: u8) -> Option<Part> {
     match (part, byte) {
-        (_, b'?' | b'&' | b'#') => Part::Parameter(Name::EMPTY),
-        (Part::Path, _) => Part::Path,
+        (_, b'?' | b'&' | b'#') => Some(Part::Parameter(Name::EMPTY)),
         // Some servers take it for a separator, some for a part of the value.
         (Part::Parameter(_) | Part::Value { credential: false }, b';') => {
-            Part::Parameter(Name::EMPTY)
+            Some(Part::Parameter(Name::EMPTY))
         }
-        (Part::Parameter(name), b'=') => Part::Value { credential: name.is_credential() },
-        (Part::Parameter(mut name), byte) => {
+        (Part::Parameter(name), b'=') => Some(Part::Value { credential: name.is_credential() }),
+        (Part::Parameter(name), byte) => {
             name.unclear |= byte == b'%';
             name.push(byte);
-            Part::Parameter(name)
+            None
         }
-        (value @ Part::Value { .. }, _) => value,
+        (Part::Path | Part::Value { .. }, _) => None,
     }
 }
 
