@@ -208,3 +208,28 @@ fn receiver_is_used_again() -> Result<()> {
     tracer.stop()?;
     Ok(())
 }
+
+/// Nobody listens, and the queue has room for few: memory stays bounded, each dropped span is counted.
+#[test]
+fn absent_receiver_drops_are_counted() -> Result<()> {
+    const CALLS: usize = 600;
+    let lab = Lab::open()?;
+    let server = lab.server()?;
+    let log = lab.file("receiver.jsonl");
+    let port = Receiver::start(&lab.parts, Protocol::Http, 0, "ok", log)?.port;
+    let load = lab.python("load_threads.py", &[&server.port.to_string(), "4", "150", "{}"]);
+    let trace = lab
+        .tracer()
+        .arg("--otlp-endpoint")
+        .arg(format!("http://127.0.0.1:{port}"))
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        .env("OTEL_BSP_MAX_QUEUE_SIZE", "50")
+        .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+        .run(&load)?;
+    ensure!(trace.spans.len() == CALLS, "the file has all: {}", trace.spans.len());
+    let counted = format!("not exported {CALLS} spans");
+    ensure!(trace.summary("not exported")?.contains(&counted), "{}", trace.errors);
+    let reports = trace.errors.lines().filter(|line| line.contains("takes no spans")).count();
+    ensure!(reports == 1, "reported once, not at each attempt: {}", trace.errors);
+    Ok(())
+}

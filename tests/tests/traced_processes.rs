@@ -115,3 +115,23 @@ fn port_filter_leaves_others_out() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn executable_filter_finds_new_process() -> Result<()> {
+    let lab = Lab::open()?;
+    let server = lab.server()?;
+    // A name that no other program of this machine has.
+    let (wanted, other) = (lab.compile(false)?, lab.compile(false)?);
+    let tracer = lab.tracer().arg("--exe").arg(&wanted).attach()?;
+    for (program, n) in [(&wanted, "36"), (&other, "37")] {
+        let mut command = Command::new(program);
+        // Only a command of llmtap's own is held until the probes are in place.
+        command.args([&server.port.to_string(), n, "2"]);
+        Running::start(command)?.finish(LIMIT)?.success()?;
+    }
+    tracer.wait_for_spans(1, LIMIT)?;
+    let trace = tracer.stop()?;
+    ensure!(trace.spans.len() == 1, "{:#?}", trace.spans);
+    trace.span("chatcmpl-c36")?;
+    Ok(())
+}

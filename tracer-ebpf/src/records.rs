@@ -116,6 +116,13 @@ pub(crate) fn data(header: &Header, buffer: u64, len: u64) -> u64 {
     }
 }
 
+/// Copies as many bytes as the largest record holds, which must be there; returns their number. For
+/// loops: the verifier follows one way through it and not one a size.
+#[inline(always)]
+pub(crate) fn full(header: &Header, buffer: u64) -> u64 {
+    sized::<{ TIERS[TIERS.len() - 1] }>(header, buffer, TIERS[TIERS.len() - 1] as u64)
+}
+
 #[inline(always)]
 fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
     let len = if len > CAPACITY as u64 { CAPACITY as u64 } else { len };
@@ -124,12 +131,20 @@ fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
         return len;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the reservation is `HEADER_LEN + CAPACITY` bytes and `len` is at most CAPACITY; the
-    // helper checks the user address and fails rather than faults.
-    let failed = unsafe {
-        (&raw mut (*record).header).write(Header { len: len as u32, ..*header });
-        let payload = record.cast::<u8>().add(HEADER_LEN);
-        bpf_probe_read_user(payload.cast(), len as u32, buffer as *const _)
+    // The verifier must see the bound on the very value that goes to the helper: read anew, so that
+    // the compiler cannot hand over a copy that it knows to be small and the verifier does not.
+    // SAFETY: a value of this function.
+    let size = unsafe { core::ptr::read_volatile(&raw const len) };
+    let failed = if size > CAPACITY as u64 {
+        -1
+    } else {
+        // SAFETY: the reservation is `HEADER_LEN + CAPACITY` bytes and `size` is at most CAPACITY;
+        // the helper checks the user address and fails rather than faults.
+        unsafe {
+            (&raw mut (*record).header).write(Header { len: size as u32, ..*header });
+            let payload = record.cast::<u8>().add(HEADER_LEN);
+            bpf_probe_read_user(payload.cast(), size as u32, buffer as *const _)
+        }
     };
     if failed == 0 {
         entry.submit(0);

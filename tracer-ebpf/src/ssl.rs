@@ -148,39 +148,42 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         ((*state).id, offset)
     };
     let time = if sent { call.time } else { now() };
-    copy(
-        ctx,
-        &process,
-        Call {
-            time,
-            remaining: bytes,
-            connection,
-            process: process.incarnation,
-            offset,
-            flags,
-            ..call
-        },
-    );
+    let call = Call {
+        time,
+        remaining: bytes,
+        connection,
+        process: process.incarnation,
+        offset,
+        flags,
+        ..call
+    };
+    copy(ctx, &process, &call);
     Some(())
 }
 
-/// Copies a buffer in order. What one run may not do is left to the next ([`copy_on`]).
+/// Copies a buffer. One that is larger than a record is left to [`copy_on`]: the verifier follows
+/// its loop once, not once for each program that copies.
 #[inline(always)]
-fn copy(ctx: &RetProbeContext, process: &Admitted, mut call: Call) {
+fn copy(ctx: &RetProbeContext, process: &Admitted, call: &Call) {
+    if call.remaining <= STEP {
+        records::data(&data_header(process, call), call.buffer, call.remaining);
+    } else {
+        go_on(ctx, process, call);
+    }
+}
+
+#[inline(always)]
+fn data_header(process: &Admitted, call: &Call) -> Header {
     let mut head = header(Kind::Data, process.pid_tgid, call.process, call.connection);
     head.flags = call.flags;
     head.time = call.time;
-    let mut steps = 0;
-    while call.remaining > STEP && steps < RECORDS_PER_RUN {
-        head.offset = call.offset;
-        advance(&mut call, &head);
-        steps += 1;
-    }
-    if call.remaining <= STEP {
-        head.offset = call.offset;
-        records::data(&head, call.buffer, call.remaining);
-        return;
-    }
+    head.offset = call.offset;
+    head
+}
+
+/// Leaves the rest of a buffer to another run, in the place where the call under way was kept.
+#[inline(always)]
+fn go_on(ctx: &RetProbeContext, process: &Admitted, call: &Call) {
     let key = CallKey {
         tgid: (process.pid_tgid >> 32) as u32,
         reserved: 0,
@@ -192,26 +195,25 @@ fn copy(ctx: &RetProbeContext, process: &Admitted, mut call: Call) {
     }
     // SAFETY: the map holds programs of this type only; a call that fails comes back.
     unsafe { CONTINUATIONS.tail_call(ctx, 0) };
+    // It was put there above.
     let _ = CALLS.remove(key);
     count_loss(Loss::Oversize, call.remaining);
 }
 
-#[inline(always)]
-fn advance(call: &mut Call, head: &Header) {
-    let done = records::data(head, call.buffer, STEP);
-    call.buffer += done;
-    call.offset += done;
-    call.remaining -= done;
-}
-
-/// Goes on with a buffer that [`copy`] had no run left for.
+/// Copies a large buffer in order, and leaves what one run may not do to the next.
 #[uretprobe]
 fn copy_on(ctx: RetProbeContext) -> u32 {
-    let pid_tgid = pid_tgid();
-    if let Some(call) = recall(&ctx) {
-        let process = Admitted { pid_tgid, incarnation: call.process, parent: 0 };
-        copy(&ctx, &process, call);
+    let Some(mut call) = recall(&ctx) else { return 0 };
+    let process = Admitted { pid_tgid: pid_tgid(), incarnation: call.process, parent: 0 };
+    let mut steps = 0;
+    while call.remaining > STEP && steps < RECORDS_PER_RUN {
+        let done = records::full(&data_header(&process, &call), call.buffer);
+        call.buffer += done;
+        call.offset += done;
+        call.remaining -= done;
+        steps += 1;
     }
+    copy(&ctx, &process, &call);
     0
 }
 

@@ -74,6 +74,10 @@ pub(crate) fn variables(workspace: &Workspace) -> Result<Vec<(&'static str, OsSt
         ("LLMTAP_PYTHON", python.interpreter.into()),
         ("LLMTAP_NODE", node.program.into()),
         ("LLMTAP_NODE_MODULES", node.modules.into()),
+        // An error of a test is a sentence; where it was made is of no use.
+        ("RUST_LIB_BACKTRACE", "0".into()),
+        // Programs that run as root leave nothing in the user's tree.
+        ("PYTHONDONTWRITEBYTECODE", "1".into()),
     ])
 }
 

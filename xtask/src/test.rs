@@ -26,8 +26,15 @@ pub(crate) struct Arguments {
     /// Loads in full size and number
     #[arg(long)]
     full: bool,
-    /// Only tests whose name contains this
+    /// Only tests whose name, or whose end-to-end file, contains this
     filter: Option<String>,
+}
+
+impl Arguments {
+    /// What is left to filter by within a file of that name.
+    fn filter_within(&self, file: &str) -> Option<&str> {
+        self.filter.as_deref().filter(|filter| !file.contains(filter))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +128,8 @@ fn binary(message: &str) -> Option<Binary> {
 }
 
 fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
-    let list = step::answer(Command::new(&binary.path).arg("--list").args(&arguments.filter))
+    let filter = arguments.filter_within(&binary.name);
+    let list = step::answer(Command::new(&binary.path).arg("--list").args(filter))
         .with_context(|| format!("{} does not list its tests", binary.name))?;
     let mut count = Count::default();
     for name in list.lines().filter_map(|line| line.strip_suffix(": test")) {
@@ -145,7 +153,7 @@ fn end_to_end(
         command
     };
     // One at a time: they compare times, and each has load of its own.
-    command.arg("--test-threads=1").args(&arguments.filter);
+    command.arg("--test-threads=1").args(arguments.filter_within(&binary.name));
     counted(&binary.name, &mut command)
 }
 

@@ -1,6 +1,6 @@
 /* One LLM call by OpenSSL with nothing around it, at once.
  *
- * usage: call PORT N     prints the response's body
+ * usage: call PORT N [SECONDS]     waits first if told so; prints the response's body
  *
  * Built with -DLATE it opens the library with dlopen first; otherwise it is linked to it. The
  * functions are declared here: the library's headers need not be installed.
@@ -63,7 +63,8 @@ static int connect_to(int port) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc < 3) return 2;
+    if (argc > 3) sleep((unsigned)atoi(argv[3]));
     const char *body = "{\"model\":\"model-c\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
     char request[1024];
     int length = snprintf(request, sizeof request,

@@ -4,6 +4,7 @@ usage: llama.py PORT      (prints the port when the model is loaded; PORT 0: a f
 """
 
 import importlib.util
+import os
 import pathlib
 import sys
 import time
@@ -24,6 +25,9 @@ def main(port):
     params.port = port
     params.n_ctx = 4096
     params.n_parallel = 2
+    # Its threads wait for each other by spinning: with one a core, any other load stalls them all.
+    params.cpuparams.n_threads = max(1, (os.cpu_count() or 2) // 2)
+    params.cpuparams_batch.n_threads = params.cpuparams.n_threads
     params.model_alias = {"smollm2-135m-instruct"}
     server = xllamacpp.Server(params)
     print(server.listening_address.rsplit(":", 1)[-1], flush=True)

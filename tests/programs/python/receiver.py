@@ -10,6 +10,8 @@ import concurrent.futures
 import gzip
 import http.server
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -99,6 +101,20 @@ def serve_http(port, log, mode):
     server.serve_forever()
 
 
+def outlive_interrupt():
+    """Ctrl-C is for the traced programs: what they still send must arrive. Ends with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    outlive_interrupt()
     serve = {"grpc": serve_grpc, "http": serve_http}[sys.argv[1]]
     serve(int(sys.argv[2]), Log(sys.argv[3]), sys.argv[4])

@@ -18,9 +18,9 @@ use signal_hook::consts::SIGINT;
 
 /// The clients run one after another; `set -e`: one that fails ends the demo.
 const ROUND: &str = r#"
-    "$1" "$2/python/openai_client.py"
-    "$1" "$2/python/anthropic_client.py"
-    "$3" "$2/node/openai_client.cjs"
+    "$1" "$2/openai_client.py"
+    "$1" "$2/anthropic_client.py"
+    "$3" "$4/openai_client.cjs"
 "#;
 /// Calls of a round: four by each Python client, two by Node's.
 const CALLS: usize = 10;
@@ -79,8 +79,9 @@ fn tracer(lab: &Lab, port: u16, receiver: &Receiver, records: &PathBuf, once: bo
         .arg(receiver.endpoint())
         .args(["--", "sh", "-c", &format!("set -e; trap 'exit 0' INT; {rounds}"), "clients"])
         .arg(&lab.parts.python)
-        .arg(Parts::program(""))
+        .arg(Parts::program("python"))
         .arg(&lab.parts.node)
+        .arg(Parts::program("node"))
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
         .env("OPENAI_BASE_URL", format!("https://localhost:{port}/v1"))
         .env("ANTHROPIC_BASE_URL", format!("https://localhost:{port}"))

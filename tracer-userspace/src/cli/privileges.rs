@@ -6,10 +6,11 @@ use std::fs;
 /// Linux `capability.h`, with why llmtap needs each.
 const NEEDED: [(u32, &str, &str); 4] = [
     (39, "CAP_BPF", "to load its BPF programs"),
-    (38, "CAP_PERFMON", "to attach them to functions"),
+    (CAP_PERFMON, "CAP_PERFMON", "to attach them to functions"),
     (19, "CAP_SYS_PTRACE", "to see what other processes have mapped"),
     (2, "CAP_DAC_READ_SEARCH", "to read the files they have mapped"),
 ];
+const CAP_PERFMON: u32 = 38;
 /// Includes the first two; kernels before 5.8 have nothing finer.
 const CAP_SYS_ADMIN: u32 = 21;
 
@@ -30,7 +31,10 @@ pub(crate) fn check() -> Result<(), PrivilegeError> {
     let has = |bit: u32| effective & (1 << bit) != 0;
     let missing: Vec<String> = NEEDED
         .iter()
-        .filter(|(bit, ..)| !has(*bit) && !(*bit >= 38 && has(CAP_SYS_ADMIN)))
+        .filter(|(bit, ..)| {
+            let included = *bit >= CAP_PERFMON && has(CAP_SYS_ADMIN);
+            !has(*bit) && !included
+        })
         .map(|(_, name, purpose)| format!("{name} ({purpose})"))
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(PrivilegeError::Missing(missing)) }

@@ -170,12 +170,19 @@ impl Run {
             Ok(session) => session,
             Err(error) => return refuse(&error),
         };
-        ready(&session);
+        eprintln!(
+            "llmtap: ready, tracing {} processes, probes in {} TLS libraries (Ctrl-C ends)",
+            session.alive().count(),
+            session.libraries().len()
+        );
         self.runtime.block_on(self.signals.next());
         finish(session, ExitCode::SUCCESS)
     }
 
     fn with_command(mut self) -> ExitCode {
+        if let Err(error) = self.command.first().map_or(Ok(()), |program| command::find(program)) {
+            return not_started(&self.command, &error);
+        }
         let held = match command::hold(&self.command) {
             Ok(held) => held,
             Err(error) => return not_started(&self.command, &error),
@@ -186,7 +193,8 @@ impl Run {
             // The command that waits sees that nobody will let it go, and ends.
             Err(error) => return refuse(&error),
         };
-        ready(&session);
+        // Its libraries get their probes as it opens them.
+        eprintln!("llmtap: ready, starting {}", self.command[0].to_string_lossy());
         let code = match self.runtime.block_on(attend(held, session.alive(), &mut self.signals)) {
             Ok(code) => ExitCode::from(code),
             Err(error) => not_started(&self.command, &error),
@@ -203,15 +211,6 @@ fn finish(session: Session, code: ExitCode) -> ExitCode {
         Some(Outcome::Recorded(ended)) if ended.error.is_some() => ExitCode::FAILURE,
         _ => code,
     }
-}
-
-fn ready(session: &Session) {
-    let libraries = session.libraries();
-    eprintln!(
-        "llmtap: ready ({} processes, {} TLS libraries)",
-        session.alive().count(),
-        libraries.len()
-    );
 }
 
 fn not_started(command: &[OsString], error: &io::Error) -> ExitCode {

@@ -11,9 +11,13 @@ use std::{
 
 use object::{
     Endianness, ReadCache, ReadRef,
-    elf::{self, FileHeader64},
-    read::elf::{FileHeader as _, ProgramHeader as _, SectionTable, Sym as _},
+    elf::{self, FileHeader64, SectionHeader64, Sym64},
+    read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _},
 };
+
+/// Bytes of a symbol table, or of its names, that are read into memory; of Chromium's unstripped
+/// binary, among the largest there are, they have some 40 MiB.
+const TABLE_LIMIT: u64 = 64 << 20;
 
 /// What makes a file the same file: probes are attached once a file, however it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,12 +64,16 @@ impl Function {
         (Self::LibrariesChanged, "_dl_debug_state"),
     ];
 
-    fn of_symbol(name: &[u8]) -> Option<Self> {
+    /// `names`: a string table from the symbol's name on.
+    fn of_symbol(names: &[u8]) -> Option<Self> {
         // Cheap test first: a large library has a hundred thousand names.
-        if !name.starts_with(b"SSL_") && !name.starts_with(b"_dl_") {
+        if !names.starts_with(b"SSL_") && !names.starts_with(b"_dl_") {
             return None;
         }
-        Self::SYMBOLS.iter().find(|(_, symbol)| symbol.as_bytes() == name).map(|(this, _)| *this)
+        let is = |symbol: &str| {
+            names.strip_prefix(symbol.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        };
+        Self::SYMBOLS.iter().find(|(_, symbol)| is(symbol)).map(|(this, _)| *this)
     }
 }
 
@@ -135,25 +143,36 @@ fn sites<'data, R: ReadRef<'data>>(data: R) -> Option<Vec<Site>> {
     };
     let mut sites = Vec::new();
     for table in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
-        collect(&sections, endian, data, table, &file_offset, &mut sites);
+        let fits = |section: &&SectionHeader64<Endianness>| {
+            section.sh_type(endian) == table && section.sh_size(endian) <= TABLE_LIMIT
+        };
+        for section in sections.iter().filter(fits) {
+            let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, data) else {
+                continue;
+            };
+            let names = sections.section(section.link(endian)).ok();
+            let names = names.filter(|names| names.sh_size(endian) <= TABLE_LIMIT);
+            let Some(names) = names.and_then(|names| names.data(endian, data).ok()) else {
+                continue;
+            };
+            collect(symbols, names, endian, &file_offset, &mut sites);
+        }
     }
     Some(sites)
 }
 
-fn collect<'data, R: ReadRef<'data>>(
-    sections: &SectionTable<'data, FileHeader64<Endianness>, R>,
+fn collect(
+    symbols: &[Sym64<Endianness>],
+    names: &[u8],
     endian: Endianness,
-    data: R,
-    table: elf::SectionType,
     file_offset: &impl Fn(u64) -> Option<u64>,
     sites: &mut Vec<Site>,
 ) {
-    let Ok(symbols) = sections.symbols(endian, data, table) else { return };
-    for symbol in symbols.iter() {
+    for symbol in symbols {
         if symbol.is_undefined(endian) || symbol.st_type() != elf::STT_FUNC {
             continue;
         }
-        let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
+        let Some(name) = names.get(symbol.st_name(endian) as usize..) else { continue };
         let Some(function) = Function::of_symbol(name) else { continue };
         // The first definition stands: the dynamic table is what other files call.
         if sites.iter().any(|site| site.function == function) {

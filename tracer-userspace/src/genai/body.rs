@@ -1,12 +1,15 @@
-//! A response body on its way to a format: whole JSON or a stream of events.
+//! A response body on its way to a format: one JSON value, or a stream of events.
 //! Takes its bytes with their times; gives what the answer said, its chunks and when the first came.
 //! What the body is, its first bytes decide: servers mislabel streams, and errors come as JSON.
 
 use super::{
     call::media_type,
+    eventstream::{self, EventStream},
     formats::{Answer, Answered, Format, Step, error},
-    json::{Document, Fault, Shape, Shapes},
-    sse::{Item, Sse},
+    json::{Document, Fault, Shapes},
+    operation::ProviderError,
+    sse::{self, Sse},
+    values::{self, Values},
 };
 use crate::{capture::Timestamp, http::ResponseHead};
 
@@ -14,17 +17,21 @@ use crate::{capture::Timestamp, http::ResponseHead};
 pub(super) struct Body {
     format: &'static Format,
     capture_content: bool,
-    status: u16,
-    /// The head says that this is a stream of events.
-    labelled_stream: bool,
-    answer: Box<dyn Answer>,
+    failed: bool,
+    label: Label,
     framing: Framing,
-    chunks: u64,
-    first_chunk: Option<Timestamp>,
-    done: Option<Timestamp>,
-    error: Option<super::operation::ProviderError>,
+    reading: Reading,
     fault: Option<Fault>,
     ended: bool,
+}
+
+/// What the head says that the body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Sse,
+    EventStream,
+    Values,
+    Other,
 }
 
 #[derive(Debug)]
@@ -35,6 +42,18 @@ enum Framing {
     Sse {
         sse: Sse,
         data: Document,
+    },
+    EventStream {
+        stream: EventStream,
+        data: Document,
+    },
+    /// A run of values. A single one that nothing labels as a stream is a whole body: it is `held`
+    /// until another follows.
+    Values {
+        values: Values,
+        data: Document,
+        held: bool,
+        labelled: bool,
     },
 }
 
@@ -53,17 +72,15 @@ pub(super) struct Read {
 
 impl Body {
     pub(super) fn new(format: &'static Format, head: &ResponseHead, capture_content: bool) -> Self {
+        let mut answer = (format.answer)(capture_content);
+        answer.headers(&head.headers);
         Self {
             format,
             capture_content,
-            status: head.status.as_u16(),
-            labelled_stream: media_type(&head.headers).eq_ignore_ascii_case("text/event-stream"),
-            answer: (format.answer)(capture_content),
+            failed: head.status.as_u16() >= error::FIRST_STATUS,
+            label: Label::of(media_type(&head.headers)),
             framing: Framing::Unknown,
-            chunks: 0,
-            first_chunk: None,
-            done: None,
-            error: None,
+            reading: Reading::new(answer),
             fault: None,
             ended: false,
         }
@@ -71,62 +88,101 @@ impl Body {
 
     pub(super) fn push(&mut self, mut bytes: &[u8], time: Timestamp) {
         if matches!(self.framing, Framing::Unknown) {
-            // White space before JSON means nothing, and empty lines before an event neither.
-            bytes = bytes.trim_ascii_start();
+            if self.label != Label::EventStream {
+                // White space before JSON means nothing, and empty lines before an event neither.
+                bytes = bytes.trim_ascii_start();
+            }
             let Some(first) = bytes.first() else { return };
             self.framing = self.framing_of(*first);
         }
+        let reading = &mut self.reading;
         match &mut self.framing {
             Framing::Unknown => {}
             Framing::Whole(document) => document.push(bytes),
-            Framing::Sse { sse, data } => {
-                let mut events = Events {
-                    answer: self.answer.as_mut(),
-                    chunks: &mut self.chunks,
-                    first_chunk: &mut self.first_chunk,
-                    done: &mut self.done,
-                    time,
-                };
-                sse.push(bytes, |item| events.take(item, data));
-            }
+            Framing::Sse { sse, data } => sse.push(bytes, |item| reading.sse(item, data, time)),
+            Framing::EventStream { stream, data } => stream.push(bytes, |item| {
+                if item == eventstream::Item::Corrupt {
+                    self.fault = Some(Fault::Corrupt);
+                }
+                reading.message(item, data, time);
+            }),
+            Framing::Values { values, data, held, labelled } => values.push(bytes, |item| {
+                let stream = *labelled;
+                match item {
+                    values::Item::Data(piece) => {
+                        if std::mem::take(held) {
+                            // The value that was held is the first of several after all.
+                            *labelled = true;
+                            reading.event(b"", data, time);
+                        }
+                        data.push(piece);
+                    }
+                    values::Item::End if stream => reading.event(b"", data, time),
+                    values::Item::End => *held = true,
+                }
+            }),
+        }
+        if let Framing::Values { values, labelled, .. } = &mut self.framing {
+            *labelled |= values.is_list();
         }
     }
 
     fn framing_of(&self, first: u8) -> Framing {
         let json = matches!(first, b'{' | b'[');
-        // Fields of the standard begin so (`data`, `event`, `id`, `retry`, a comment, a BOM).
-        let field = matches!(first, b'd' | b'e' | b'i' | b'r' | b':' | 0xef);
-        if !json && (self.labelled_stream || field) {
-            let shapes = Shapes { facts: self.format.event, content: None };
-            return Framing::Sse { sse: Sse::default(), data: Document::new(shapes) };
+        // Fields of the standard begin so (`data`, `event`, `id`, `retry`, a comment).
+        let field = matches!(first, b'd' | b'e' | b'i' | b'r' | b':');
+        let event = Shapes { facts: self.format.event, content: None };
+        if self.failed {
+            let body = Shapes { facts: &error::BODY, content: None };
+            return Framing::Whole(Document::new(body));
         }
-        let shapes = if self.status >= error::FIRST_STATUS {
-            const ERROR_BODY: &Shape = &error::BODY;
-            Shapes { facts: ERROR_BODY, content: None }
-        } else {
-            self.format.response.shapes(self.capture_content)
-        };
-        Framing::Whole(Document::new(shapes))
+        if self.label == Label::EventStream && !json {
+            let stream = EventStream::default();
+            return Framing::EventStream { stream, data: Document::new(event) };
+        }
+        if !json && (self.label == Label::Sse || field) {
+            return Framing::Sse { sse: Sse::default(), data: Document::new(event) };
+        }
+        let labelled = self.label == Label::Values || first == b'[';
+        let whole = self.format.response.shapes(self.capture_content);
+        if json && self.format.streams_values {
+            let data = Document::new(if labelled { event } else { whole });
+            return Framing::Values { values: Values::default(), data, held: false, labelled };
+        }
+        Framing::Whole(Document::new(whole))
     }
 
     pub(super) fn gap(&mut self) {
-        match &mut self.framing {
+        if matches!(self.framing, Framing::Unknown) {
             // The body's first bytes are missing: without them only a label tells what it is.
-            Framing::Unknown if self.labelled_stream => {
-                self.framing = self.framing_of(b':');
-                self.gap();
-            }
-            Framing::Unknown => {
-                self.framing = self.framing_of(b'{');
-                self.gap();
-            }
-            Framing::Whole(document) => document.gap(),
+            self.framing = self.framing_of(match self.label {
+                Label::Sse => b':',
+                Label::EventStream => 0,
+                Label::Values | Label::Other => b'{',
+            });
+        }
+        match &mut self.framing {
+            Framing::Unknown => {}
+            Framing::Whole(document) => return document.gap(),
             Framing::Sse { sse, data } => {
                 sse.gap();
                 data.clear();
-                self.fault = Some(Fault::Gap);
+            }
+            Framing::EventStream { stream, data } => {
+                stream.gap();
+                data.clear();
+            }
+            Framing::Values { values, data, held, labelled } => {
+                values.gap();
+                if *labelled {
+                    data.clear();
+                } else {
+                    *held = true;
+                    data.gap();
+                }
             }
         }
+        self.fault = Some(Fault::Gap);
     }
 
     /// The body is over, by its framing or because the exchange is.
@@ -134,64 +190,104 @@ impl Body {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        match &mut self.framing {
-            Framing::Unknown => {}
-            Framing::Whole(document) if self.status >= error::FIRST_STATUS => {
-                self.error = Some(error::read(document));
+        let reading = &mut self.reading;
+        let fault = match &mut self.framing {
+            Framing::Unknown => None,
+            Framing::Whole(document) if self.failed => {
+                reading.error = Some(error::read(document));
+                None
             }
-            Framing::Whole(document) => self.fault = self.answer.whole(document),
+            Framing::Whole(document) => reading.whole(document),
             Framing::Sse { sse, data } => {
-                let mut events = Events {
-                    answer: self.answer.as_mut(),
-                    chunks: &mut self.chunks,
-                    first_chunk: &mut self.first_chunk,
-                    done: &mut self.done,
-                    time,
-                };
-                sse.finish(|item| events.take(item, data));
+                sse.finish(|item| reading.sse(item, data, time));
+                None
             }
-        }
+            Framing::EventStream { stream, .. } => (!stream.is_whole()).then_some(Fault::Truncated),
+            // Cut inside its only value, or whole.
+            Framing::Values { data, labelled: false, .. } => reading.whole(data),
+            Framing::Values { data, .. } => (!data.is_empty()).then_some(Fault::Truncated),
+        };
+        self.fault = self.fault.or(fault);
         self.framing = Framing::Unknown;
     }
 
     pub(super) fn finish(mut self, time: Timestamp) -> Read {
         self.end(time);
-        let mut answered = self.answer.finish();
-        answered.error = self.error.or(answered.error);
-        Read {
-            answered,
-            chunks: self.chunks,
-            first_chunk: self.first_chunk,
-            done: self.done,
-            fault: self.fault,
+        let Reading { answer, chunks, first_chunk, done, error, clipped } = self.reading;
+        let mut answered = answer.finish();
+        answered.error = error.or(answered.error);
+        answered.truncated |= clipped;
+        let fault = self.fault.or(answered.overflow.then_some(Fault::TooLarge));
+        Read { answered, chunks, first_chunk, done, fault }
+    }
+}
+
+impl Label {
+    fn of(media_type: &str) -> Self {
+        match media_type.to_ascii_lowercase().as_str() {
+            "text/event-stream" => Self::Sse,
+            "application/vnd.amazon.eventstream" => Self::EventStream,
+            "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
+                Self::Values
+            }
+            _ => Self::Other,
         }
     }
 }
 
-/// Where the events of a stream go.
-struct Events<'a> {
-    answer: &'a mut dyn Answer,
-    chunks: &'a mut u64,
-    first_chunk: &'a mut Option<Timestamp>,
-    done: &'a mut Option<Timestamp>,
-    time: Timestamp,
+/// The answer so far.
+#[derive(Debug)]
+struct Reading {
+    answer: Box<dyn Answer>,
+    chunks: u64,
+    first_chunk: Option<Timestamp>,
+    done: Option<Timestamp>,
+    error: Option<ProviderError>,
+    /// A bound left a part of a text out.
+    clipped: bool,
 }
 
-impl Events<'_> {
-    fn take(&mut self, item: Item<'_>, data: &mut Document) {
+impl Reading {
+    fn new(answer: Box<dyn Answer>) -> Self {
+        Self { answer, chunks: 0, first_chunk: None, done: None, error: None, clipped: false }
+    }
+
+    fn whole(&mut self, document: &mut Document) -> Option<Fault> {
+        let fault = self.answer.whole(document);
+        self.clipped |= document.is_clipped();
+        fault
+    }
+
+    fn sse(&mut self, item: sse::Item<'_>, data: &mut Document, time: Timestamp) {
         match item {
-            Item::Data(piece) => data.push(piece),
-            Item::Event(name) => {
-                let step = self.answer.event(name, data);
+            sse::Item::Data(piece) => data.push(piece),
+            sse::Item::Event(name) => self.event(name, data, time),
+        }
+    }
+
+    fn message(&mut self, item: eventstream::Item<'_>, data: &mut Document, time: Timestamp) {
+        match item {
+            eventstream::Item::Data(piece) => data.push(piece),
+            eventstream::Item::Event(name) => self.event(name.as_bytes(), data, time),
+            eventstream::Item::Exception(name) => {
+                let told = error::read(data);
                 data.clear();
-                if self.done.is_none() && self.answer.done() {
-                    *self.done = Some(self.time);
-                }
-                *self.chunks += u64::from(step == Step::Piece);
-                if step != Step::Aside {
-                    self.first_chunk.get_or_insert(self.time);
-                }
+                self.error.get_or_insert(ProviderError { kind: name.to_owned(), ..told });
             }
+            eventstream::Item::Corrupt => data.clear(),
+        }
+    }
+
+    fn event(&mut self, name: &[u8], data: &mut Document, time: Timestamp) {
+        let step = self.answer.event(name, data);
+        self.clipped |= data.is_clipped();
+        data.clear();
+        self.chunks += u64::from(step == Step::Piece);
+        if step != Step::Aside {
+            self.first_chunk.get_or_insert(time);
+        }
+        if self.done.is_none() && self.answer.done() {
+            self.done = Some(time);
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Call {
     certainty: Certainty,
     /// The model, where the path names it.
     model: Option<String>,
+    /// The path asks for a stream.
+    streams: bool,
     http: HttpFacts,
     started: Timestamp,
     request_end: Option<Timestamp>,
@@ -80,6 +82,7 @@ impl Call {
             provider: recognized.provider,
             certainty: recognized.certainty,
             model: recognized.model,
+            streams: recognized.streams,
             http: http_facts(head),
             started,
             request_end: None,
@@ -92,21 +95,24 @@ impl Call {
     /// Body bytes of the request. Gives whether this may still be an LLM call.
     #[must_use]
     pub(super) fn request_body(&mut self, bytes: &[u8]) -> bool {
+        if self.certainty == Certainty::Shape && !self.looks_right(bytes) {
+            return false;
+        }
         for reading in &mut self.readings {
             reading.request.push(bytes);
         }
-        self.certainty != Certainty::Shape || self.looks_right()
+        true
     }
 
     /// Whether a body at an unknown path begins like one of the formats', or is too short to tell.
-    fn looks_right(&self) -> bool {
-        let Some(bytes) = self.readings.first().and_then(|reading| reading.request.bytes()) else {
-            return true;
-        };
-        let seen = &bytes[..bytes.len().min(LOOK)];
+    fn looks_right(&self, more: &[u8]) -> bool {
+        let held = self.readings.first().and_then(|reading| reading.request.bytes());
+        let Some(held) = held.filter(|held| held.len() < LOOK) else { return true };
+        let mut seen = held.to_vec();
+        seen.extend_from_slice(&more[..more.len().min(LOOK - held.len())]);
         let object = seen.trim_ascii_start().first().is_none_or(|byte| *byte == b'{');
-        let sign = || SIGNS.iter().any(|sign| memchr::memmem::find(seen, sign).is_some());
-        object && (bytes.len() < LOOK || sign())
+        let sign = || SIGNS.iter().any(|sign| memchr::memmem::find(&seen, sign).is_some());
+        object && (seen.len() < LOOK || sign())
     }
 
     pub(super) fn request_gap(&mut self) {
@@ -195,7 +201,7 @@ impl Call {
         let mut operation = Operation {
             exchange: self.exchange,
             role: self.role,
-            name: format.operation,
+            name: asked.operation.unwrap_or(format.operation),
             provider: provider.to_owned(),
             // `openai.*` attributes are for OpenAI's own services.
             api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
@@ -224,6 +230,7 @@ impl Call {
                 .or(read.fault.or(asked.fault).map(Fault::as_str)),
         };
         operation.response.chunks = read.chunks;
+        operation.request.stream |= self.streams;
         if operation.request.model.is_none() {
             operation.request.model = self.model;
         }

@@ -55,6 +55,12 @@ pub struct Request {
     pub service_tier: Option<String>,
     /// Number of tools offered.
     pub tools: Option<u64>,
+    pub previous_response_id: Option<String>,
+    /// `gen_ai.conversation.id`, where the request carries one.
+    pub conversation_id: Option<String>,
+    /// `gen_ai.embeddings.dimension.count`.
+    pub embedding_dimensions: Option<i64>,
+    pub encoding_formats: Vec<String>,
 }
 
 /// What came back. `gen_ai.response.*` unless noted.
@@ -65,6 +71,8 @@ pub struct Response {
     /// One for each choice, in choice order, the provider's spelling; `error` where a choice had
     /// begun and its finish did not arrive.
     pub finish_reasons: Vec<String>,
+    /// `gen_ai.conversation.id`, where the response carries one.
+    pub conversation_id: Option<String>,
     /// `openai.response.service_tier`.
     pub service_tier: Option<String>,
     /// `openai.response.system_fingerprint`.

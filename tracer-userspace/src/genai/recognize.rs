@@ -20,6 +20,8 @@ pub(super) struct Recognized {
     pub certainty: Certainty,
     /// The model, where the path names it.
     pub model: Option<String>,
+    /// The path asks for a stream.
+    pub streams: bool,
 }
 
 /// What the bodies must still show.
@@ -71,38 +73,53 @@ fn host(authority: &str) -> String {
 }
 
 fn provider(host: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|row| {
-        row.hosts
-            .iter()
-            .any(|name| if name.starts_with('.') { host.ends_with(name) } else { host == *name })
-    })
+    PROVIDERS.iter().find(|row| row.hosts.iter().any(|name| is_host(name, host)))
+}
+
+/// Whether `host` is one of those that a table row's `name` stands for.
+fn is_host(name: &str, host: &str) -> bool {
+    if name.starts_with('.') {
+        return host.ends_with(name);
+    }
+    match name.split_once('*') {
+        Some((head, tail)) => host
+            .strip_prefix(head)
+            .and_then(|rest| rest.strip_suffix(tail))
+            .is_some_and(|region| !region.is_empty() && !region.contains('.')),
+        None => host == name,
+    }
 }
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
-    // Every format so far asks by POST; HEAD, GET and OPTIONS of the same paths ask for no model.
-    if head.method != Method::POST {
-        return None;
-    }
     let path = path(head);
     let provider = authority(head).and_then(|authority| provider(&host(authority)));
     let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
-    if let Some(route) = routes.into_iter().find(|route| matches(route.path, path)) {
+    if let Some(route) =
+        routes.into_iter().find(|route| route.method == head.method && matches(route.path, path))
+    {
         return Some(Recognized {
             formats: vec![route.format],
             provider: provider.map(|row| row.name),
             certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
             model: model(route, path),
+            streams: route.streams,
         });
     }
     // A known host's other paths are known not to be of these formats.
-    if provider.is_some() || !is_json(head) {
+    if provider.is_some() || head.method != Method::POST || !is_json(head) {
         return None;
     }
     let mut formats = SHAPES.to_vec();
     if head.headers.contains_key("anthropic-version") {
         formats.retain(|format| format.flavour == "anthropic");
     }
-    Some(Recognized { formats, provider: None, certainty: Certainty::Shape, model: None })
+    Some(Recognized {
+        formats,
+        provider: None,
+        certainty: Certainty::Shape,
+        model: None,
+        streams: false,
+    })
 }
 
 fn is_json(head: &RequestHead) -> bool {
@@ -129,9 +146,14 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 fn model(route: &Route, path: &str) -> Option<String> {
     let after = route.model_after?;
-    let mut segments = path.split('/').skip_while(|segment| *segment != after);
-    let model = segments.nth(1)?;
-    Some(percent_decoded(model.split(':').next().unwrap_or(model)))
+    let segment_after = |path: &'_ str| {
+        let mut segments = path.split('/').skip_while(|segment| *segment != after);
+        segments.nth(1).map(str::to_owned)
+    };
+    let segment = segment_after(path)?;
+    let pattern = segment_after(route.path)?;
+    let model = segment.strip_suffix(pattern.trim_start_matches('*')).unwrap_or(&segment);
+    Some(percent_decoded(model))
 }
 
 /// RFC 3986 §2.1; a `%` without its two digits stays.
@@ -177,6 +199,11 @@ mod tests {
         assert_eq!(check("/v1/messages?beta=true", "api.anthropic.com"), sure("anthropic"));
         assert_eq!(check("/openai/v1/chat/completions", "api.groq.com"), sure("groq"));
         assert_eq!(check("/v1/chat", "api.writer.com"), sure("writer"));
+        let converse = "/model/m/converse";
+        let bedrock = "bedrock-runtime.us-east-1.amazonaws.com";
+        assert_eq!(check(converse, bedrock), sure("aws.bedrock"));
+        let elsewhere = "bedrock-runtime.a.b.amazonaws.com";
+        assert_eq!(check(converse, elsewhere), Some(("aws.bedrock", Certainty::Path)));
         let proxied = "http://user@api.mistral.ai:80/v1/chat/completions?x=/v1/messages";
         assert_eq!(check(proxied, "proxy.local"), sure("mistral_ai"));
     }

@@ -10,13 +10,20 @@ use crate::{
 };
 
 mod anthropic;
+mod bedrock;
+mod cohere;
+mod gemini;
 mod hostile;
+mod ollama;
 mod openai_chat;
+mod openai_others;
 mod recognition;
 pub(super) mod schemas;
+mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
 pub(super) struct Exchange<'a> {
+    pub method: Method,
     pub target: &'a str,
     pub host: &'a str,
     pub request: Vec<u8>,
@@ -31,6 +38,7 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(super) fn json(target: &'a str, host: &'a str, request: &Value, response: &Value) -> Self {
         Self {
+            method: Method::POST,
             target,
             host,
             request: request.to_string().into_bytes(),
@@ -67,7 +75,8 @@ impl<'a> Exchange<'a> {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let target = self.target.to_owned();
-        let head = RequestHead { method: Method::POST, target, version: Version::HTTP_11, headers };
+        let head =
+            RequestHead { method: self.method.clone(), target, version: Version::HTTP_11, headers };
         on(Kind::Request { head: &head, role: Role::Client, started: Timestamp(100) });
         for piece in self.request.chunks(size) {
             on(Kind::RequestBody(piece));

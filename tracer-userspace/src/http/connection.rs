@@ -4,12 +4,16 @@
 
 use std::mem;
 
+use http::{HeaderValue, header::UPGRADE};
+
 use super::{
     Counts, Ended, ExchangeEvent, Role,
     h1::{self, Switch},
+    h2,
     open::{Open, Side},
     output::{Ids, Output},
     sniff::{self, HTTP2_PREFACE, Start},
+    ws,
 };
 use crate::capture::{CloseCause, ConnectionId, Data, Direction, PeerEnd, Segment, Timestamp};
 
@@ -30,12 +34,22 @@ enum Protocol {
     /// From the middle: each segment may be the first that begins a message.
     Middle,
     Http1(Box<h1::Connection>),
-    /// HTTP no more, after an upgrade. The exchange that asked for it ends with the connection.
+    Http2(Box<h2::Connection>),
+    WebSocket(Box<Upgraded>),
+    /// HTTP no more, after an upgrade to what is not followed. The exchange that asked for it ends with the connection.
     Upgraded(Box<Open>, Role),
     /// Was HTTP, and can't be followed any more.
     GivenUp,
     /// No HTTP.
     Foreign,
+}
+
+/// A connection that became a WebSocket (RFC 6455 §4), and the exchange that asked for it.
+#[derive(Debug)]
+struct Upgraded {
+    open: Open,
+    role: Role,
+    socket: ws::Socket,
 }
 
 /// First bytes of the two directions, each too short to tell.
@@ -174,6 +188,8 @@ impl Connection {
         let mut out = Output { time, ids: &mut child.ids, counts, sink };
         match &mut child.protocol {
             Protocol::Http1(http1) => http1.rename(&mut out),
+            Protocol::Http2(http2) => http2.rename(&mut out),
+            Protocol::WebSocket(upgraded) => upgraded.open.rename(&mut out),
             Protocol::Upgraded(open, _) => open.rename(&mut out),
             Protocol::Starting(_) | Protocol::Middle | Protocol::GivenUp | Protocol::Foreign => {}
         }
@@ -208,14 +224,14 @@ impl Ending {
     }
 }
 
-fn role_of(direction: Direction, side: Side) -> Role {
+pub(super) fn role_of(direction: Direction, side: Side) -> Role {
     match (direction, side) {
         (Direction::Sent, Side::Request) | (Direction::Received, Side::Response) => Role::Client,
         (Direction::Received, Side::Request) | (Direction::Sent, Side::Response) => Role::Server,
     }
 }
 
-fn side_of(direction: Direction, role: Role) -> Side {
+pub(super) fn side_of(direction: Direction, role: Role) -> Side {
     match (direction, role) {
         (Direction::Sent, Role::Client) | (Direction::Received, Role::Server) => Side::Request,
         (Direction::Received, Role::Client) | (Direction::Sent, Role::Server) => Side::Response,
@@ -227,6 +243,8 @@ impl Protocol {
     fn role(&self) -> Option<Role> {
         match self {
             Self::Http1(http1) => Some(http1.role()),
+            Self::Http2(http2) => http2.role(),
+            Self::WebSocket(upgraded) => Some(upgraded.role),
             Self::Upgraded(_, role) => Some(*role),
             Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => None,
         }
@@ -250,24 +268,44 @@ impl Protocol {
                 }
             }
             (Self::Middle, Data::Gap(_)) => {}
-            (Self::Middle, Data::Bytes(input)) => {
-                let side = if sniff::begins_request(input) {
-                    Side::Request
-                } else if sniff::begins_response(input) {
-                    Side::Response
-                } else {
-                    out.counts.skipped_bytes += input.len() as u64;
-                    return None;
-                };
-                let role = role_of(direction, side);
-                *self = Self::Http1(Box::new(h1::Connection::new(role, true)));
-                return Some(data);
+            (Self::Middle, Data::Bytes(input)) => match found_in(direction, input) {
+                Some(protocol) => {
+                    *self = protocol;
+                    return Some(data);
+                }
+                None => out.counts.skipped_bytes += input.len() as u64,
+            },
+            (Self::Http2(http2), data) => {
+                // What looked like frames was none, if a message of HTTP/1 begins.
+                if let (None, Data::Bytes(input)) = (http2.role(), data)
+                    && let Some(http1 @ Self::Http1(_)) = found_in(direction, input)
+                {
+                    *self = http1;
+                    return Some(data);
+                }
+                http2.feed(direction, data, out);
             }
             (Self::Http1(http1), data) => {
                 let side = side_of(direction, http1.role());
                 let (switch, rest) = http1.feed(side, data, out)?;
                 self.switch(switch, out);
                 return (!rest.is_empty()).then_some(Data::Bytes(rest));
+            }
+            (Self::WebSocket(upgraded), data) => {
+                let Upgraded { open, role, socket } = &mut **upgraded;
+                let side = side_of(direction, *role);
+                match data {
+                    Data::Bytes(input) => socket.feed(side, input, open, out),
+                    Data::Gap(missing) => socket.gap(side, missing, open, out),
+                }
+                if socket.is_over(side) && open.awaits(side) {
+                    open.done(side, out);
+                }
+                if open.is_over()
+                    && let Self::WebSocket(upgraded) = mem::replace(self, Self::GivenUp)
+                {
+                    upgraded.open.end(out);
+                }
             }
             (Self::Upgraded(..) | Self::GivenUp, data) => {
                 out.counts.skipped_bytes += captured(data);
@@ -286,19 +324,22 @@ impl Protocol {
         out: &mut Output<'_>,
     ) -> Option<Data<'a>> {
         let side = match start {
-            Start::Request => Side::Request,
-            Start::Response => Side::Response,
-            Start::TooShort | Start::Foreign | Start::Http2Preface => {
+            Start::Request | Start::Http2Preface => Side::Request,
+            Start::Response | Start::Http2Settings => Side::Response,
+            Start::TooShort | Start::Foreign => {
                 out.counts.foreign_connections += 1;
                 *self = Self::Foreign;
                 return Some(Data::Bytes(input));
             }
         };
         let role = role_of(direction, side);
-        let http1 = Box::new(h1::Connection::new(role, false));
-        let Self::Starting(mut before) = mem::replace(self, Self::Http1(http1)) else {
-            return None;
+        let protocol = match start {
+            Start::Http2Preface | Start::Http2Settings => {
+                Self::Http2(Box::new(h2::Connection::new(role)))
+            }
+            _ => Self::Http1(Box::new(h1::Connection::new(role, false))),
         };
+        let Self::Starting(mut before) = mem::replace(self, protocol) else { return None };
         // What the two directions held back goes first, at its own time.
         let now = out.time;
         for direction in [direction.opposite(), direction] {
@@ -317,9 +358,16 @@ impl Protocol {
             // What goes through a tunnel is found out as on a connection of its own.
             Switch::Tunnel { begun: false } => Self::Starting(Box::default()),
             Switch::Tunnel { begun: true } => Self::Middle,
-            Switch::Upgrade { exchange } => {
+            Switch::Upgrade { exchange: mut open, head } => {
                 let role = self.role().unwrap_or(Role::Client);
-                Self::Upgraded(Box::new(exchange), role)
+                let to = head.headers.get(UPGRADE).map_or(&b""[..], HeaderValue::as_bytes);
+                if to.eq_ignore_ascii_case(b"websocket") {
+                    open.reopen();
+                    let socket = ws::Socket::new(&head.headers);
+                    Self::WebSocket(Box::new(Upgraded { open, role, socket }))
+                } else {
+                    Self::Upgraded(Box::new(open), role)
+                }
             }
             Switch::GivenUp => {
                 out.counts.given_up_connections += 1;
@@ -335,7 +383,13 @@ impl Protocol {
     /// The connection is over, or one of its directions in a way that ends all exchanges.
     fn finish(&mut self, ending: Ending, out: &mut Output<'_>) {
         match self {
+            Self::Http2(http2) => http2.finish(ending.how, out),
             Self::Http1(http1) => http1.finish(ending.how, ending.close_ends_body, out),
+            Self::WebSocket(_) => {
+                if let Self::WebSocket(upgraded) = mem::replace(self, Self::GivenUp) {
+                    upgraded.open.cut(ending.how, out);
+                }
+            }
             Self::Upgraded(..) => {
                 let Self::Upgraded(open, _) = mem::replace(self, Self::GivenUp) else { return };
                 let how = if ending.close_ends_body { Ended::Complete } else { ending.how };
@@ -344,6 +398,21 @@ impl Protocol {
             Self::Starting(_) | Self::Middle | Self::GivenUp | Self::Foreign => {}
         }
     }
+}
+
+/// The protocol of a connection joined in the middle, if `input` begins something of it.
+fn found_in(direction: Direction, input: &[u8]) -> Option<Protocol> {
+    let side = if sniff::begins_request(input) {
+        Side::Request
+    } else if sniff::begins_response(input) {
+        Side::Response
+    } else if h2::Connection::begins(input) {
+        return Some(Protocol::Http2(Box::new(h2::Connection::joined_late())));
+    } else {
+        return None;
+    };
+    let role = role_of(direction, side);
+    Some(Protocol::Http1(Box::new(h1::Connection::new(role, true))))
 }
 
 fn captured(data: Data<'_>) -> u64 {

@@ -32,6 +32,8 @@ pub struct Counts {
     pub unreadable_bodies: u64,
     /// Connections whose messages could not be paired any more.
     pub given_up_connections: u64,
+    /// HTTP/2 streams beyond what is followed at a time on one connection.
+    pub untracked_streams: u64,
     /// Connections that carry no HTTP.
     pub foreign_connections: u64,
     /// Captured bytes of those.

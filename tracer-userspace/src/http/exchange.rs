@@ -27,8 +27,10 @@ pub enum Role {
 pub struct RequestHead {
     pub method: Method,
     /// Request target as sent (RFC 9112 §3.2): origin, absolute, authority or asterisk form.
+    /// Of HTTP/2 `:path`, or `:authority` for CONNECT; empty where it is not known.
     pub target: String,
     pub version: Version,
+    /// With a `host` made of HTTP/2's `:authority`, unless it has one (RFC 9113 §8.3.1).
     pub headers: HeaderMap,
 }
 
@@ -55,12 +57,25 @@ pub enum Kind<'a> {
         role: Role,
         started: Timestamp,
     },
-    /// Body bytes, content codings removed.
+    /// So many of the request head's fields are not known, since they refer to what passed before
+    /// the connection was joined, or are no valid fields. Those that were told are right.
+    RequestFieldsUnknown(u32),
+    /// Body bytes, content codings removed. Of gRPC and WebSocket the messages' bytes only, without
+    /// their framing, compression removed.
     RequestBody(&'a [u8]),
+    /// A gRPC or WebSocket message of the client ends here: the body bytes since the last one.
+    RequestMessageEnd(MessageKind),
+    /// The client sent a WebSocket Close frame, with this status code if any (RFC 6455 §7.4).
+    RequestClose(Option<u16>),
     /// Bytes of the request are missing here; how many is in the end's [`End::missing_request`].
     RequestGap,
     /// The request's content coding could not be removed from here on; what was told before stands.
+    /// Of a WebSocket: the message under way can't be read, others may follow that can.
     RequestUnreadable(Unreadable),
+    /// Fields behind the body (HTTP/2 only).
+    RequestTrailers(&'a HeaderMap),
+    /// The request is whole. Where the response is 101, the two directions go on as those of what
+    /// the connection was upgraded to, and each ends once more if that has an end of its own.
     RequestEnd,
     /// The final response's head (interim 1xx responses are not told). `started`: its first byte.
     /// `role` is repeated since the request may not have been seen.
@@ -69,14 +84,28 @@ pub enum Kind<'a> {
         role: Role,
         started: Timestamp,
     },
+    ResponseFieldsUnknown(u32),
     ResponseBody(&'a [u8]),
+    ResponseMessageEnd(MessageKind),
+    ResponseClose(Option<u16>),
     ResponseGap,
     ResponseUnreadable(Unreadable),
+    ResponseTrailers(&'a HeaderMap),
     ResponseEnd,
     /// The exchange goes on under this id: a forked process took its connection over. Nothing more
     /// comes under the old id, and the first events under the new one continue where it stood.
     Moved(ExchangeId),
     End(End),
+}
+
+/// What kind of message came to its end within a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    Grpc,
+    /// WebSocket, opcode 1: UTF-8.
+    Text,
+    /// WebSocket, opcode 2.
+    Binary,
 }
 
 /// Why a body's content coding could not be removed (RFC 9110 §8.4).
@@ -114,7 +143,9 @@ impl Unreadable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     pub how: Ended,
-    /// Wire bytes of the request that passed and were not captured.
+    /// Wire bytes of the request that passed and were not captured, or whose place in it was not
+    /// known behind such a gap. Where they may have belonged to any of several HTTP/2 streams, they
+    /// are in each one's number.
     pub missing_request: u64,
     pub missing_response: u64,
     /// The connection was joined after its start and this exchange may have begun before.

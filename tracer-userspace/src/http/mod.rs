@@ -1,4 +1,4 @@
-//! HTTP messages out of captured bytes: HTTP/1.1 with its framings and content codings.
+//! HTTP messages out of captured bytes: HTTP/1.1, HTTP/2, WebSocket and gRPC, content codings.
 //! Takes [`crate::capture::Event`]s; gives [`ExchangeEvent`]s.
 //! Knows the RFCs; nothing of LLMs, eBPF or export.
 
@@ -6,10 +6,13 @@ mod coding;
 mod connection;
 mod connections;
 mod exchange;
+mod grpc;
 mod h1;
+mod h2;
 mod open;
 mod output;
 mod sniff;
+mod ws;
 
 pub use connections::{Counts, Exchanges};
 pub use exchange::*;

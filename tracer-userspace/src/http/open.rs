@@ -5,8 +5,8 @@
 use http::HeaderMap;
 
 use super::{
-    End, Ended, ExchangeId, Kind, RequestHead, ResponseHead, Role, Unreadable, coding::Decoder,
-    output::Output,
+    End, Ended, ExchangeId, Kind, MessageKind, RequestHead, ResponseHead, Role, Unreadable,
+    coding::Decoder, grpc, output::Output,
 };
 use crate::capture::Timestamp;
 
@@ -25,6 +25,13 @@ impl Side {
         }
     }
 
+    fn part(self, part: grpc::Part<'_>) -> Kind<'_> {
+        match part {
+            grpc::Part::Bytes(bytes) => self.body(bytes),
+            grpc::Part::MessageEnd => self.message_end(MessageKind::Grpc),
+        }
+    }
+
     fn gap(self) -> Kind<'static> {
         match self {
             Self::Request => Kind::RequestGap,
@@ -36,6 +43,34 @@ impl Side {
         match self {
             Self::Request => Kind::RequestUnreadable(reason),
             Self::Response => Kind::ResponseUnreadable(reason),
+        }
+    }
+
+    fn message_end(self, kind: MessageKind) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestMessageEnd(kind),
+            Self::Response => Kind::ResponseMessageEnd(kind),
+        }
+    }
+
+    fn close(self, code: Option<u16>) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestClose(code),
+            Self::Response => Kind::ResponseClose(code),
+        }
+    }
+
+    fn fields_unknown(self, count: u32) -> Kind<'static> {
+        match self {
+            Self::Request => Kind::RequestFieldsUnknown(count),
+            Self::Response => Kind::ResponseFieldsUnknown(count),
+        }
+    }
+
+    fn trailers(self, fields: &HeaderMap) -> Kind<'_> {
+        match self {
+            Self::Request => Kind::RequestTrailers(fields),
+            Self::Response => Kind::ResponseTrailers(fields),
         }
     }
 
@@ -65,6 +100,7 @@ enum Coding {
     Identity,
     /// Boxed: an idle connection must not pay for it.
     Decoding(Box<Decoder>),
+    Grpc(Box<grpc::Reader>),
     /// Can't be decoded, which matters once there is a body.
     Unknown(Unreadable),
     /// Told as unreadable; what comes is left out.
@@ -90,10 +126,10 @@ pub(super) struct Open {
     request: Message,
     response: Message,
     joined_late: bool,
+    /// The request's head was told.
+    asked: bool,
     /// The response's head was told.
     answered: bool,
-    /// Something was told under this id, so its end must be too.
-    told: bool,
 }
 
 impl Open {
@@ -104,8 +140,8 @@ impl Open {
             request: Message::new(Progress::Open),
             response: Message::new(Progress::Open),
             joined_late: false,
+            asked: false,
             answered: false,
-            told: false,
         }
     }
 
@@ -130,7 +166,7 @@ impl Open {
         started: Timestamp,
         out: &mut Output<'_>,
     ) {
-        self.told = true;
+        self.asked = true;
         out.tell(self.id, Kind::Request { head, role, started });
         self.begin_body(Side::Request, &head.headers);
     }
@@ -142,7 +178,6 @@ impl Open {
         started: Timestamp,
         out: &mut Output<'_>,
     ) {
-        self.told = true;
         self.answered = true;
         out.tell(self.id, Kind::Response { head, role, started });
         self.begin_body(Side::Response, &head.headers);
@@ -150,7 +185,10 @@ impl Open {
 
     fn begin_body(&mut self, side: Side, headers: &HeaderMap) {
         self.message(side).coding = match Decoder::for_headers(headers) {
-            Ok(None) => Coding::Identity,
+            Ok(None) => match grpc::Reader::for_headers(headers) {
+                Some(reader) => Coding::Grpc(Box::new(reader)),
+                None => Coding::Identity,
+            },
             Ok(Some(decoder)) => Coding::Decoding(Box::new(decoder)),
             Err(reason) => Coding::Unknown(reason),
         };
@@ -160,6 +198,17 @@ impl Open {
         self.message(side).coding = Coding::Unreadable;
         out.counts.unreadable_bodies += 1;
         out.tell(self.id, side.unreadable(reason));
+    }
+
+    /// Fields of the head or the trailers can't be told.
+    pub(super) fn fields_unknown(&mut self, side: Side, count: u32, out: &mut Output<'_>) {
+        if count > 0 {
+            out.tell(self.id, side.fields_unknown(count));
+        }
+    }
+
+    pub(super) fn trailers(&mut self, side: Side, fields: &HeaderMap, out: &mut Output<'_>) {
+        out.tell(self.id, side.trailers(fields));
     }
 
     /// Body bytes as the framing gave them.
@@ -173,6 +222,7 @@ impl Open {
             Coding::Decoding(decoder) => {
                 decoder.decode(bytes, &mut |decoded| out.tell(id, side.body(decoded)))
             }
+            Coding::Grpc(reader) => reader.read(bytes, &mut |part| out.tell(id, side.part(part))),
             Coding::Unknown(reason) => Err(*reason),
             Coding::Unreadable => Ok(()),
         };
@@ -181,24 +231,59 @@ impl Open {
         }
     }
 
+    /// The connection was upgraded: both directions go on with what is told as it is.
+    pub(super) fn reopen(&mut self) {
+        for message in [&mut self.request, &mut self.response] {
+            message.progress = Progress::Open;
+            message.coding = Coding::Identity;
+        }
+    }
+
+    /// Bytes of a message within what the connection was upgraded to.
+    pub(super) fn tell_body(&self, side: Side, bytes: &[u8], out: &mut Output<'_>) {
+        out.tell(self.id, side.body(bytes));
+    }
+
+    pub(super) fn tell_message_end(&self, side: Side, kind: MessageKind, out: &mut Output<'_>) {
+        out.tell(self.id, side.message_end(kind));
+    }
+
+    pub(super) fn tell_close(&self, side: Side, code: Option<u16>, out: &mut Output<'_>) {
+        out.tell(self.id, side.close(code));
+    }
+
+    /// A message can't be read; others may follow that can.
+    pub(super) fn tell_unreadable(&self, side: Side, reason: Unreadable, out: &mut Output<'_>) {
+        out.counts.unreadable_bodies += 1;
+        out.tell(self.id, side.unreadable(reason));
+    }
+
     /// Bytes of the message passed and were not captured.
     pub(super) fn gap(&mut self, side: Side, missing: u64, out: &mut Output<'_>) {
-        let message = self.message(side);
-        message.missing += missing;
-        let coded = matches!(message.coding, Coding::Decoding(_));
-        if self.told {
+        if self.is_told() {
             out.tell(self.id, side.gap());
         }
-        if coded {
-            self.unreadable(side, Unreadable::Gap, out);
+        let id = self.id;
+        let message = self.message(side);
+        message.missing += missing;
+        let result = match &mut message.coding {
+            Coding::Decoding(_) => Err(Unreadable::Gap),
+            Coding::Grpc(reader) => reader.skip(missing, &mut |part| out.tell(id, side.part(part))),
+            Coding::Identity | Coding::Unknown(_) | Coding::Unreadable => Ok(()),
+        };
+        if let Err(reason) = result {
+            self.unreadable(side, reason, out);
         }
     }
 
     /// The message is whole by its framing.
     pub(super) fn done(&mut self, side: Side, out: &mut Output<'_>) {
-        if let Coding::Decoding(decoder) = &mut self.message(side).coding
-            && let Err(reason) = decoder.finish()
-        {
+        let result = match &mut self.message(side).coding {
+            Coding::Decoding(decoder) => decoder.finish(),
+            Coding::Grpc(reader) => reader.finish(),
+            Coding::Identity | Coding::Unknown(_) | Coding::Unreadable => Ok(()),
+        };
+        if let Err(reason) = result {
             self.unreadable(side, reason, out);
         }
         let message = self.message(side);
@@ -225,9 +310,17 @@ impl Open {
         message.progress == Progress::Open
     }
 
-    /// The response's head was seen.
-    pub(super) fn is_answered(&self) -> bool {
-        self.answered
+    /// Something was told under this id, so its end must be too.
+    fn is_told(&self) -> bool {
+        self.asked || self.answered
+    }
+
+    /// The message's head was told.
+    pub(super) fn has_head(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.asked,
+            Side::Response => self.answered,
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -252,7 +345,7 @@ impl Open {
     }
 
     fn end_as(self, how: Ended, out: &mut Output<'_>) {
-        if !self.told {
+        if !self.is_told() {
             // Not even a head was read: no call to tell of, but not silence either.
             out.counts.headless_exchanges += 1;
             return;
@@ -270,7 +363,7 @@ impl Open {
     /// The exchange goes on under an id of the connection that `out` is for.
     pub(super) fn rename(&mut self, out: &mut Output<'_>) {
         let id = out.ids.next();
-        if self.told {
+        if self.is_told() {
             out.tell(self.id, Kind::Moved(id));
         }
         self.id = id;

@@ -20,6 +20,8 @@ pub(super) enum Start {
     /// `HTTP/1.`
     Response,
     Http2Preface,
+    /// The SETTINGS frame that an HTTP/2 server begins with (RFC 9113 §3.4).
+    Http2Settings,
     /// None of these.
     Foreign,
     /// The beginning of at least one of these.
@@ -36,6 +38,11 @@ impl Start {
         if bytes.starts_with(VERSION) {
             return Self::Response;
         }
+        match settings_header(bytes) {
+            Some(true) => return Self::Http2Settings,
+            Some(false) => return Self::TooShort,
+            None => {}
+        }
         if HTTP2_PREFACE.starts_with(bytes) || VERSION.starts_with(bytes) {
             return Self::TooShort;
         }
@@ -45,6 +52,15 @@ impl Start {
             _ => Self::Foreign,
         }
     }
+}
+
+/// Whether `bytes` have the whole header of a SETTINGS frame, `None` where they are none: a length
+/// below 64 KiB, type 4, no flags, stream 0 (RFC 9113 §4.1, §6.5).
+fn settings_header(bytes: &[u8]) -> Option<bool> {
+    const HEADER: [Option<u8>; 9] =
+        [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
+    let fits = HEADER.iter().zip(bytes).all(|(want, byte)| want.is_none_or(|want| want == *byte));
+    (fits && !bytes.is_empty()).then_some(bytes.len() >= HEADER.len())
 }
 
 pub(super) fn skip_empty_lines(bytes: &[u8]) -> &[u8] {

@@ -230,7 +230,7 @@ pub(super) struct Segment {
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(super) enum Data {
     #[prost(bytes = "bytes", tag = "5")]
-    Bytes(prost::bytes::Bytes),
+    Bytes(bytes::Bytes),
     #[prost(uint64, tag = "6")]
     Gap(u64),
 }

@@ -161,7 +161,7 @@ const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 
 fn is_cgroup2(path: &Path) -> bool {
     nix::sys::statfs::statfs(path.as_os_str().as_bytes())
-        .is_ok_and(|filesystem| filesystem.filesystem_type().0 as i64 == CGROUP2_SUPER_MAGIC)
+        .is_ok_and(|filesystem| filesystem.filesystem_type().0 == CGROUP2_SUPER_MAGIC)
 }
 
 #[cfg(test)]

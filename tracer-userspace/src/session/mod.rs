@@ -78,7 +78,7 @@ impl Session {
         let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
         let attacher = Arc::new(Attacher::new(kernel));
         let (finder, found) = mpsc::channel();
-        let gate = held.and_then(|pid| gate_around(pid));
+        let gate = held.and_then(gate_around);
         let mut reading = Reading {
             reader: Reader::new(maps),
             behind: settings.behind,

@@ -144,7 +144,7 @@ impl Pipeline {
     fn count(&mut self, operation: &Operation) {
         let counts = &mut self.counts;
         counts.calls += 1;
-        counts.errors += u64::from(semconv::failed(&operation));
+        counts.errors += u64::from(semconv::failed(operation));
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;

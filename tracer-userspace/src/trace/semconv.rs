@@ -75,13 +75,13 @@ pub(crate) fn status(operation: &Operation) -> Status {
     }
 }
 
-/// `error.type` and the reason in words, if the call failed: what the provider said, else its HTTP
-/// status, else how the transport ended.
 /// Whether the operation counts as failed: its span has an error status.
 pub fn failed(operation: &Operation) -> bool {
     failure(operation).is_some()
 }
 
+/// `error.type` and the reason in words, if the call failed: what the provider said, else its HTTP
+/// status, else how the transport ended.
 fn failure(operation: &Operation) -> Option<(String, Option<String>)> {
     if let Some(error) = &operation.error {
         return Some((error.kind.clone(), error.message.clone()));
@@ -159,6 +159,7 @@ pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) ->
     }
     list.request(&operation.request);
     list.response(&operation.response);
+    list.conversation(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
     list.usage(operation.usage);
     list.http(&operation.http);
@@ -226,7 +227,16 @@ impl Attributes {
         self.text("gen_ai.request.reasoning.level", request.reasoning_level.as_deref());
         self.text("gen_ai.output.type", request.output_type);
         self.text("openai.request.service_tier", request.service_tier.as_deref());
+        self.text("gen_ai.request.previous_response.id", request.previous_response_id.as_deref());
+        self.int("gen_ai.embeddings.dimension.count", request.embedding_dimensions);
+        self.texts("gen_ai.request.encoding_formats", &request.encoding_formats);
         self.int(REQUEST_TOOLS, request.tools);
+    }
+
+    /// What the response says wins: it names the conversation that the answer became part of.
+    fn conversation(&mut self, request: &Request, response: &Response) {
+        let id = response.conversation_id.as_ref().or(request.conversation_id.as_ref());
+        self.text("gen_ai.conversation.id", id.map(String::as_str));
     }
 
     fn response(&mut self, response: &Response) {

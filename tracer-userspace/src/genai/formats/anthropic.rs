@@ -7,7 +7,7 @@ mod answer;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -23,6 +23,7 @@ pub(in crate::genai) static MESSAGES: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &EVENT,
+    streams_values: false,
     read_request,
     answer: |capture_content| Box::new(answer::Messages::new(capture_content)),
 };
@@ -32,7 +33,7 @@ pub(in crate::genai) static COMPLETE: Format =
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("max_tokens_to_sample", Shape::Fact),
@@ -138,13 +139,6 @@ struct OutputConfig<'a> {
     format: Object<Typed<'a>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
-}
-
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
@@ -177,7 +171,7 @@ fn read_request(body: &mut Document) -> Asked {
     asked
 }
 
-fn read_content(body: &Value, asked: &mut Asked) {
+pub(super) fn read_content(body: &Value, asked: &mut Asked) {
     let mut messages: Vec<_> = content::elements(body, "messages")
         .map(|message| {
             let role = content::member(message, "role").unwrap_or("user");

@@ -16,8 +16,12 @@ use crate::genai::{
 pub(in crate::genai) const FIRST_STATUS: u16 = 400;
 
 /// Shape of a member `error`.
-pub(super) const ERROR: Shape =
-    Shape::Object(&[("type", Shape::Fact), ("code", Shape::Fact), ("message", Shape::Text)]);
+pub(super) const ERROR: Shape = Shape::Object(&[
+    ("type", Shape::Fact),
+    ("status", Shape::Fact),
+    ("code", Shape::Fact),
+    ("message", Shape::Text),
+]);
 
 /// Shape of the body of a failed response.
 pub(in crate::genai) const BODY: Shape = Shape::Object(&[
@@ -35,13 +39,16 @@ pub(in crate::genai) const BODY: Shape = Shape::Object(&[
 pub(super) struct Fields<'a> {
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
+    /// Google's name of the error, beside the HTTP status as code.
+    #[serde(borrow)]
+    status: Text<'a>,
     code: Code,
     #[serde(borrow)]
     message: Text<'a>,
 }
 
 /// The member `error` of a body: an object, or the message alone (Ollama).
-pub(super) type ErrorMember<'a> = TextOr<'a, Fields<'a>>;
+pub(super) type ErrorMember<'a> = TextOr<'a, Box<Fields<'a>>>;
 
 /// What a member `error` says, if it is there. An error without type or code has an empty kind.
 pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {
@@ -57,7 +64,12 @@ pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {
 impl Fields<'_> {
     fn into_error(self) -> ProviderError {
         ProviderError {
-            kind: self.kind.into_filled().or(self.code.0).unwrap_or_default(),
+            kind: self
+                .kind
+                .into_filled()
+                .or_else(|| self.status.into_filled())
+                .or(self.code.0)
+                .unwrap_or_default(),
             message: self.message.into_filled(),
         }
     }

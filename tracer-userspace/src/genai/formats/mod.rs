@@ -3,16 +3,51 @@
 //! A format knows its JSON and nothing of hosts, HTTP framing or time.
 
 pub(super) mod anthropic;
+pub(super) mod bedrock_converse;
+pub(super) mod bedrock_invoke;
+pub(super) mod cohere;
 mod content;
 pub(super) mod error;
+pub(super) mod gemini;
+pub(super) mod ollama;
 pub(super) mod openai_chat;
+pub(super) mod openai_completions;
+pub(super) mod openai_embeddings;
+pub(super) mod openai_responses;
+pub(super) mod watsonx;
 
+use ::http::HeaderMap;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    json::{Document, Fault, Shape, Shapes},
+    json::{Document, Fault, Shape, Shapes, lax::Text},
     operation::{OperationName, ProviderError, Request, Response, Usage},
 };
+
+/// Tool calls of one answer whose names are kept; more are told by [`Answered::overflow`].
+const MAX_CALLS: usize = 256;
+
+/// Keeps the name of a tool that was called, within the bound.
+fn keep_call(calls: &mut Vec<String>, name: String, overflow: &mut bool) {
+    if calls.len() < MAX_CALLS {
+        calls.push(name);
+    } else {
+        *overflow = true;
+    }
+}
+
+/// `{"type": …}`, as output formats are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Typed<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+}
+
+/// An object of which only matters that it is there.
+#[derive(Debug, Default, Deserialize)]
+struct Nothing {}
 
 /// One wire format of one operation.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +61,8 @@ pub(super) struct Format {
     pub response: Views,
     /// Of the data of one stream event.
     pub event: &'static Shape,
+    /// Streams are a run of JSON values, where they are not server-sent events.
+    pub streams_values: bool,
     pub read_request: fn(&mut Document) -> Asked,
     pub answer: fn(capture_content: bool) -> Box<dyn Answer>,
 }
@@ -55,6 +92,8 @@ pub(super) struct Asked {
     /// The body has the shape of this format's requests.
     pub fits: bool,
     pub fault: Option<Fault>,
+    /// Where the body decides which operation it is.
+    pub operation: Option<OperationName>,
 }
 
 /// What one stream event was.
@@ -70,6 +109,9 @@ pub(super) enum Step {
 
 /// Reads one answer, whole or event by event.
 pub(super) trait Answer: std::fmt::Debug + Send {
+    /// Headers that carry facts, for the few formats that have such.
+    fn headers(&mut self, _headers: &HeaderMap) {}
+
     /// The answer (or the error) came as one JSON value.
     fn whole(&mut self, body: &mut Document) -> Option<Fault>;
 
@@ -96,6 +138,8 @@ pub(super) struct Answered {
     pub output_messages: Option<Value>,
     /// A bound left a part of the content out.
     pub truncated: bool,
+    /// There were more choices or tool calls than are told apart.
+    pub overflow: bool,
     /// The body has the shape of this format's answers.
     pub fits: bool,
 }

@@ -8,7 +8,7 @@ mod wire;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
@@ -24,13 +24,14 @@ pub(in crate::genai) static FORMAT: Format = Format {
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &RESPONSE,
+    streams_values: false,
     read_request,
     answer: |capture_content| Box::new(answer::Chat::new(capture_content)),
 };
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
-    ("messages", Shape::Each(&Shape::Skip)),
+    ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_completion_tokens", Shape::Fact),
     ("max_tokens", Shape::Fact),
@@ -99,6 +100,7 @@ const RESPONSE: Shape = Shape::Object(&[
             ("index", Shape::Fact),
             ("finish_reason", Shape::Fact),
             ("usage", Shape::Fact),
+            ("text", Shape::Text),
             ("delta", MESSAGE),
             ("message", MESSAGE),
         ])),
@@ -110,6 +112,7 @@ const RESPONSE_CONTENT: Shape = Shape::Object(&[(
     Shape::Ends(&Shape::Object(&[
         ("index", Shape::Fact),
         ("finish_reason", Shape::Fact),
+        ("text", Shape::Text),
         ("message", Shape::Text),
     ])),
 )]);
@@ -142,13 +145,6 @@ struct RequestFacts<'a> {
     functions: Length,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
-}
-
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
@@ -173,6 +169,7 @@ fn read_request(body: &mut Document) -> Asked {
         reasoning_level: facts.reasoning_effort.into_filled(),
         service_tier: facts.service_tier.into_filled().filter(|tier| tier != "auto"),
         tools: facts.tools.0.or(facts.functions.0),
+        ..Request::default()
     };
     if let Some((body, truncated)) = content {
         asked.input_messages = Some(content::elements(&body, "messages").map(input).collect());
@@ -211,7 +208,7 @@ fn output_type(facts: &RequestFacts<'_>) -> Option<&'static str> {
     }
 }
 
-fn input(message: &Value) -> Value {
+pub(super) fn input(message: &Value) -> Value {
     let role = content::member(message, "role").unwrap_or("user");
     if matches!(role, "tool" | "function") {
         let id = content::member(message, "tool_call_id");
@@ -259,6 +256,13 @@ fn part(part: &Value) -> Value {
         |name: &str, member: &str| part.get(name).and_then(|inner| content::member(inner, member));
     match content::member(part, "type") {
         Some("text") => content::text(content::member(part, "text").unwrap_or_default()),
+        // Mistral's thoughts are a list of texts.
+        Some("thinking") => {
+            let texts = content::elements(part, "thinking");
+            content::reasoning(
+                &texts.filter_map(|text| content::member(text, "text")).collect::<String>(),
+            )
+        }
         Some("refusal") => content::refusal(content::member(part, "refusal").unwrap_or_default()),
         Some("image_url") => {
             let url = nested("image_url", "url").or_else(|| content::member(part, "image_url"));

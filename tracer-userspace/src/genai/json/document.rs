@@ -23,13 +23,15 @@ pub(in crate::genai) struct Document {
     large: Option<Box<Large>>,
     /// Bytes are missing from here on.
     gap: bool,
-    /// What the slow path kept, for the facts to borrow from.
-    kept: Value,
+    /// What the slow path kept, for the facts to borrow from, and its fault.
+    kept: Option<(Value, Option<Fault>)>,
+    /// A bound left a part out of `kept`.
+    clipped: bool,
 }
 
 impl Document {
     pub(in crate::genai) fn new(shapes: Shapes) -> Self {
-        Self { shapes, small: Vec::new(), large: None, gap: false, kept: Value::Null }
+        Self { shapes, small: Vec::new(), large: None, gap: false, kept: None, clipped: false }
     }
 
     pub(in crate::genai) fn push(&mut self, bytes: &[u8]) {
@@ -58,12 +60,17 @@ impl Document {
     }
 
     pub(in crate::genai) fn is_empty(&self) -> bool {
-        self.small.is_empty() && self.large.is_none() && !self.gap
+        self.small.is_empty() && self.large.is_none() && self.kept.is_none() && !self.gap
     }
 
     /// The bytes, where they are few enough to be held.
     pub(in crate::genai) fn bytes(&self) -> Option<&[u8]> {
-        self.large.is_none().then_some(self.small.as_slice())
+        (self.large.is_none() && self.kept.is_none()).then_some(self.small.as_slice())
+    }
+
+    /// Whether a bound left a part of a text out of the facts read last.
+    pub(in crate::genai) fn is_clipped(&self) -> bool {
+        self.clipped
     }
 
     /// Ready for the next value.
@@ -71,7 +78,8 @@ impl Document {
         self.small.clear();
         self.large = None;
         self.gap = false;
-        self.kept = Value::Null;
+        self.kept = None;
+        self.clipped = false;
     }
 
     /// The content, if it is asked for, and whether a part was left out. Call before [`Self::facts`].
@@ -101,23 +109,28 @@ impl Document {
         T: Deserialize<'a> + Default,
     {
         let cut_short = self.gap.then_some(Fault::Gap);
-        let reader = match self.large.take() {
-            Some(large) => large.facts,
-            None => {
-                if cut_short.is_none()
-                    && let Ok(facts) = serde_json::from_slice(&self.small)
-                {
-                    return (facts, None);
-                }
-                // Broken, cut, or with a member given twice: read as far as it goes.
-                let mut reader = Reader::new(self.shapes.facts);
-                reader.push(&self.small);
-                reader
+        if let Some(large) = self.large.take() {
+            let (kept, fault, clipped) = large.facts.finish(cut_short);
+            self.clipped = clipped;
+            self.kept = Some((kept, fault));
+        } else if self.kept.is_none() {
+            if cut_short.is_none()
+                && let Ok(text) = std::str::from_utf8(&self.small)
+                && let Ok(facts) = serde_json::from_str(text)
+            {
+                return (facts, None);
             }
-        };
-        let (kept, fault, _) = reader.finish(cut_short);
-        self.kept = kept;
-        (T::deserialize(&self.kept).unwrap_or_default(), fault)
+            // Broken, cut, or with a member given twice: read as far as it goes.
+            let mut reader = Reader::new(self.shapes.facts);
+            reader.push(&self.small);
+            let (kept, fault, clipped) = reader.finish(cut_short);
+            self.clipped = clipped;
+            self.kept = Some((kept, fault));
+        }
+        match &self.kept {
+            Some((kept, fault)) => (T::deserialize(kept).unwrap_or_default(), *fault),
+            None => (T::default(), None),
+        }
     }
 }
 

@@ -134,6 +134,12 @@ scalar!(Flag(Option<bool>), |scalar| match scalar {
 });
 
 scalar!(
+    /// A string or a list of anything is there, as an input may be given.
+    Filled(bool),
+    |scalar| matches!(scalar, Scalar::Text(_) | Scalar::List(_))
+);
+
+scalar!(
     /// Number of elements of a list.
     Length(Option<u64>),
     |scalar| match scalar {
@@ -288,6 +294,50 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOr<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read: TextOr<'de, T> =
             deserializer.deserialize_any(NestedVisitor(PhantomData::<TextOr<'de, T>>))?;
+        Ok(read)
+    }
+}
+
+/// A string, or a list of objects read as `T`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::genai) enum TextOrList<'a, T> {
+    Text(Cow<'a, str>),
+    List(Vec<Object<T>>),
+    #[default]
+    Neither,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NestedVisitor<TextOrList<'de, T>> {
+    type Value = TextOrList<'de, T>;
+
+    absent_scalars!();
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(TextOrList::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(TextOrList::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            elements.push(element);
+        }
+        Ok(TextOrList::List(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(TextOrList::Neither)
+    }
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOrList<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read: TextOrList<'de, T> =
+            deserializer.deserialize_any(NestedVisitor(PhantomData::<TextOrList<'de, T>>))?;
         Ok(read)
     }
 }

@@ -3,9 +3,11 @@
 //! Small values are read by `serde_json` in place; large or broken ones by [`reader`], in bounded memory.
 
 mod document;
+mod ends;
 pub(super) mod lax;
 mod reader;
 mod shape;
+mod word;
 
 pub(super) use document::Document;
 pub(super) use shape::{Shape, Shapes};
@@ -19,6 +21,8 @@ pub(super) enum Fault {
     Truncated,
     /// What is of interest in it passes the bound on memory.
     TooLarge,
+    /// The framing around it is damaged: a checksum is wrong.
+    Corrupt,
     /// Captured bytes are missing inside it.
     Gap,
 }
@@ -29,6 +33,7 @@ impl Fault {
             Self::Syntax => "json-syntax",
             Self::Truncated => "json-truncated",
             Self::TooLarge => "json-too-large",
+            Self::Corrupt => "event-stream-corrupt",
             Self::Gap => "gap",
         }
     }

@@ -6,9 +6,9 @@
 //! wait (`struson`, `serde_json`), or need each string whole in memory (`json-event-parser`, `actson`).
 
 use memchr::memchr2;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use super::{Fault, Shape};
+use super::{Fault, Shape, ends::Ends, word};
 use crate::genai::clip::Clip;
 
 /// Nesting that is kept; what lies deeper is skipped.
@@ -23,14 +23,15 @@ const MAX_KEY: usize = 1 << 10;
 /// Longest number: the shortest exact decimal of a double has at most 767 significant digits.
 const MAX_NUMBER: usize = 800;
 
-/// Weight of what is kept outside of [`Shape::Ends`], and of one element inside.
-const MAX_WEIGHT: usize = 128 << 10;
-
-/// Weight of the elements kept at the head, and again at the tail, of a [`Shape::Ends`] list.
-const MAX_END: usize = 64 << 10;
+/// Weight of the facts, and again of the texts, kept outside of [`Shape::Ends`] or of one element
+/// inside.
+const MAX_WEIGHT: usize = 512 << 10;
 
 /// Weight of a value beside its text: about what it takes in memory.
 const NODE: usize = 64;
+
+/// Weight of an object beside its members: a map makes room for eleven at once.
+const OBJECT: usize = 640;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -76,25 +77,14 @@ enum Node {
     List { items: Vec<Value>, ends: Option<Ends> },
 }
 
-/// Bookkeeping of a list of which head and tail are kept.
-#[derive(Debug, Default)]
-struct Ends {
-    /// Elements that belong to the head, and their weight.
-    head: usize,
-    head_weight: usize,
-    /// Weights of the elements behind the head.
-    tail: Vec<usize>,
-    tail_weight: usize,
-}
-
 #[derive(Debug)]
 struct Frame {
     shape: &'static Shape,
     node: Node,
 }
 
-/// Reads one value. Holds at most about 2 × [`MAX_WEIGHT`] + 3 × [`MAX_END`] bytes for each list of
-/// which the ends are kept.
+/// Reads one value. Holds at most about 2 × [`MAX_WEIGHT`], and for each list of which the ends are kept
+/// 3 × [`super::ends::MAX_END`].
 #[derive(Debug)]
 pub(super) struct Reader {
     state: State,
@@ -112,6 +102,7 @@ pub(super) struct Reader {
     /// First half of a surrogate pair, waiting for the second (RFC 8259 §7).
     high_surrogate: Option<u16>,
     weight: usize,
+    text_weight: usize,
     fault: Option<Fault>,
     /// Something was left out because of a bound.
     clipped: bool,
@@ -130,6 +121,7 @@ impl Reader {
             overlong: false,
             high_surrogate: None,
             weight: 0,
+            text_weight: 0,
             fault: None,
             clipped: false,
         }
@@ -231,26 +223,33 @@ impl Reader {
             Some(Frame { shape: Shape::Each(element) | Shape::Ends(element), .. }) => element,
             Some(Frame { shape, .. }) => shape,
         };
-        if matches!(shape, Shape::Skip) || (depth < MAX_DEPTH && self.weight < MAX_WEIGHT) {
+        let text = matches!(shape, Shape::Text);
+        let weight = if text { self.text_weight } else { self.weight };
+        if matches!(shape, Shape::Skip | Shape::Sign) || (depth < MAX_DEPTH && weight < MAX_WEIGHT)
+        {
             return shape;
         }
+        // Of texts a part suffices; a fact that is left out is a fault.
         self.clipped = true;
-        if self.weight >= MAX_WEIGHT && !self.in_text() {
+        if weight >= MAX_WEIGHT && !text {
             self.fault.get_or_insert(Fault::TooLarge);
         }
         &Shape::Skip
     }
 
-    /// Inside what people wrote, where leaving out is a mark and no fault.
-    fn in_text(&self) -> bool {
-        self.stack.iter().any(|frame| matches!(frame.shape, Shape::Text | Shape::Ends(_)))
-    }
-
     fn begin(&mut self, byte: u8) {
         let shape = self.shape_here();
-        let skip = matches!(shape, Shape::Skip);
+        let skip = matches!(shape, Shape::Skip | Shape::Sign);
         self.word.clear();
         self.overlong = false;
+        if let Shape::Sign = shape {
+            match byte {
+                b'"' => self.place(Value::String(String::new())),
+                b'[' => self.place(Value::Array(Vec::new())),
+                b'{' => self.place(Value::Object(Map::new())),
+                _ => {}
+            }
+        }
         match byte {
             b'"' if !skip => {
                 self.clipping = matches!(shape, Shape::Text);
@@ -262,7 +261,7 @@ impl Reader {
                     Shape::Fact | Shape::Text => true,
                     Shape::Object(_) => byte == b'{',
                     Shape::Each(_) | Shape::Ends(_) => byte == b'[',
-                    Shape::Skip => false,
+                    Shape::Skip | Shape::Sign => false,
                 };
                 if kept {
                     self.open(shape, byte);
@@ -272,14 +271,16 @@ impl Reader {
             }
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 self.word.push(byte);
-                self.state = if skip { State::SkippedWord } else { State::Word };
+                let kept = !matches!(shape, Shape::Skip);
+                self.state = if kept { State::Word } else { State::SkippedWord };
             }
             _ => self.fail(),
         }
     }
 
     fn open(&mut self, shape: &'static Shape, byte: u8) {
-        self.weight += NODE;
+        let weight = if byte == b'{' { OBJECT } else { NODE };
+        self.add_weight(matches!(shape, Shape::Text), weight);
         let node = if byte == b'{' {
             self.state = State::Key { may_close: true };
             Node::Object { members: Map::new(), key: String::new() }
@@ -288,6 +289,7 @@ impl Reader {
             let ends = matches!(shape, Shape::Ends(_)).then(Ends::default);
             if ends.is_some() {
                 self.weight = 0;
+                self.text_weight = 0;
             }
             Node::List { items: Vec::new(), ends }
         };
@@ -330,7 +332,8 @@ impl Reader {
             Some(Frame { node: Node::List { items, ends }, .. }) => {
                 items.push(value);
                 if let Some(ends) = ends {
-                    self.clipped |= ends.added(items, std::mem::take(&mut self.weight));
+                    let text = std::mem::take(&mut self.text_weight);
+                    self.clipped |= ends.added(items, std::mem::take(&mut self.weight) + text);
                 }
             }
         }
@@ -447,7 +450,12 @@ impl Reader {
                 _ => word,
             };
         }
-        self.weight += self.word.len();
+        let text = matches!(self.stack.last(), Some(Frame { shape: Shape::Text, .. }));
+        self.add_weight(text, self.word.len());
+    }
+
+    fn add_weight(&mut self, text: bool, weight: usize) {
+        *(if text { &mut self.text_weight } else { &mut self.weight }) += weight;
     }
 
     fn end_text(&mut self) {
@@ -461,7 +469,7 @@ impl Reader {
         } else {
             Some(String::from_utf8_lossy(&self.word).into_owned())
         };
-        self.weight += NODE + value.as_ref().map_or(0, String::len);
+        self.add_weight(self.clipping, NODE + value.as_ref().map_or(0, String::len));
         self.ended(Some(value.map_or(Value::Null, Value::String)));
     }
 
@@ -485,21 +493,11 @@ impl Reader {
         if self.state == State::SkippedWord {
             return self.ended(None);
         }
-        let value = match self.word.as_slice() {
-            b"null" => Some(Value::Null),
-            b"true" => Some(Value::Bool(true)),
-            b"false" => Some(Value::Bool(false)),
-            _ if self.overlong => Some(Value::Null),
-            // A number beyond the range of a double is left out, not rounded to another.
-            word => match serde_json::from_slice::<Number>(word) {
-                Ok(number) => Some(Value::Number(number)),
-                Err(error) if error.is_syntax() && is_number(word) => Some(Value::Null),
-                Err(_) => None,
-            },
-        };
+        let value = if self.overlong { Some(Value::Null) } else { word::value(&self.word) };
         match value {
             Some(value) => {
-                self.weight += NODE;
+                let text = matches!(self.stack.last(), Some(Frame { shape: Shape::Text, .. }));
+                self.add_weight(text, NODE);
                 self.ended(Some(value));
             }
             None => self.fail(),
@@ -538,58 +536,4 @@ impl Reader {
         self.state = State::Skipped { depth, text, escaped };
         at
     }
-}
-
-impl Ends {
-    /// An element of `weight` was added; lets go of the middle. Gives whether anything went.
-    fn added(&mut self, items: &mut Vec<Value>, weight: usize) -> bool {
-        if self.tail.is_empty() && self.head_weight + weight <= MAX_END {
-            self.head += 1;
-            self.head_weight += weight;
-            return false;
-        }
-        self.tail.push(weight);
-        self.tail_weight += weight;
-        if self.tail_weight <= 2 * MAX_END {
-            return false;
-        }
-        // Dropping in runs keeps the cost linear. The last element always stays.
-        let mut excess = 0;
-        let mut left = self.tail_weight;
-        while left > MAX_END && excess + 1 < self.tail.len() {
-            left -= self.tail[excess];
-            excess += 1;
-        }
-        if excess > 0 {
-            items.drain(self.head..self.head + excess);
-            self.tail.drain(..excess);
-            self.tail_weight = left;
-        }
-        excess > 0
-    }
-}
-
-/// By RFC 8259 §6, whatever its size.
-fn is_number(word: &[u8]) -> bool {
-    let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut rest = word.strip_prefix(b"-").unwrap_or(word);
-    let whole = digits(rest);
-    if whole == 0 || (whole > 1 && rest[0] == b'0') {
-        return false;
-    }
-    rest = &rest[whole..];
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let count = digits(fraction);
-        if count == 0 {
-            return false;
-        }
-        rest = &fraction[count..];
-    }
-    if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
-        let exponent =
-            exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+")).unwrap_or(exponent);
-        let count = digits(exponent);
-        return count > 0 && count == exponent.len();
-    }
-    rest.is_empty()
 }

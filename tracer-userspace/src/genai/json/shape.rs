@@ -7,6 +7,8 @@
 pub(in crate::genai) enum Shape {
     /// Nothing; in a list its place is held by a null, so that lists can be counted.
     Skip,
+    /// That it is there: a list, object or string is kept as an empty one.
+    Sign,
     /// The whole value, exactly: a string past the bound on facts is left out, never cut.
     Fact,
     /// The whole value; of long strings the two ends ([`crate::genai::clip`]).

@@ -106,6 +106,24 @@ fn many_messages_keep_both_ends() {
 }
 
 #[test]
+fn many_texts_leave_room_for_numbers() {
+    let message = json!({"role": "user", "content": "x"});
+    let request = json!({"messages": vec![message; 20_000], "model": "m"}).to_string();
+    assert!(request.find("model").unwrap() > request.find("messages").unwrap());
+    let choices: Vec<_> = (0..40)
+        .map(|n| {
+            json!({"index": n, "finish_reason": "stop",
+            "message": {"content": "long ".repeat(8_000)}})
+        })
+        .collect();
+    let response = json!({"choices": choices, "usage": {"prompt_tokens": 7}}).to_string();
+    let call = raw(&request, response.into_bytes()).run_in(10_000).unwrap();
+    assert_eq!(call.request.model.as_deref(), Some("m"));
+    assert_eq!((call.usage.input_tokens, call.unreadable), (Some(7), None));
+    assert_eq!(call.response.finish_reasons, vec!["stop"; 40]);
+}
+
+#[test]
 fn large_event_is_still_read() {
     let text = "x".repeat(300_000);
     let body = format!(
@@ -159,4 +177,69 @@ fn hostile_stream_takes_no_memory() {
     let call = exchange.run_in(4096).unwrap();
     assert_eq!(call.response.finish_reasons.len(), 128);
     assert_eq!(call.response.tool_calls.len(), 128);
+    assert_eq!(call.unreadable, Some("json-too-large"), "what was left out is told");
+}
+
+/// Feeds a streamed exchange by hand, with gaps where `None` stands.
+fn with_gaps(request: &[Option<&str>], response: &[Option<&str>], kind: &'static str) -> Operation {
+    let mut calls = Calls::new(Options { capture_content: true });
+    let exchange = ExchangeId { connection: ConnectionId(7), index: 0 };
+    let mut on = |kind: Kind<'_>| calls.on(&ExchangeEvent { exchange, time: Timestamp(1), kind });
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static(HOST));
+    let target = PATH.to_owned();
+    let head = RequestHead { method: Method::POST, target, version: Version::HTTP_11, headers };
+    on(Kind::Request { head: &head, role: Role::Client, started: Timestamp(0) });
+    for piece in request {
+        on(piece.map_or(Kind::RequestGap, |piece| Kind::RequestBody(piece.as_bytes())));
+    }
+    on(Kind::RequestEnd);
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static(kind));
+    let head = ResponseHead { status: StatusCode::OK, version: Version::HTTP_11, headers };
+    on(Kind::Response { head: &head, role: Role::Client, started: Timestamp(0) });
+    for piece in response {
+        on(piece.map_or(Kind::ResponseGap, |piece| Kind::ResponseBody(piece.as_bytes())));
+    }
+    on(Kind::ResponseEnd);
+    let end =
+        End { how: Ended::Complete, missing_request: 1, missing_response: 1, joined_late: false };
+    on(Kind::End(end)).unwrap()
+}
+
+#[test]
+fn gap_in_a_stream_costs_one_event() {
+    let call = with_gaps(
+        &[Some(r#"{"model":"m","stream":true,"messages":["#), None, Some(r#"],"seed":1}"#)],
+        &[
+            Some(
+                "data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"cho",
+            ),
+            None,
+            Some(
+                "s\":[]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\ndata: [DONE]\n\n",
+            ),
+        ],
+        "text/event-stream",
+    );
+    assert_eq!(call.request.model.as_deref(), Some("m"));
+    assert!(call.request.stream);
+    // What lies behind the gap of a JSON value can't be placed.
+    assert_eq!(call.request.seed, None);
+    assert_eq!((call.response.chunks, call.usage.input_tokens), (1, Some(3)));
+    assert_eq!(call.unreadable, Some("gap"));
+}
+
+#[test]
+fn gap_in_a_body_keeps_what_came() {
+    let call = with_gaps(
+        &[None, Some(ASKED)],
+        &[Some(r#"{"id":"a","usage":{"prompt_tokens":3,"completion_tokens":12"#), None, Some("}}")],
+        "application/json",
+    );
+    assert_eq!(call.request.model, None);
+    assert_eq!(call.response.id.as_deref(), Some("a"));
+    // The number before the gap may have gone on.
+    assert_eq!((call.usage.input_tokens, call.usage.output_tokens), (Some(3), None));
+    assert_eq!(call.unreadable, Some("gap"));
 }

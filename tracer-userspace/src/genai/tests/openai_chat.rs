@@ -262,6 +262,24 @@ fn other_providers_quirks_are_read() {
 }
 
 #[test]
+fn thoughts_in_a_list_are_pieces() {
+    let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]);
+    let events = [
+        chunk(&json!([{"index": 0, "delta": {"content": thinking}}])),
+        chunk(&json!([{"index": 0, "delta": {"content": [{"type": "text", "text": "a"}]}}])),
+        chunk(&json!([{"index": 0, "delta": {"content": "b"}, "finish_reason": "stop"}])),
+    ];
+    let mut exchange = Exchange::sse(PATH, "api.mistral.ai", &asked(), &streamed(&events));
+    exchange.capture_content = true;
+    let call = exchange.run();
+    assert_eq!((call.provider.as_str(), call.response.chunks), ("mistral_ai", 3));
+    assert_eq!(
+        call.content.unwrap().output_messages.unwrap()[0]["parts"],
+        json!([{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "ab"}])
+    );
+}
+
+#[test]
 fn mislabelled_stream_is_still_one() {
     let events =
         [chunk(&json!([{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]))];

@@ -75,6 +75,9 @@ fn other_posts_are_left_early() {
     assert_eq!(on(request), 1);
     assert_eq!(on(Kind::RequestBody(b"{\"data\": \"")), 1);
     assert_eq!(on(Kind::RequestBody(&[b'x'; 5000])), 0);
+    // The same where the first piece is larger than what would be held.
+    assert_eq!(on(request), 1);
+    assert_eq!(on(Kind::RequestBody(&[b'{'; 100_000])), 0);
     assert_eq!(on(request), 1);
     assert_eq!(on(Kind::RequestBody(b"{\"data\": 1}")), 1);
     assert_eq!(on(Kind::RequestEnd), 0);

@@ -1,5 +1,5 @@
 //! One content coding, one bounded step at a time, over the libraries that know it.
-//! Takes coded bytes; appends what they decode to and says whether there is more.
+//! Takes coded bytes; holds what they decode to until the next step, and says if there is more.
 //! gzip is in [`super::gzip`], since it may have several members.
 
 use std::fmt;
@@ -37,6 +37,27 @@ pub(super) enum State {
     Finished,
 }
 
+/// Room for one step's output.
+struct Buffer {
+    bytes: Vec<u8>,
+    /// Bytes that the last step gave.
+    len: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: vec![0; STEP], len: 0 }
+    }
+
+    fn output(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == self.bytes.len()
+    }
+}
+
 pub(super) enum Codec {
     Gzip(Box<Gzip>),
     Deflate(Deflate),
@@ -61,7 +82,7 @@ impl Codec {
         if matches_any(name, &["gzip", "x-gzip"]) {
             Some(Self::Gzip(Box::new(Gzip::new())))
         } else if matches_any(name, &["deflate"]) {
-            Some(Self::Deflate(Deflate::Undecided(None)))
+            Some(Self::Deflate(Deflate::new()))
         } else if matches_any(name, &["br"]) {
             Some(Self::Brotli(Box::new(Brotli::new())))
         } else if matches_any(name, &["zstd"]) {
@@ -71,12 +92,32 @@ impl Codec {
         }
     }
 
-    pub(super) fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {
+    pub(super) fn step(&mut self, input: &[u8]) -> Step {
         match self {
-            Self::Gzip(codec) => codec.step(input, out),
-            Self::Deflate(codec) => codec.step(input, out),
-            Self::Brotli(codec) => codec.step(input, out),
-            Self::Zstd(codec) => codec.step(input, out),
+            Self::Gzip(codec) => codec.step(input),
+            Self::Deflate(codec) => codec.step(input),
+            Self::Brotli(codec) => codec.step(input),
+            Self::Zstd(codec) => codec.step(input),
+        }
+    }
+
+    /// What the last step gave.
+    pub(super) fn output(&self) -> &[u8] {
+        match self {
+            Self::Gzip(codec) => codec.output(),
+            Self::Deflate(codec) => codec.out.output(),
+            Self::Brotli(codec) => codec.out.output(),
+            Self::Zstd(codec) => codec.out.output(),
+        }
+    }
+
+    /// The next input is a coding's beginning.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::Gzip(codec) => **codec = Gzip::new(),
+            Self::Deflate(codec) => codec.format = Format::Undecided(None),
+            Self::Brotli(codec) => **codec = Brotli::new(),
+            Self::Zstd(codec) => codec.restart(),
         }
     }
 
@@ -84,7 +125,7 @@ impl Codec {
     pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
         let whole = match self {
             Self::Gzip(codec) => return codec.finish(),
-            Self::Deflate(codec) => matches!(codec, Deflate::Finished),
+            Self::Deflate(codec) => matches!(codec.format, Format::Finished),
             Self::Brotli(codec) => codec.finished,
             Self::Zstd(codec) => codec.frames > 0 && !codec.in_frame,
         };
@@ -93,7 +134,12 @@ impl Codec {
 }
 
 /// `deflate`: the zlib format (RFC 9110 §8.4.1.2), or raw deflate, which some servers send for it.
-pub(super) enum Deflate {
+pub(super) struct Deflate {
+    format: Format,
+    out: Buffer,
+}
+
+enum Format {
     /// The two formats differ in the first two bytes: this is the first of them.
     Undecided(Option<u8>),
     Inflating(Decompress),
@@ -101,9 +147,14 @@ pub(super) enum Deflate {
 }
 
 impl Deflate {
-    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {
-        match self {
-            Self::Undecided(first) => {
+    fn new() -> Self {
+        Self { format: Format::Undecided(None), out: Buffer::new() }
+    }
+
+    fn step(&mut self, input: &[u8]) -> Step {
+        self.out.len = 0;
+        let step = match &mut self.format {
+            Format::Undecided(first) => {
                 let (first, second, read) = match (*first, input) {
                     (_, []) => return Step { read: 0, state: Ok(State::Drained) },
                     (None, [byte]) => {
@@ -114,21 +165,15 @@ impl Deflate {
                     (Some(first), [second, ..]) => (first, *second, 1),
                 };
                 let mut inflate = Decompress::new(is_zlib_header(first, second));
-                let state = inflate_step(&mut inflate, &[first, second], out).state;
-                *self = Self::Inflating(inflate);
-                self.settle(Step { read, state })
+                let state = inflate_step(&mut inflate, &[first, second], &mut self.out).state;
+                self.format = Format::Inflating(inflate);
+                Step { read, state }
             }
-            Self::Inflating(inflate) => {
-                let step = inflate_step(inflate, input, out);
-                self.settle(step)
-            }
-            Self::Finished => Step { read: input.len(), state: Ok(State::Finished) },
-        }
-    }
-
-    fn settle(&mut self, step: Step) -> Step {
+            Format::Inflating(inflate) => inflate_step(inflate, input, &mut self.out),
+            Format::Finished => Step { read: input.len(), state: Ok(State::Finished) },
+        };
         if step.state == Ok(State::Finished) {
-            *self = Self::Finished;
+            self.format = Format::Finished;
         }
         step
     }
@@ -139,15 +184,14 @@ fn is_zlib_header(first: u8, second: u8) -> bool {
     first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
-fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Vec<u8>) -> Step {
+fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Buffer) -> Step {
     let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
-    out.resize(STEP, 0);
-    let status = inflate.decompress(input, out, FlushDecompress::None);
+    let status = inflate.decompress(input, &mut out.bytes, FlushDecompress::None);
     // Both differences are at most the lengths of the slices given.
-    out.truncate((inflate.total_out() - written_before) as usize);
+    out.len = (inflate.total_out() - written_before) as usize;
     let state = match status {
         Ok(Status::StreamEnd) => Ok(State::Finished),
-        Ok(_) if out.len() == STEP => Ok(State::MoreOutput),
+        Ok(_) if out.is_full() => Ok(State::MoreOutput),
         Ok(_) => Ok(State::Drained),
         Err(_) => Err(Unreadable::Corrupt),
     };
@@ -158,33 +202,33 @@ fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Vec<u8>) -> St
 pub(super) struct Brotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     finished: bool,
+    out: Buffer,
 }
 
 impl Brotli {
     fn new() -> Self {
         let alloc = StandardAlloc::default;
         let state = BrotliState::new_strict(alloc(), alloc(), alloc());
-        Self { state, finished: false }
+        Self { state, finished: false, out: Buffer::new() }
     }
 
-    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {
+    fn step(&mut self, input: &[u8]) -> Step {
+        self.out.len = 0;
         if self.finished {
             return Step { read: input.len(), state: Ok(State::Finished) };
         }
-        out.resize(STEP, 0);
         let (mut available_in, mut read) = (input.len(), 0);
-        let (mut available_out, mut written, mut total) = (STEP, 0, 0);
+        let (mut available_out, mut total) = (self.out.bytes.len(), 0);
         let result = BrotliDecompressStream(
             &mut available_in,
             &mut read,
             input,
             &mut available_out,
-            &mut written,
-            out,
+            &mut self.out.len,
+            &mut self.out.bytes,
             &mut total,
             &mut self.state,
         );
-        out.truncate(written);
         let state = match result {
             BrotliResult::ResultSuccess => {
                 self.finished = true;
@@ -204,6 +248,7 @@ pub(super) struct Zstd {
     frames: u64,
     /// The frame under way has given bytes, so it must end.
     in_frame: bool,
+    out: Buffer,
 }
 
 impl Zstd {
@@ -211,18 +256,21 @@ impl Zstd {
     fn new() -> Option<Self> {
         let mut decoder = ZstdDecoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-        Some(Self { decoder, frames: 0, in_frame: false })
+        Some(Self { decoder, frames: 0, in_frame: false, out: Buffer::new() })
     }
 
-    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {
-        out.resize(STEP, 0);
+    fn restart(&mut self) {
+        // Resetting a session can't fail; if it did, the next step would.
+        let _ = self.decoder.reinit();
+        (self.frames, self.in_frame) = (0, false);
+    }
+
+    fn step(&mut self, input: &[u8]) -> Step {
         let mut source = InBuffer::around(input);
-        let (result, written) = {
-            let mut target = OutBuffer::around(out.as_mut_slice());
-            (self.decoder.run(&mut source, &mut target), target.pos())
-        };
+        let mut target = OutBuffer::around(self.out.bytes.as_mut_slice());
+        let result = self.decoder.run(&mut source, &mut target);
+        self.out.len = target.pos();
         let read = source.pos();
-        out.truncate(written);
         let state = match result {
             Ok(0) => {
                 self.frames += 1;
@@ -230,8 +278,8 @@ impl Zstd {
                 Ok(State::Drained)
             }
             Ok(_) => {
-                self.in_frame |= written > 0;
-                Ok(if written == STEP { State::MoreOutput } else { State::Drained })
+                self.in_frame |= self.out.len > 0;
+                Ok(if self.out.is_full() { State::MoreOutput } else { State::Drained })
             }
             // Bytes behind a whole frame that begin no other.
             Err(_) if self.frames > 0 && !self.in_frame => {

@@ -1,11 +1,8 @@
 //! `gzip` (RFC 1952): one member or more, checksums verified.
-//! Takes coded bytes; appends what they decode to.
+//! Takes coded bytes; holds what they decode to until the next step.
 //! Bytes behind a member that begin no other are ignored.
 
-use std::{
-    io::{ErrorKind, Write},
-    mem,
-};
+use std::io::{ErrorKind, Write};
 
 use flate2::write::GzDecoder;
 
@@ -28,21 +25,27 @@ impl Gzip {
         Self { member: None, members: 0, in_member: false }
     }
 
-    pub(super) fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Step {
+    /// What the last step gave: at most what flate2 decodes at a time, 32 KiB and some.
+    pub(super) fn output(&self) -> &[u8] {
+        self.member.as_ref().map_or(&[], |member| member.get_ref())
+    }
+
+    pub(super) fn step(&mut self, input: &[u8]) -> Step {
         let drained = |read| Step { read, state: Ok(State::Drained) };
+        if let Some(member) = &mut self.member {
+            member.get_mut().clear();
+        }
         let Some(first) = input.first() else { return drained(0) };
         if self.member.is_none() && self.members > 0 && *first != ID1 {
             return Step { read: input.len(), state: Ok(State::Finished) };
         }
         let member = self.member.get_or_insert_with(|| GzDecoder::new(Vec::new()));
-        mem::swap(member.get_mut(), out);
         // `write` takes what fits its own buffer; `flush` gives all that can be told from it.
         let result = member.write(input).and_then(|read| member.flush().map(|()| read));
         if result.is_err() {
             let _ = member.flush(); // What came before the error; the error itself is told.
         }
-        mem::swap(member.get_mut(), out);
-        self.in_member |= !out.is_empty();
+        self.in_member |= !self.output().is_empty();
         match result {
             // Nothing taken: the member and its trailer are over before `input`.
             Ok(0) => match self.end_member() {

@@ -37,8 +37,6 @@ pub(super) struct Decoder {
 #[derive(Debug)]
 struct Stage {
     codec: Codec,
-    /// Reused from step to step, empty between.
-    buffer: Vec<u8>,
     /// Decoded bytes given.
     written: u64,
 }
@@ -50,24 +48,40 @@ impl Decoder {
     /// # Errors
     /// [`Unreadable::UnknownCoding`], [`Unreadable::TooManyCodings`].
     pub(super) fn for_headers(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
-        let mut stages = Vec::new();
+        let mut lists = Vec::new();
         for name in [CONTENT_ENCODING, TRANSFER_ENCODING] {
             for value in headers.get_all(name) {
-                let list = value.to_str().map_err(|_| Unreadable::UnknownCoding)?;
-                for coding in list.split(',').map(str::trim) {
-                    if matches_any(coding, &["", "identity", "chunked"]) {
-                        continue;
-                    }
-                    if stages.len() == MAX_CODINGS {
-                        return Err(Unreadable::TooManyCodings);
-                    }
-                    let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
-                    stages.push(Stage { codec, buffer: Vec::new(), written: 0 });
-                }
+                lists.push(value.to_str().map_err(|_| Unreadable::UnknownCoding)?);
             }
+        }
+        Self::for_codings(lists)
+    }
+
+    /// The same for comma-separated lists of codings, in the order in which they were applied.
+    pub(super) fn for_codings<'a>(
+        lists: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, Unreadable> {
+        let mut stages = Vec::new();
+        for coding in lists.into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+            if matches_any(coding, &["", "identity", "chunked"]) {
+                continue;
+            }
+            if stages.len() == MAX_CODINGS {
+                return Err(Unreadable::TooManyCodings);
+            }
+            let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
+            stages.push(Stage { codec, written: 0 });
         }
         stages.reverse();
         Ok((!stages.is_empty()).then_some(Self { stages, read: 0 }))
+    }
+
+    /// The next bytes are coded by themselves. The bound on expansion goes on counting, so that
+    /// many small bombs are no way around it.
+    pub(super) fn restart(&mut self) {
+        for stage in &mut self.stages {
+            stage.codec.restart();
+        }
     }
 
     /// Gives to `sink` what `input` decodes to, in pieces.
@@ -80,8 +94,7 @@ impl Decoder {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Unreadable> {
         self.read += input.len() as u64;
-        let limit = FREE_OUTPUT + self.read.saturating_mul(MAX_RATIO);
-        run(&mut self.stages, input, limit, sink)
+        run(&mut self.stages, input, output_limit(self.read), sink)
     }
 
     /// The body is over.
@@ -95,6 +108,11 @@ impl Decoder {
         }
         self.stages.iter_mut().try_for_each(|stage| stage.codec.finish())
     }
+}
+
+/// Decoded bytes that so many coded bytes may give in all.
+pub(super) fn output_limit(read: u64) -> u64 {
+    FREE_OUTPUT + read.saturating_mul(MAX_RATIO)
 }
 
 fn matches_any(name: &str, names: &[&str]) -> bool {
@@ -112,15 +130,15 @@ fn run(
         return Ok(());
     };
     loop {
-        let step = stage.codec.step(input, &mut stage.buffer);
+        let step = stage.codec.step(input);
         input = &input[step.read..];
-        stage.written += stage.buffer.len() as u64;
+        let output = stage.codec.output();
+        stage.written += output.len() as u64;
         if stage.written > limit {
             return Err(Unreadable::Bomb);
         }
-        if !stage.buffer.is_empty() {
-            run(rest, &stage.buffer, limit, sink)?;
-            stage.buffer.clear();
+        if !output.is_empty() {
+            run(rest, output, limit, sink)?;
         }
         match step.state? {
             State::Finished => return Ok(()),

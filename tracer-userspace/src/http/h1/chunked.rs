@@ -134,3 +134,21 @@ impl Chunked {
         true
     }
 }
+
+/// `segment` begins with a whole chunk, its length borne out by the end of line behind its data,
+/// or is the whole end of a chunked body. For going on in the middle of one, behind a gap.
+pub(super) fn begins_chunks(segment: &[u8]) -> bool {
+    let mut chunked = Chunked::new();
+    let mut rest = segment;
+    loop {
+        match chunked.step(&mut rest) {
+            Ok(Step::Data(_)) => {}
+            Ok(Step::End) => return rest.is_empty(),
+            Ok(Step::NeedMore) | Err(_) => return false,
+        }
+        // The chunk's data is there in whole, and so is what ends it.
+        if chunked.state == State::DataCr {
+            return rest.starts_with(b"\r\n");
+        }
+    }
+}

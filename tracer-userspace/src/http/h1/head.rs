@@ -17,6 +17,8 @@ const FIELDS_LIMIT: usize = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HeadError {
+    #[error("bytes that begin no message")]
+    NoMessage,
     #[error("head longer than {HEAD_LIMIT} bytes")]
     TooLong,
     #[error("malformed head: {0}")]

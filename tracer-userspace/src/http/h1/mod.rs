@@ -18,10 +18,11 @@ use std::collections::VecDeque;
 
 use self::{
     body::{Body, FramingError, Step},
+    chunked::Chunked,
     head::{HeadError, HeadReader},
 };
 use super::{
-    Ended, Role,
+    Ended, ResponseHead, Role,
     open::{Open, Side},
     output::Output,
     sniff,
@@ -52,6 +53,8 @@ enum Reader {
     BetweenMessages,
     Head(HeadReader),
     Body(Body),
+    /// Behind a gap in a chunked response. It goes on at a segment that begins with chunks.
+    LostInChunks,
     /// Out of step, and why: passes over everything up to the next start of a message.
     Lost(Ended),
     /// Behind a CONNECT request: what is sent before the answer (`begun`) is no HTTP.
@@ -85,7 +88,7 @@ pub(super) enum Switch {
         begun: bool,
     },
     /// Another protocol, named by the `Upgrade` field of the 101 response; the exchange lives on.
-    Upgrade { exchange: Open },
+    Upgrade { exchange: Open, head: Box<ResponseHead> },
     /// Messages can't be paired with certainty any more.
     GivenUp,
 }
@@ -164,6 +167,12 @@ impl Connection {
             }
             self.sweep(out);
         }
+        if matches!(self.response, Reader::LostInChunks) && how != Ended::TracerStopped {
+            // Its end may have been among what was missed.
+            if let Some(exchange) = self.answering() {
+                exchange.open.lose(Side::Response, Ended::Gap);
+            }
+        }
         for exchange in self.queue.drain(..) {
             exchange.open.cut(how, out);
         }
@@ -203,26 +212,38 @@ impl Connection {
         }
     }
 
-    /// A direction out of step goes on where a segment begins a message.
+    /// A direction out of step goes on where a segment begins a message, or chunks of the one that
+    /// was under way.
     fn resynchronise(&mut self, side: Side, input: &[u8], out: &mut Output<'_>) {
         let (reader, begins) = match side {
             Side::Request => (&mut self.request, sniff::begins_request(input)),
             Side::Response => (&mut self.response, sniff::begins_response(input)),
         };
-        let Reader::Lost(how) = *reader else { return };
-        if !begins {
-            return;
-        }
+        let how = match *reader {
+            Reader::Lost(how) if begins => how,
+            Reader::LostInChunks if begins => Ended::Gap,
+            Reader::LostInChunks if chunked::begins_chunks(input) => {
+                *reader = Reader::Body(Body::Chunked(Chunked::new()));
+                out.counts.resynchronised += 1;
+                return;
+            }
+            _ => return,
+        };
+        let was_in_chunks = matches!(*reader, Reader::LostInChunks);
         *reader = Reader::BetweenMessages;
         out.counts.resynchronised += 1;
         if side == Side::Request {
             self.joined_late = false;
             // Their answers passed, or they were no requests at all.
-            for exchange in self.queue.iter_mut().filter(|exchange| !exchange.open.is_answered()) {
+            for exchange in
+                self.queue.iter_mut().filter(|exchange| !exchange.open.has_head(Side::Response))
+            {
                 exchange.open.lose(Side::Response, how);
             }
-            self.sweep(out);
+        } else if was_in_chunks && let Some(exchange) = self.answering() {
+            exchange.open.lose(Side::Response, how);
         }
+        self.sweep(out);
     }
 }
 

@@ -8,14 +8,14 @@ use super::{
     Answer, Connection, Exchange, Malformed, PIPELINE_LIMIT, Reader, Switch,
     body::{Body, Skip},
     drop_bytes,
-    head::{self, HeadReader},
+    head::{self, HeadError, HeadReader},
     read_body,
 };
 use crate::http::{
     Ended,
     open::{Open, Side},
     output::Output,
-    sniff,
+    sniff::{self, Start},
 };
 
 impl Connection {
@@ -30,12 +30,16 @@ impl Connection {
                 if input.is_empty() {
                     return None;
                 }
-                self.request = Reader::Head(HeadReader::new(out.time));
-                return self.begin_request(out);
+                if Start::of(input) == Start::Foreign {
+                    Err(HeadError::NoMessage.into())
+                } else {
+                    self.request = Reader::Head(HeadReader::new(out.time));
+                    return self.begin_request(out);
+                }
             }
             Reader::Head(_) => self.request_head(input, out),
             Reader::Body(_) => self.request_body(input, out),
-            Reader::Lost(_) => {
+            Reader::Lost(_) | Reader::LostInChunks => {
                 drop_bytes(input, out);
                 Ok(())
             }
@@ -56,13 +60,15 @@ impl Connection {
 
     /// The first byte of a request is here, or passed in a gap.
     fn begin_request(&mut self, out: &mut Output<'_>) -> Option<Switch> {
-        if matches!(self.response, Reader::Lost(_)) && self.answering().is_some() {
+        let is_lost = matches!(self.response, Reader::Lost(_) | Reader::LostInChunks);
+        if is_lost && self.answering().is_some() {
             if !self.dropped_response {
                 return Some(Switch::GivenUp);
             }
             for exchange in &mut self.queue {
                 exchange.open.lose(Side::Response, Ended::Gap);
             }
+            self.response = Reader::Lost(Ended::Gap);
             self.sweep(out);
         }
         if self.queue.len() == PIPELINE_LIMIT {
@@ -137,7 +143,7 @@ impl Connection {
         // Within a head, or where a request may have begun and ended unseen.
         let in_head = matches!(self.request, Reader::Head(_));
         let unseen = matches!(self.request, Reader::Lost(_))
-            && self.queue.back().is_some_and(|exchange| !exchange.open.is_answered());
+            && self.queue.back().is_some_and(|exchange| !exchange.open.has_head(Side::Response));
         if !in_head && !unseen {
             let switch = self.begin_request(out);
             if switch.is_some() {

@@ -8,14 +8,14 @@ use super::{
     Answer, Connection, Exchange, Malformed, Reader, Switch,
     body::{Body, Skip},
     drop_bytes,
-    head::{self, HeadReader},
+    head::{self, HeadError, HeadReader},
     read_body,
 };
 use crate::http::{
     Ended,
     open::{Open, Side},
     output::Output,
-    sniff,
+    sniff::{self, Start},
 };
 
 impl Connection {
@@ -27,14 +27,26 @@ impl Connection {
         let result = match &mut self.response {
             Reader::BetweenMessages => {
                 *input = sniff::skip_empty_lines(input);
-                if !input.is_empty() {
-                    self.response = Reader::Head(HeadReader::new(out.time));
-                    self.begin_response(out);
+                if Start::of(input) == Start::Foreign {
+                    Err(HeadError::NoMessage.into())
+                } else {
+                    if !input.is_empty() {
+                        self.response = Reader::Head(HeadReader::new(out.time));
+                        self.begin_response(out);
+                    }
+                    Ok(None)
                 }
-                Ok(None)
             }
             Reader::Head(_) => self.response_head(input, out),
             Reader::Body(_) => self.response_body(input, out).map(|()| None),
+            Reader::LostInChunks => {
+                let passed = input.len() as u64;
+                if let Some(exchange) = self.answering() {
+                    exchange.open.gap(Side::Response, passed, out);
+                }
+                drop_bytes(input, out);
+                Ok(None)
+            }
             Reader::Lost(_) | Reader::Tunnel { .. } => {
                 self.dropped_response = true;
                 drop_bytes(input, out);
@@ -91,7 +103,10 @@ impl Connection {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let at = self.queue.iter().position(|exchange| exchange.open.awaits(Side::Response));
             let exchange = at.and_then(|at| self.queue.remove(at));
-            return Ok(exchange.map(|Exchange { open, .. }| Switch::Upgrade { exchange: open }));
+            return Ok(exchange.map(|Exchange { open, .. }| Switch::Upgrade {
+                exchange: open,
+                head: Box::new(head),
+            }));
         }
         let tunnel = exchange.answer == Answer::Tunnel;
         self.response = Reader::Body(body);
@@ -129,7 +144,7 @@ impl Connection {
                 exchange.open.gap(Side::Response, missing, out);
             }
             return match self.response {
-                Reader::Lost(_) => None,
+                Reader::Lost(_) | Reader::LostInChunks => None,
                 _ => self.lose_response(Ended::Gap),
             };
         };
@@ -142,7 +157,12 @@ impl Connection {
             exchange.open.gap(Side::Response, within, out);
         }
         match skip {
-            Skip::Lost => self.lose_response(Ended::Gap),
+            Skip::Lost if self.is_pipelined() => self.lose_response(Ended::Gap),
+            Skip::Lost => {
+                self.response = Reader::LostInChunks;
+                self.dropped_response = true;
+                None
+            }
             // A body that ends here is over by its framing, which can't fail without input.
             Skip::Within => {
                 drop(self.response_body(&mut &[][..], out));
@@ -159,11 +179,15 @@ impl Connection {
     fn lose_response(&mut self, how: Ended) -> Option<Switch> {
         self.response = Reader::Lost(how);
         self.dropped_response = true;
-        let mut waiting =
-            self.queue.iter_mut().filter(|exchange| exchange.open.awaits(Side::Response));
-        if let Some(exchange) = waiting.next() {
+        let is_pipelined = self.is_pipelined();
+        if let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        waiting.next().map(|_| Switch::GivenUp)
+        is_pipelined.then_some(Switch::GivenUp)
+    }
+
+    /// More than one response is to come.
+    fn is_pipelined(&self) -> bool {
+        self.queue.iter().filter(|exchange| exchange.open.awaits(Side::Response)).count() > 1
     }
 }

@@ -55,13 +55,35 @@ fn gap_within_chunk_keeps_framing() {
 }
 
 #[test]
-fn gap_beyond_chunk_loses_framing() {
+fn gap_beyond_chunk_goes_on_at_the_next() {
     let start = [CHUNKED, "a\r\n01"].concat();
-    let lost = [created(), sent(GET), received(start), ReceivedGap(1, 15), received("0\r\n\r\n")];
-    let steps = [&lost[..], &[sent(GET), received(OK)]].concat();
+    let steps = [
+        created(),
+        sent(GET),
+        received(start),
+        ReceivedGap(1, 15),
+        received("6789\r\n"),
+        received("5\r\nhello\r\n3\r\nyou"),
+        received("\r\n0\r\n\r\n"),
+        sent(GET),
+        received(OK),
+    ];
     let (ends, counts) = ends(&steps);
-    assert_eq!(ends, [(0, ended(Ended::Gap, 0, 15)), (1, complete())]);
-    assert_eq!((counts.resynchronised, counts.skipped_bytes), (1, 5));
+    assert_eq!(ends, [(0, ended(Ended::Complete, 0, 21)), (1, complete())]);
+    assert_eq!((counts.resynchronised, counts.skipped_bytes), (1, 6));
+    let lines = run(&steps);
+    assert!(lines.contains(&(1, 0, response_body("helloyou"))), "{lines:?}");
+}
+
+#[test]
+fn gap_beyond_chunk_may_lose_the_rest() {
+    let start = [CHUNKED, "a\r\n01"].concat();
+    let lost = [created(), sent(GET), received(start), ReceivedGap(1, 15), received("0\r\n\r")];
+    for (next, index) in [(sent(GET), 1), (closed(CloseCause::Freed), 0), (received(OK), 1)] {
+        let (ends, _) = ends(&[&lost[..], &[next, received(OK)]].concat());
+        assert_eq!(ends[0], (0, ended(Ended::Gap, 0, 19)), "{index}");
+        assert!(ends.len() > index);
+    }
 }
 
 #[test]
@@ -210,4 +232,26 @@ fn endless_pipeline_is_bounded() {
     run_with(&mut exchanges, &steps, &|_, _| Vec::new());
     assert_eq!(exchanges.counts().given_up_connections, 1);
     assert_eq!(exchanges.counts().exchanges, 1024);
+}
+
+#[test]
+fn opaque_upgrade_ends_with_its_connection() {
+    let get = "GET / HTTP/1.1\r\nUpgrade: other\r\n\r\n";
+    let switch = "HTTP/1.1 101 x\r\nUpgrade: other\r\n\r\nbytes";
+    for (how, expected) in
+        [(PeerEnd::CloseNotify, Ended::Complete), (PeerEnd::SystemCall, Ended::ServerReset)]
+    {
+        let steps = [created(), sent(get), received(switch), PeerEnded(1, how)];
+        let (ends, counts) = ends(&steps);
+        assert_eq!(ends, [(0, ended(expected, 0, 0))]);
+        assert_eq!(counts.skipped_bytes, 5);
+    }
+}
+
+#[test]
+fn bytes_behind_a_response_cost_no_other() {
+    let steps = [created(), sent(GET), received([OK, "surplus"].concat()), sent(GET), received(OK)];
+    let (ends, counts) = ends(&steps);
+    assert_eq!(ends, [(0, complete()), (1, complete())]);
+    assert_eq!((counts.malformed_messages, counts.skipped_bytes), (1, 7));
 }

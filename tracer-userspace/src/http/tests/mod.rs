@@ -2,13 +2,16 @@
 //! A script of what passed gives owned events, runs of body bytes joined.
 //! [`check`] runs a script at every way of splitting its bytes.
 
+mod corpus;
 mod ends;
 mod fork;
+mod http2;
 mod loss;
 mod messages;
 mod properties;
+mod real_h2;
 
-use super::{End, Ended, ExchangeEvent, Exchanges, Kind, Role, Unreadable};
+use super::{End, Ended, ExchangeEvent, Exchanges, Kind, MessageKind, Role, Unreadable};
 use crate::capture::{
     CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd, ProcessId,
     Segment, Timestamp,
@@ -58,6 +61,14 @@ enum Told {
     ResponseGap,
     ResponseUnreadable(Unreadable),
     ResponseEnd,
+    RequestMessageEnd(MessageKind),
+    ResponseMessageEnd(MessageKind),
+    RequestClose(Option<u16>),
+    ResponseClose(Option<u16>),
+    RequestFieldsUnknown(u32),
+    ResponseFieldsUnknown(u32),
+    RequestTrailers(String),
+    ResponseTrailers(String),
     Moved(u64, u64),
     End(End),
 }
@@ -65,8 +76,12 @@ enum Told {
 /// Connection, index of the exchange, what was told.
 type Line = (u64, u64, Told);
 
+/// A character a byte, so that pieces join to what the whole gives.
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
 fn owned(kind: Kind<'_>) -> Told {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match kind {
         Kind::Request { head, role, .. } => {
             Told::Request(role, format!("{} {}", head.method, head.target), head.headers.len())
@@ -82,6 +97,14 @@ fn owned(kind: Kind<'_>) -> Told {
         Kind::ResponseGap => Told::ResponseGap,
         Kind::ResponseUnreadable(reason) => Told::ResponseUnreadable(reason),
         Kind::ResponseEnd => Told::ResponseEnd,
+        Kind::RequestMessageEnd(kind) => Told::RequestMessageEnd(kind),
+        Kind::ResponseMessageEnd(kind) => Told::ResponseMessageEnd(kind),
+        Kind::RequestClose(code) => Told::RequestClose(code),
+        Kind::ResponseClose(code) => Told::ResponseClose(code),
+        Kind::RequestFieldsUnknown(count) => Told::RequestFieldsUnknown(count),
+        Kind::ResponseFieldsUnknown(count) => Told::ResponseFieldsUnknown(count),
+        Kind::RequestTrailers(fields) => Told::RequestTrailers(format!("{fields:?}")),
+        Kind::ResponseTrailers(fields) => Told::ResponseTrailers(format!("{fields:?}")),
         Kind::Moved(to) => Told::Moved(to.connection.0, to.index),
         Kind::End(end) => Told::End(end),
     }

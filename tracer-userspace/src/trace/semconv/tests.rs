@@ -35,6 +35,10 @@ fn attributes_have_the_conventions_types() {
         output_type: Some("json"),
         service_tier: Some("flex".into()),
         tools: Some(2),
+        previous_response_id: Some("resp_0".into()),
+        conversation_id: Some("conv_1".into()),
+        embedding_dimensions: Some(256),
+        encoding_formats: vec!["base64".into()],
     };
     operation.response.service_tier = Some("default".into());
     operation.response.system_fingerprint = Some("fp".into());
@@ -49,6 +53,10 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.request.model", "m".into()),
         ("gen_ai.request.stream", true.into()),
         ("gen_ai.request.max_tokens", 100.into()),
+        ("gen_ai.request.previous_response.id", "resp_0".into()),
+        ("gen_ai.conversation.id", "conv_1".into()),
+        ("gen_ai.embeddings.dimension.count", 256.into()),
+        ("gen_ai.request.encoding_formats", strings(&["base64"])),
         ("gen_ai.request.temperature", 0.5.into()),
         ("gen_ai.request.top_p", 0.25.into()),
         ("gen_ai.request.top_k", 40.into()),
@@ -84,7 +92,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, None).len(), 37);
+    assert_eq!(attributes(&operation, None).len(), 41);
 }
 
 #[test]

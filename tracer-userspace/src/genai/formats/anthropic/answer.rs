@@ -11,6 +11,7 @@ use crate::genai::{
         Answer, Answered, Step,
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
+        keep_call,
     },
     json::{
         Document, Fault,
@@ -18,9 +19,6 @@ use crate::genai::{
     },
     operation::{ProviderError, Response, Usage},
 };
-
-/// Tool calls of one answer whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Messages {
@@ -37,6 +35,7 @@ pub(super) struct Messages {
     parts: Parts,
     output_messages: Option<Value>,
     truncated: bool,
+    overflow: bool,
 }
 
 /// A whole message; also what `message_start` carries and what the old completions answer.
@@ -205,7 +204,9 @@ impl Answer for Messages {
                 self.failed(event.error);
                 Step::Aside
             }
+            // Bedrock leaves the type of the old completions out.
             Some("completion") => self.completion(event),
+            None if event.completion.0.is_some() => self.completion(event),
             _ => Step::Aside,
         }
     }
@@ -231,6 +232,7 @@ impl Answer for Messages {
             error: self.error,
             output_messages: self.output_messages,
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -283,8 +285,10 @@ impl Messages {
 
     /// Notes a tool that the model calls; those that the server runs itself are no calls to answer.
     fn called(&mut self, block: &Block<'_>) {
-        if block.kind.as_str() == Some("tool_use") && self.response.tool_calls.len() < MAX_CALLS {
-            self.response.tool_calls.extend(block.name.filled().map(str::to_owned));
+        if block.kind.as_str() == Some("tool_use")
+            && let Some(name) = block.name.filled()
+        {
+            keep_call(&mut self.response.tool_calls, name.to_owned(), &mut self.overflow);
         }
     }
 

@@ -10,19 +10,16 @@ use super::{
 };
 use crate::genai::{
     formats::{
-        Answer, Answered, Step,
+        Answer, Answered, MAX_CALLS, Step,
         content::{self, Kind, Parts},
         error,
     },
-    json::{Document, Fault},
+    json::{Document, Fault, lax::TextOrList},
     operation::{ProviderError, Response, Usage},
 };
 
 /// Choices of one answer that are told apart (the API allows 128).
 const MAX_CHOICES: usize = 128;
-
-/// Tool calls of one choice whose names are kept.
-const MAX_CALLS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -36,6 +33,7 @@ pub(super) struct Chat {
     fits: bool,
     output_messages: Option<Value>,
     truncated: bool,
+    overflow: bool,
 }
 
 /// One choice so far.
@@ -47,6 +45,7 @@ struct Chosen {
     /// Tool calls by their index, in order of appearance.
     calls: Vec<(u64, String)>,
     parts: Parts,
+    overflow: bool,
 }
 
 impl Answer for Chat {
@@ -79,6 +78,7 @@ impl Answer for Chat {
     fn finish(mut self: Box<Self>) -> Answered {
         self.choices.sort_by_key(|choice| choice.index);
         self.response.finish_reasons = self.finish_reasons();
+        self.overflow |= self.choices.iter().any(|choice| choice.overflow);
         self.response.tool_calls = self
             .choices
             .iter()
@@ -93,6 +93,7 @@ impl Answer for Chat {
             error: self.error,
             output_messages: self.output_messages,
             truncated: self.truncated,
+            overflow: self.overflow,
             fits: self.fits,
         }
     }
@@ -150,7 +151,7 @@ impl Chat {
                 self.choices.len() - 1
             }
             None => {
-                self.truncated = true;
+                self.overflow = true;
                 return false;
             }
         };
@@ -159,9 +160,17 @@ impl Chat {
             known.finish = Some(reason.to_owned());
         }
         // Perplexity repeats the whole message so far beside each delta.
-        match choice.delta.0.or(choice.message.0) {
+        match choice.delta.0.or(choice.message.0.map(|message| *message)) {
             Some(message) => known.message(&message, streamed && self.capture_content),
-            None => false,
+            None => match choice.text.filled() {
+                Some(text) => {
+                    if streamed && self.capture_content {
+                        known.parts.push(Kind::Text, text);
+                    }
+                    true
+                }
+                None => false,
+            },
         }
     }
 
@@ -199,18 +208,29 @@ impl Chosen {
             self.role = message.role.filled().map(str::to_owned);
         }
         let mut piece = false;
-        let reasoning = message.reasoning_content.filled().or(message.reasoning.filled());
-        for (kind, text) in [
-            (Kind::Reasoning, reasoning),
-            (Kind::Text, message.content.filled()),
-            (Kind::Refusal, message.refusal.filled()),
-        ] {
-            let Some(text) = text else { continue };
+        let mut push = |kind, text: Option<&str>| {
+            let Some(text) = text else { return };
             piece = true;
             if keep_text {
                 self.parts.push(kind, text);
             }
+        };
+        push(Kind::Reasoning, message.reasoning_content.filled().or(message.reasoning.filled()));
+        match &message.content {
+            TextOrList::Text(text) => {
+                push(Kind::Text, Some(&**text).filter(|text| !text.is_empty()));
+            }
+            TextOrList::List(parts) => {
+                for part in parts.iter().filter_map(|part| part.0.as_ref()) {
+                    for thought in part.thinking.0.iter().filter_map(|thought| thought.0.as_ref()) {
+                        push(Kind::Reasoning, thought.text.filled());
+                    }
+                    push(Kind::Text, part.text.filled());
+                }
+            }
+            TextOrList::Neither => {}
         }
+        push(Kind::Refusal, message.refusal.filled());
         for call in message.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
             piece = true;
             self.call(call, keep_text);
@@ -256,7 +276,10 @@ impl Chosen {
                 self.calls.push((index, name.unwrap_or_default().to_owned()));
                 self.calls.len() - 1
             }
-            None => self.calls.len(),
+            None => {
+                self.overflow = true;
+                self.calls.len()
+            }
         }
     }
 
@@ -273,7 +296,11 @@ fn output(choice: &Value) -> Value {
     let message = choice.get("message").unwrap_or(&empty);
     let role = content::member(message, "role").unwrap_or("assistant");
     let reason = finish_reason(content::member(choice, "finish_reason"));
-    content::output(role, &parts(message), reason)
+    let mut parts = parts(message);
+    if message.is_null() {
+        parts.extend(content::member(choice, "text").map(content::text));
+    }
+    content::output(role, &parts, reason)
 }
 
 /// The conventions' spelling in messages, where they have one.

@@ -1,0 +1,127 @@
+//! OpenAI embeddings, as many others speak it.
+//! Takes `POST …/embeddings` bodies; gives model and usage. The vectors are stepped over.
+
+use serde::Deserialize;
+
+use super::{
+    Answer, Answered, Asked, Format, Step, Views,
+    error::{self, ERROR, ErrorMember},
+};
+use crate::genai::{
+    json::{
+        Document, Fault, Shape,
+        lax::{Count, Filled, Integer, Object, Text},
+    },
+    operation::{OperationName, Request, Response, Usage},
+};
+
+pub(in crate::genai) static FORMAT: Format = Format {
+    operation: OperationName::Embeddings,
+    flavour: "openai",
+    api_type: None,
+    request: Views { facts: &REQUEST, content: &Shape::Skip },
+    response: Views { facts: &RESPONSE, content: &Shape::Skip },
+    event: &RESPONSE,
+    streams_values: false,
+    read_request,
+    answer: |_| Box::new(Embeddings::default()),
+};
+
+const REQUEST: Shape = Shape::Object(&[
+    ("model", Shape::Fact),
+    ("input", Shape::Sign),
+    ("dimensions", Shape::Fact),
+    ("encoding_format", Shape::Fact),
+]);
+
+const RESPONSE: Shape = Shape::Object(&[
+    ("object", Shape::Fact),
+    ("id", Shape::Fact),
+    ("model", Shape::Fact),
+    ("data", Shape::Sign),
+    ("usage", Shape::Fact),
+    ("error", ERROR),
+]);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RequestFacts<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    input: Filled,
+    dimensions: Integer,
+    #[serde(borrow)]
+    encoding_format: Text<'a>,
+}
+
+fn read_request(body: &mut Document) -> Asked {
+    let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    Asked {
+        fits: facts.model.filled().is_some() && facts.input.0,
+        fault,
+        request: Request {
+            model: facts.model.into_filled(),
+            embedding_dimensions: facts.dimensions.0,
+            encoding_formats: facts.encoding_format.into_filled().into_iter().collect(),
+            ..Request::default()
+        },
+        ..Asked::default()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ResponseFacts<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    model: Text<'a>,
+    data: Filled,
+    usage: Object<Tokens>,
+    #[serde(borrow)]
+    error: ErrorMember<'a>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tokens {
+    prompt_tokens: Count,
+    /// Told by some, as 0.
+    completion_tokens: Count,
+}
+
+#[derive(Debug, Default)]
+struct Embeddings {
+    answered: Answered,
+}
+
+impl Answer for Embeddings {
+    fn whole(&mut self, body: &mut Document) -> Option<Fault> {
+        let (facts, fault) = body.facts::<ResponseFacts<'_>>();
+        let tokens = facts.usage.0.unwrap_or_default();
+        self.answered = Answered {
+            fits: facts.data.0 && facts.usage.0.is_some(),
+            response: Response {
+                id: facts.id.into_filled(),
+                model: facts.model.into_filled(),
+                ..Response::default()
+            },
+            usage: Usage {
+                input_tokens: tokens.prompt_tokens.0,
+                output_tokens: tokens.completion_tokens.0,
+                ..Usage::default()
+            },
+            error: error::member(facts.error),
+            ..Answered::default()
+        };
+        fault
+    }
+
+    fn event(&mut self, _name: &[u8], _data: &mut Document) -> Step {
+        Step::Aside
+    }
+
+    fn finish(self: Box<Self>) -> Answered {
+        self.answered
+    }
+}
