@@ -144,3 +144,87 @@ impl Privacy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{ProcessId, Timestamp};
+
+    #[derive(Default)]
+    struct Run {
+        privacy: Privacy,
+        offsets: HashMap<(u64, bool), u64>,
+    }
+
+    impl Run {
+        fn open(&mut self, connection: u64, origin: Origin) {
+            let process = ProcessId { pid: 1, incarnation: 1 };
+            let (connection, time) = (ConnectionId(connection), Timestamp(1));
+            self.privacy.opened(&Opened { connection, process, time, origin });
+        }
+
+        /// What is kept of a segment; `~` for each byte that is withheld.
+        fn pass(&mut self, connection: u64, sent: bool, bytes: &[u8]) -> String {
+            let next = self.offsets.entry((connection, sent)).or_default();
+            let offset = *next;
+            *next += bytes.len() as u64;
+            let direction = if sent { Direction::Sent } else { Direction::Received };
+            let (connection, time) = (ConnectionId(connection), Timestamp(1));
+            let data = Data::Bytes(bytes);
+            let segment = Segment { connection, direction, offset, time, data };
+            let (mut kept, mut at) = (Vec::new(), offset);
+            let result: Result<(), ()> = self.privacy.segment(&segment, &mut |part| {
+                assert_eq!((part.offset, part.time), (at, time), "overlap or hole");
+                at += part.data.wire_len();
+                match part.data {
+                    Data::Bytes(bytes) => kept.extend_from_slice(bytes),
+                    Data::Gap(len) => kept.resize(kept.len() + len as usize, b'~'),
+                }
+                Ok(())
+            });
+            assert!(result.is_ok());
+            String::from_utf8_lossy(&kept).into_owned()
+        }
+    }
+
+    #[test]
+    fn http2_withholds_both_directions() {
+        let mut run = Run::default();
+        run.open(1, Origin::Created);
+        assert_eq!(run.pass(1, true, b"PRI * HTTP/2.0\r\n"), format!("PRI{}", "~".repeat(13)));
+        assert_eq!(run.pass(1, false, b"HTTP/1.1 200"), "~".repeat(12));
+        assert_eq!(run.privacy.withheld, Withheld { http2: 25, ..Withheld::default() });
+        run.open(2, Origin::Created);
+        assert_eq!(run.pass(2, true, b"AUTH x"), "~".repeat(6));
+        assert_eq!(run.pass(2, false, b"HTTP/1.1 200"), "HTTP/1.1 200");
+        assert_eq!(run.privacy.withheld.foreign, 6);
+    }
+
+    #[test]
+    fn forked_connection_goes_on_where_it_stands() {
+        let mut run = Run::default();
+        run.open(1, Origin::Created);
+        run.open(2, Origin::Inherited(ConnectionId(1)));
+        // The parent goes on after the fork, into a credential that the child finishes.
+        run.pass(1, true, b"GET / HTTP/1.1\r\nCookie: a");
+        assert_eq!(run.pass(2, true, b"bc\r\nA: b"), "XX\r\nA: b");
+    }
+
+    #[test]
+    fn parent_that_exits_leaves_its_state() {
+        for (cause, expected) in
+            [(CloseCause::ProcessExited, "XX\r\nA: b"), (CloseCause::Freed, "~~~~~~~~")]
+        {
+            let mut run = Run::default();
+            run.open(1, Origin::Created);
+            run.open(2, Origin::Inherited(ConnectionId(1)));
+            run.open(3, Origin::Inherited(ConnectionId(2)));
+            run.pass(1, true, b"GET / HTTP/1.1\r\nCookie: a");
+            run.privacy.closed(ConnectionId(1), cause);
+            assert_eq!(run.pass(3, true, b"bc\r\nA: b"), expected);
+            run.privacy.closed(ConnectionId(2), cause);
+            run.privacy.closed(ConnectionId(3), cause);
+            assert!(run.privacy.connections.is_empty() && run.privacy.heirs.is_empty());
+        }
+    }
+}

@@ -3,9 +3,9 @@
 //! Describes processes when they are seen, as the pipeline would have.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, Permissions},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -50,6 +50,10 @@ impl Recorder {
     pub fn create(path: &Path, start: &Start) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        if file.metadata()?.is_file() {
+            // It may have been there, with other permissions.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
         Ok(Self {
             path: path.to_owned(),
             processes: Processes::live(),
@@ -122,5 +126,79 @@ impl Recorder {
             self.ended.error = Some(error);
             self.writer = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        capture::{ProcessEvent, Timestamp},
+        recording::{Item, Source},
+    };
+
+    #[test]
+    fn recorder_describes_what_it_sees() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        // Of an earlier run, and open to all.
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let mut recorder = Recorder::create(&path, &Start::default()).unwrap();
+        let process = ProcessId { pid: std::process::id(), incarnation: 1 };
+        let event = ProcessEvent::Appeared { process, time: Timestamp(1) };
+        recorder.on(&Event::Process(event));
+        assert!(recorder.patience().is_some_and(|left| left <= FLUSH_EVERY));
+        let ended = recorder.finish(&Finish::default());
+        assert!(ended.error.is_none() && ended.unwritten == 0);
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert_eq!(metadata.len(), ended.recorded.file);
+        let mut told = Vec::new();
+        let mut source = Source::open(&path).unwrap();
+        source
+            .play(&mut |item| {
+                told.push(match item {
+                    Item::Process(process) => {
+                        // This program is no interpreter: its own name is all that counts.
+                        assert_eq!(process.command.len(), 1);
+                        assert!(process.executable.is_some());
+                        process.id
+                    }
+                    Item::Event(Event::Process(ProcessEvent::Appeared { process, .. })) => process,
+                    other => {
+                        assert!(matches!(other, Item::Finish(_)));
+                        process
+                    }
+                });
+                true
+            })
+            .unwrap();
+        assert_eq!(told, [process; 3]);
+    }
+
+    #[test]
+    fn file_that_cannot_be_written_is_told() {
+        let error = Recorder::create(Path::new("/dev/full"), &Start::default()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn failing_writer_ends_the_recording_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut recorder = Recorder::create(&path, &Start::default()).unwrap();
+        recorder.write(|_| Err(io::ErrorKind::StorageFull.into()));
+        let event = ProcessEvent::Exited {
+            process: ProcessId { pid: 1, incarnation: 1 },
+            time: Timestamp(1),
+        };
+        recorder.on(&Event::Process(event));
+        let ended = recorder.finish(&Finish::default());
+        assert_eq!(
+            (ended.error.map(|error| error.kind()), ended.unwritten),
+            (Some(io::ErrorKind::StorageFull), 1)
+        );
+        assert!(ended.recorded.file > 0);
     }
 }
