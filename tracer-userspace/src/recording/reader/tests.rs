@@ -389,6 +389,42 @@ fn too_many_open_connections_are_refused() {
 }
 
 #[test]
+fn impossible_amounts_are_refused() {
+    let (process, time) = (ProcessId { pid: 1, incarnation: 1 }, Timestamp(1));
+    let connection = ConnectionId(1);
+    let mut writer = Writer::start(Vec::new(), &start()).unwrap();
+    let opened = Opened { connection, process, time, origin: Origin::Created };
+    writer.event(&Event::Opened(opened)).unwrap();
+    let direction = Direction::Sent;
+    for (offset, missing) in [(0, 1 << 62), (1 << 62, 1)] {
+        let data = Data::Gap(missing);
+        let segment = Segment { connection, direction, offset, time, data };
+        writer.event(&Event::Segment(segment)).unwrap();
+    }
+    let file = writer.finish(&Finish::default()).unwrap().0;
+    let (told, end) = read(&file);
+    assert_eq!(told.len(), 2);
+    assert!(matches!(end, Err(ReadError::Rule(Broken::TooManyBytes))));
+}
+
+#[test]
+fn long_descriptions_of_many_processes_are_refused() {
+    let mut process = crate::trace::sample::process(1, "a").as_ref().clone();
+    process.otel_resource_attributes = Some("a".repeat(60 << 10));
+    let mut writer = Writer::start(Vec::new(), &start()).unwrap();
+    writer.process(&process).unwrap();
+    for child in 2..6000 {
+        let child = ProcessId { pid: child, incarnation: 1 };
+        let event = ProcessEvent::Forked { parent: process.id, child, time: Timestamp(1) };
+        writer.event(&Event::Process(event)).unwrap();
+    }
+    let file = writer.finish(&Finish::default()).unwrap().0;
+    let (told, end) = read(&file);
+    assert!((4000..4500).contains(&told.len()), "{}", told.len());
+    assert!(matches!(end, Err(ReadError::Rule(Broken::TooMuchDescribed))));
+}
+
+#[test]
 fn records_of_later_versions_are_passed_over() {
     // A field that no kind of record has: number 100, a text.
     let mut record = Vec::new();
