@@ -111,7 +111,6 @@ pub struct Packets {
 #[derive(Debug, Default)]
 struct Tracks {
     interfaces: Vec<Interface>,
-    nanoseconds: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -233,8 +232,8 @@ impl Tracks {
     ) -> Result<Option<Frame<'a>>, PcapError> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
-                self.nanoseconds = header.is_nanosecond_precision();
-                let resolution = if self.nanoseconds { 1_000_000_000 } else { 1_000_000 };
+                let nanoseconds = header.is_nanosecond_precision();
+                let resolution = if nanoseconds { 1_000_000_000 } else { 1_000_000 };
                 let (link, resolution) = (header.network.0, Some(resolution));
                 self.interfaces = vec![Interface { link, resolution, offset: 0 }];
             }
