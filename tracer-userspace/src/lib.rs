@@ -10,5 +10,6 @@ pub mod discover;
 pub mod export;
 pub mod genai;
 pub mod http;
+pub mod recording;
 pub mod session;
 pub mod trace;

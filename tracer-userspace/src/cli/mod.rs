@@ -5,6 +5,8 @@
 mod filters;
 mod outputs;
 mod privileges;
+mod record;
+mod replay;
 mod run;
 mod trace;
 
@@ -33,12 +35,16 @@ Examples:
   sudo llmtap trace --exe 'python*' --port 443     every Python that talks to port 443
   sudo llmtap trace --output otlp-json --output-file calls.jsonl -- node app.js
   sudo llmtap trace --otlp-endpoint http://localhost:4317 -- ./agent
-  sudo llmtap run --config llmtap.yaml             the daemon";
+  sudo llmtap run --config llmtap.yaml             the daemon
+  sudo llmtap record -o calls.rec -- ./agent       keep what passes, for later
+  llmtap replay calls.rec                          and look at it again";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Trace(Box<trace::Arguments>),
     Run(run::Arguments),
+    Record(Box<record::Arguments>),
+    Replay(Box<replay::Arguments>),
 }
 
 /// Runs the program.
@@ -48,6 +54,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Trace(arguments) => trace::run(*arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Record(arguments) => record::run(*arguments),
+        Command::Replay(arguments) => replay::run(*arguments),
     }
 }
 

@@ -11,7 +11,9 @@ use std::{
 
 use crate::{
     config::{self, Config, OutputFormat},
-    export::{Format, Lines, Otlp, OtlpError, OtlpSettings, Outputs, Pretty, Resources, Variables},
+    export::{
+        Format, Host, Lines, Otlp, OtlpError, OtlpSettings, Outputs, Pretty, Resources, Variables,
+    },
 };
 
 /// Columns of a terminal that does not tell.
@@ -67,10 +69,19 @@ pub(super) struct CheckedOutputs {
 
 impl CheckedOutputs {
     pub(super) fn new(config: &Config, variables: &Variables) -> Result<Self, OutputError> {
+        Self::for_host(Host::this(), config, variables)
+    }
+
+    /// For processes of another machine.
+    pub(super) fn for_host(
+        host: Host,
+        config: &Config,
+        variables: &Variables,
+    ) -> Result<Self, OutputError> {
         Ok(Self {
             output: config.output.clone(),
             otlp: OtlpSettings::resolve(&config.otlp, variables)?,
-            resources: Arc::new(Resources::new(variables)),
+            resources: Arc::new(Resources::of_host(host, variables)),
         })
     }
 

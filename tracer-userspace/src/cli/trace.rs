@@ -2,7 +2,7 @@
 //! Takes flags; gives the command's exit status, or 0, or 2 for what was refused.
 //! Nothing is attached before everything that can be checked was checked.
 
-use std::{ffi::OsString, io, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,10 +16,10 @@ use crate::{
     export::Variables,
     genai::{self, Calls},
     session::{
-        Alive, Filters, Session, Settings,
+        Alive, Behind, Filters, Outcome, Pipeline, Processes, Session, Settings,
         command::{self, Held},
     },
-    trace::{Clock, Sampler, Spans},
+    trace::{Clock, Ids, Sampler, Spans},
 };
 
 /// Trace a command and its children, or running programs
@@ -35,6 +35,17 @@ pub(super) struct Arguments {
     #[command(flatten)]
     outputs: OutputFlags,
 
+    #[command(flatten)]
+    kernel: KernelFlags,
+
+    /// The command to run, with its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// How the kernel side is set up.
+#[derive(Debug, clap::Args)]
+pub(super) struct KernelFlags {
     /// Size of the buffer between kernel and llmtap
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024),
           help_heading = "Limits")]
@@ -42,11 +53,14 @@ pub(super) struct Arguments {
 
     /// Log what the programs in the kernel say
     #[arg(long, hide = true)]
-    kernel_log: bool,
+    pub(super) kernel_log: bool,
+}
 
-    /// The command to run, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+impl KernelFlags {
+    /// A ring is a power of two.
+    pub(super) fn ring_bytes(&self) -> u32 {
+        self.ring_size.next_power_of_two() * MIB
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -76,12 +90,11 @@ impl Arguments {
     fn config(self) -> (Config, Vec<OsString>, bool) {
         let mut config = Config {
             filters: self.filters.into(),
-            // A ring is a power of two.
-            ring_bytes: Some(self.ring_size.next_power_of_two() * MIB),
+            ring_bytes: Some(self.kernel.ring_bytes()),
             ..Config::default()
         };
         self.outputs.fill(&mut config);
-        (config, self.command, self.kernel_log)
+        (config, self.command, self.kernel.kernel_log)
     }
 }
 
@@ -103,26 +116,41 @@ impl Run {
         let variables = Variables::of_this_process();
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
+        let calls =
+            Calls::new(genai::Options { capture_content: config.captures_content(&variables) });
+        let spans = Spans::new(sampler(&variables), Clock::default(), Ids::Random);
+        let ring_bytes = config.ring_bytes.unwrap_or(DEFAULT_RING);
+        let behind = |filters: &Arc<Filters>| {
+            let (filters, processes) = (Arc::clone(filters), Processes::live());
+            let pipeline = Pipeline::new(filters, processes, calls, spans, outputs.start()?);
+            Ok(Behind::Pipeline(Box::new(pipeline)))
+        };
+        Self::checked(filters, command, (ring_bytes, kernel_log), behind)
+    }
+
+    /// `behind` is made last, when everything else was checked. `kernel`: size of the ring, and
+    /// whether the kernel side's messages are logged.
+    pub(super) fn checked(
+        filters: Filters,
+        command: Vec<OsString>,
+        kernel: (u32, bool),
+        behind: impl FnOnce(&Arc<Filters>) -> Result<Behind, Box<dyn std::error::Error>>,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         privileges::check()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _inside = runtime.enter();
             Signals::catch()?
         };
-        let capture_content = config.captures_content(&variables);
-        let settings = Settings {
-            filters,
-            calls: Calls::new(genai::Options { capture_content }),
-            spans: Spans::new(sampler(&variables), Clock::default()),
-            outputs: outputs.start()?,
-            ring_bytes: config.ring_bytes.unwrap_or(DEFAULT_RING),
-            kernel_log,
-        };
+        let filters = Arc::new(filters);
+        let behind = behind(&filters)?;
+        let (ring_bytes, kernel_log) = kernel;
+        let settings = Settings { filters, behind, ring_bytes, kernel_log };
         Ok(Self { settings, command, signals, runtime })
     }
 }
 
-fn sampler(variables: &Variables) -> Sampler {
+pub(super) fn sampler(variables: &Variables) -> Sampler {
     let value = |name| variables.get(name);
     let (sampler, unknown) =
         Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
@@ -148,8 +176,7 @@ impl Run {
             session.libraries().len()
         );
         self.runtime.block_on(self.signals.next());
-        eprintln!("{}", session.finish());
-        ExitCode::SUCCESS
+        finish(session, ExitCode::SUCCESS)
     }
 
     fn with_command(mut self) -> ExitCode {
@@ -172,8 +199,17 @@ impl Run {
             Ok(code) => ExitCode::from(code),
             Err(error) => not_started(&self.command, &error),
         };
-        eprintln!("{}", session.finish());
-        code
+        finish(session, code)
+    }
+}
+
+/// Ends the session, tells its summary; `code` unless a recording is not whole.
+fn finish(session: Session, code: ExitCode) -> ExitCode {
+    let summary = session.finish();
+    eprintln!("{summary}");
+    match summary.outcome {
+        Some(Outcome::Recorded(ended)) if ended.error.is_some() => ExitCode::FAILURE,
+        _ => code,
     }
 }
 

@@ -52,6 +52,11 @@ impl Lines {
         self.queue.push(text, bytes);
     }
 
+    /// Waits for a slow reader, for as long as `patience`; false where it was not long enough.
+    pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
+        self.queue.wait_for_room(patience)
+    }
+
     /// Counts text that could not be made.
     pub fn refuse(&self) {
         self.queue.finished(0, 0, |tally| tally.refused += 1);

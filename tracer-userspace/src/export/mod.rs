@@ -19,8 +19,8 @@ pub use otlp::{Compression, Otlp, OtlpError, OtlpOptions, OtlpSettings, Protocol
 pub use outputs::{Format, Outputs, Tallies};
 pub use pretty::{Pretty, USUAL_WIDTH};
 pub use queue::{Bounds, Tally};
-pub use resource::Resources;
-pub use service::service_name;
+pub use resource::{Host, Resources};
+pub use service::{naming_arguments, service_name};
 pub use variables::{NoPair, Variables, pairs};
 
 /// Name and version of the instrumentation scope that all spans are under.

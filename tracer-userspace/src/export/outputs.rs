@@ -1,6 +1,6 @@
 //! All outputs of one run, behind one call.
 //! Takes each [`Span`] once; gives the [`Tally`] of each output at the end.
-//! No output makes the pipeline wait, and none another.
+//! No output makes the pipeline wait, and none another, unless the run itself can wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +8,9 @@ use tracing::warn;
 
 use super::{Lines, Otlp, Pretty, Resources, Tally, json};
 use crate::trace::Span;
+
+/// How long a run that can wait does so for one span, before it goes on without waiting.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the lines of the main output are.
 #[derive(Debug)]
@@ -23,12 +26,13 @@ pub struct Outputs {
     resources: Arc<Resources>,
     lines: Option<(Format, Lines)>,
     otlp: Option<Otlp>,
+    patient: bool,
 }
 
 impl Outputs {
     /// Nowhere, to begin with.
     pub fn new(resources: Arc<Resources>) -> Self {
-        Self { resources, lines: None, otlp: None }
+        Self { resources, lines: None, otlp: None, patient: false }
     }
 
     #[must_use]
@@ -41,8 +45,16 @@ impl Outputs {
         Self { otlp: Some(otlp), ..self }
     }
 
+    /// Waits for slow outputs rather than drop spans: nothing is lost by waiting where the events
+    /// come from a file.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patient: true, ..self }
+    }
+
     /// Gives the span to every output.
     pub fn push(&mut self, span: &Span) {
+        self.patient = self.patient && self.wait_for_room();
         if let Some((format, lines)) = &mut self.lines {
             match format {
                 Format::Pretty(pretty) => lines.push(pretty.render(span).into_bytes()),
@@ -58,6 +70,11 @@ impl Outputs {
         if let Some(otlp) = &self.otlp {
             otlp.push(span);
         }
+    }
+
+    fn wait_for_room(&self) -> bool {
+        self.lines.as_ref().is_none_or(|(_, lines)| lines.wait_for_room(PATIENCE))
+            && self.otlp.as_ref().is_none_or(|otlp| otlp.wait_for_room(PATIENCE))
     }
 
     /// Sends and writes what is left, for as long as `time` in all.

@@ -158,6 +158,23 @@ impl<T> Queue<T> {
         state.items = state.items.saturating_sub(items);
         state.bytes = state.bytes.saturating_sub(bytes);
         count(&mut state.tally);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits, for as long as `patience`, until the queue is at most half full; tells whether it is.
+    pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut state = self.lock();
+        while state.items > self.bounds.items / 2 || state.bytes > self.bounds.bytes / 2 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.deadline.is_some() {
+                return false;
+            }
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// Sleeps for that long, or less if the queue is closed meanwhile; never past the deadline.
@@ -276,6 +293,21 @@ mod tests {
         assert_eq!(numbers(&queue.take(batch(10, 100))), [3]);
         assert_eq!(numbers(&queue.take(batch(10, 100))), [4]);
         assert_eq!(numbers(&queue.take(batch(10, 100))), [5]);
+    }
+
+    #[test]
+    fn patient_pusher_gets_room() {
+        let queue = Arc::new(queue(2, 100));
+        assert!(queue.push(1, 10) && queue.push(2, 10));
+        assert!(!queue.wait_for_room(SOON));
+        let pusher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.wait_for_room(Duration::from_secs(30)) && queue.push(3, 10)
+        });
+        assert_eq!(queue.take(batch(1, 100)).len(), 1);
+        assert!(!pusher.is_finished());
+        queue.finished(1, 10, |tally| tally.sent += 1);
+        assert!(pusher.join().unwrap());
     }
 
     #[test]

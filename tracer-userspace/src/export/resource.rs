@@ -31,6 +31,24 @@ pub struct Resources {
     known: Mutex<HashMap<ProcessId, Known>>,
 }
 
+/// The machine that processes ran on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// `uname`'s node name; empty where it is not known.
+    pub name: String,
+    /// `uname`'s machine, as `x86_64`; empty where it is not known.
+    pub machine: String,
+}
+
+impl Host {
+    /// The one that llmtap runs on.
+    pub fn this() -> Self {
+        let host = rustix::system::uname();
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        Self { name: text(host.nodename()), machine: text(host.machine()) }
+    }
+}
+
 /// The resource of a process that lived when it was last asked for.
 #[derive(Debug)]
 struct Known {
@@ -41,15 +59,22 @@ struct Known {
 impl Resources {
     /// llmtap's own `OTEL_RESOURCE_ATTRIBUTES` hold for every service, except for its name.
     pub fn new(variables: &Variables) -> Self {
-        let host = rustix::system::uname();
+        Self::of_host(Host::this(), variables)
+    }
+
+    /// As [`Resources::new`], for processes of another machine, or of one that is not known.
+    pub fn of_host(host: Host, variables: &Variables) -> Self {
         let mut detected = vec![
-            KeyValue::new("host.name", host.nodename().to_string_lossy().into_owned()),
-            KeyValue::new("os.type", "linux"),
             KeyValue::new("telemetry.distro.name", super::SCOPE_NAME),
             KeyValue::new("telemetry.distro.version", super::SCOPE_VERSION),
         ];
-        let machine = host.machine().to_string_lossy().into_owned();
-        detected.push(KeyValue::new("host.arch", architecture(machine)));
+        if !host.name.is_empty() {
+            detected.push(KeyValue::new("host.name", host.name));
+        }
+        if !host.machine.is_empty() {
+            detected.push(KeyValue::new("os.type", "linux"));
+            detected.push(KeyValue::new("host.arch", architecture(host.machine)));
+        }
         let list = variables.get("OTEL_RESOURCE_ATTRIBUTES");
         let mut configured = list.map(|list| parsed(list, "llmtap")).unwrap_or_default();
         configured.retain(|attribute| !OWN_TO_A_SERVICE.contains(&attribute.key.as_str()));
@@ -179,6 +204,14 @@ mod tests {
         let resource = resource(&[], &sample::process(42, "shop"));
         assert!(!format!("{resource:?}").contains("secret"));
         assert!(!resource.keys().any(|key| key.starts_with("telemetry.sdk")));
+    }
+
+    #[test]
+    fn unknown_host_is_not_claimed() {
+        let resources = Resources::of_host(Host::default(), &Variables::default());
+        let list = resources.of(&sample::process(42, "shop"));
+        assert!(list.iter().all(|one| !one.key.as_str().starts_with("host.")));
+        assert!(list.iter().all(|one| one.key.as_str() != "os.type"));
     }
 
     #[test]

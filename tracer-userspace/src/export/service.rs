@@ -27,12 +27,28 @@ fn named_in_attributes(process: &Process) -> Option<String> {
 
 /// File name of the script, or of the executable.
 fn program(process: &Process) -> Option<String> {
-    let executable = process.executable.as_deref().or(process.command.first().map(Path::new))?;
-    let executable = file_name(&executable.to_string_lossy())?;
-    let interpreter = INTERPRETERS.iter().find(|interpreter| interpreter.is_named(&executable));
-    let script = interpreter
-        .and_then(|interpreter| interpreter.script(process.command.get(1..).unwrap_or_default()));
+    let executable = file_name(&executable(process)?.to_string_lossy())?;
+    let arguments = process.command.get(1..).unwrap_or_default();
+    let script = interpreter(&executable).and_then(|interpreter| interpreter.script(arguments).1);
     Some(script.unwrap_or(executable))
+}
+
+/// The arguments that [`service_name`] looks at, from the first on: up to the script.
+pub fn naming_arguments(process: &Process) -> &[String] {
+    let executable =
+        executable(process).and_then(|executable| file_name(&executable.to_string_lossy()));
+    let interpreter = executable.and_then(|executable| interpreter(&executable));
+    let arguments = process.command.get(1..).unwrap_or_default();
+    let read = interpreter.map_or(0, |interpreter| interpreter.script(arguments).0);
+    &process.command[..process.command.len().min(1 + read)]
+}
+
+fn executable(process: &Process) -> Option<&Path> {
+    process.executable.as_deref().or(process.command.first().map(Path::new))
+}
+
+fn interpreter(executable: &str) -> Option<&'static Interpreter> {
+    INTERPRETERS.iter().find(|interpreter| interpreter.is_named(executable))
 }
 
 fn file_name(path: &str) -> Option<String> {
@@ -131,28 +147,26 @@ impl Interpreter {
         self.names.iter().any(|name| executable.strip_prefix(name).is_some_and(is_version))
     }
 
-    /// Name of the script among the arguments; `None` where the program comes from elsewhere
-    /// (standard input, the command line itself).
-    fn script(&self, arguments: &[String]) -> Option<String> {
-        let mut arguments = arguments.iter().map(String::as_str).peekable();
-        while let Some(argument) = arguments.next() {
-            if self.inline.contains(&argument) {
-                return None;
+    /// How many arguments were looked at, and the name of the script among them; `None` where the
+    /// program comes from elsewhere (standard input, the command line itself).
+    fn script(&self, arguments: &[String]) -> (usize, Option<String>) {
+        let mut at = 0;
+        while let Some(argument) = arguments.get(at).map(String::as_str) {
+            at += 1;
+            let next = arguments.get(at).map(String::as_str);
+            if self.inline.contains(&argument) || argument.is_empty() || argument == "-" {
+                return (at, None);
             }
-            if self.runs.contains(&argument) {
-                return file_name(arguments.next()?);
+            if self.runs.contains(&argument) || argument == "--" {
+                return (at + usize::from(next.is_some()), next.and_then(file_name));
             }
             if self.with_value.contains(&argument) {
-                arguments.next();
-            } else if argument == "--" {
-                return file_name(arguments.next()?);
-            } else if argument.is_empty() || argument == "-" {
-                return None;
+                at += usize::from(next.is_some());
             } else if !argument.starts_with(['-', '+']) && !self.commands.contains(&argument) {
-                return file_name(argument);
+                return (at, file_name(argument));
             }
         }
-        None
+        (at, None)
     }
 }
 
@@ -201,6 +215,24 @@ mod tests {
         ] {
             let name = service_name(&process(Some(executable), command));
             assert_eq!(name, expected, "{command:?}");
+            let mut named = process(Some(executable), command);
+            named.command = naming_arguments(&named).to_vec();
+            assert_eq!(service_name(&named), expected, "{:?}", named.command);
+        }
+    }
+
+    #[test]
+    fn arguments_behind_the_script_name_nothing() {
+        for (executable, command, expected) in [
+            ("/usr/bin/python3.11", &["python", "-u", "a.py", "--api-key", "sk-1"][..], 3),
+            ("/usr/bin/python3.11", &["python", "-c", "key = 'sk-1'", "x"], 2),
+            ("/usr/bin/python3.11", &["python", "-m", "agent", "--key=sk-1"], 3),
+            ("/usr/bin/node", &["node", "--", "a.js", "sk-1"], 3),
+            ("/usr/bin/curl", &["curl", "-H", "Authorization: Bearer sk-1"], 1),
+            ("/usr/bin/curl", &[], 0),
+        ] {
+            let process = process(Some(executable), command);
+            assert_eq!(naming_arguments(&process), &process.command[..expected]);
         }
     }
 

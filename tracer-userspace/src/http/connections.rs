@@ -87,6 +87,7 @@ impl Exchanges {
 
     /// llmtap stops: every exchange under way ends with [`Ended::TracerStopped`](super::Ended).
     pub fn stop(&mut self, time: Timestamp, sink: Sink<'_>) {
+        // In an order of its own, so that a replay ends them as the run did.
         let mut slots: Vec<_> = self.slots.drain().collect();
         slots.sort_unstable_by_key(|(id, _)| *id);
         for (_, slot) in slots {

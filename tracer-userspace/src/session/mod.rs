@@ -3,10 +3,14 @@
 //! The only place that knows every stage.
 
 mod attach;
+mod behind;
 pub mod command;
 mod filters;
 mod pipeline;
+mod processes;
 mod reading;
+mod recorder;
+mod replay;
 mod summary;
 
 use std::{
@@ -15,27 +19,27 @@ use std::{
     thread,
 };
 
+pub use behind::{Behind, Outcome};
 pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
 pub use pipeline::{Counts, Pipeline};
+pub use processes::Processes;
 pub use reading::Alive;
+pub use recorder::{Ended, Recorder};
+pub use replay::{Pace, replay};
 pub use summary::Summary;
 
 use crate::{
-    capture::{Kernel, KernelError, Reader, lift_memory_limit},
+    capture::{Kernel, KernelError, Lost, Reader, lift_memory_limit},
     discover::Gate,
-    export::Outputs,
-    genai::Calls,
-    trace::Spans,
 };
 use attach::Attacher;
 use reading::{Reading, Stop};
 
 /// Everything that a run is made with.
 pub struct Settings {
-    pub filters: Filters,
-    pub calls: Calls,
-    pub spans: Spans,
-    pub outputs: Outputs,
+    pub filters: Arc<Filters>,
+    /// What the events go into.
+    pub behind: Behind,
     /// Size of the ring: a power of two, at least a page.
     pub ring_bytes: u32,
     /// The kernel side writes messages of its own, to the log.
@@ -68,7 +72,7 @@ impl Session {
     /// If the kernel refuses something. Then nothing stays attached.
     pub fn start(settings: Settings, held: Option<u32>) -> Result<Self, SessionError> {
         let _ = lift_memory_limit(); // Only kernels before 5.11 count BPF memory against it.
-        let filters = Arc::new(settings.filters);
+        let filters = settings.filters;
         let (mut kernel, maps) =
             Kernel::load(&filters.for_kernel(), settings.ring_bytes, settings.kernel_log)?;
         let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
@@ -77,12 +81,7 @@ impl Session {
         let gate = held.and_then(gate_around);
         let mut reading = Reading {
             reader: Reader::new(maps),
-            pipeline: Pipeline::new(
-                filters.clone(),
-                settings.calls,
-                settings.spans,
-                settings.outputs,
-            ),
+            behind: settings.behind,
             filters,
             // A held command's files all come by the gate.
             finder: gate.is_none().then_some(finder),
@@ -119,7 +118,11 @@ impl Session {
     pub fn finish(self) -> Summary {
         self.stop.now();
         // The thread ends by its own return; a panic in it was printed by then.
-        self.reading.join().unwrap_or_default()
+        self.reading.join().unwrap_or_else(|_| Summary {
+            outcome: None,
+            lost: Lost::default(),
+            unreadable: 0,
+        })
     }
 }
 

@@ -5,12 +5,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessEvent, ProcessId, Timestamp},
+    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessId, Timestamp},
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
     http::{ExchangeEvent, Exchanges},
-    session::Filters,
+    session::{Filters, Processes},
     trace::{Spans, semconv},
 };
 
@@ -38,20 +38,26 @@ pub struct Pipeline {
     calls: Calls,
     spans: Spans,
     outputs: Outputs,
-    processes: HashMap<ProcessId, Arc<Process>>,
+    processes: Processes,
     connections: HashMap<ConnectionId, Connection>,
     counts: Counts,
 }
 
 impl Pipeline {
-    pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
+    pub fn new(
+        filters: Arc<Filters>,
+        processes: Processes,
+        calls: Calls,
+        spans: Spans,
+        outputs: Outputs,
+    ) -> Self {
         Self {
             filters,
             exchanges: Exchanges::new(),
             calls,
             spans,
             outputs,
-            processes: HashMap::new(),
+            processes,
             connections: HashMap::new(),
             counts: Counts::default(),
         }
@@ -60,7 +66,9 @@ impl Pipeline {
     /// One event of capture, all the way.
     pub fn on(&mut self, event: &Event<'_>) {
         match event {
-            Event::Process(event) => self.process(event),
+            Event::Process(event) => {
+                self.processes.on(event);
+            }
             Event::Opened(opened) => self.opened(opened),
             Event::Addresses { connection, addresses } => {
                 if let Some(connection) = self.connections.get_mut(connection) {
@@ -104,47 +112,13 @@ impl Pipeline {
         (self.connections.len(), self.calls.open(), self.processes.len())
     }
 
-    fn process(&mut self, event: &ProcessEvent) {
-        match *event {
-            ProcessEvent::Appeared { process, .. } => self.learn(process),
-            ProcessEvent::Executed { previous, process, .. } => {
-                self.processes.remove(&previous);
-                self.learn(process);
-            }
-            ProcessEvent::Forked { parent, child, .. } => {
-                // Until it executes another program it is what its parent is.
-                if let Some(parent) = self.processes.get(&parent) {
-                    let process = Process {
-                        id: child,
-                        parent_pid: Some(parent.id.pid),
-                        ..Process::clone(parent)
-                    };
-                    self.processes.insert(child, Arc::new(process));
-                }
-            }
-            ProcessEvent::Exited { process, .. } => {
-                self.processes.remove(&process);
-            }
-            ProcessEvent::LibrariesChanged { .. } => {}
-        }
-    }
-
-    /// Reads what `/proc` says of a process while it is there.
-    pub fn learn(&mut self, id: ProcessId) {
-        match Process::read(id) {
-            Ok(process) => {
-                self.processes.insert(id, Arc::new(process));
-            }
-            Err(error) => {
-                tracing::debug!(pid = id.pid, %error, "a process ended before it could be described");
-            }
-        }
+    /// What describes the processes of this run.
+    pub fn processes(&mut self) -> &mut Processes {
+        &mut self.processes
     }
 
     fn opened(&mut self, opened: &Opened) {
-        if !self.processes.contains_key(&opened.process) {
-            self.learn(opened.process);
-        }
+        self.processes.needed(opened.process);
         let connection = Connection { process: opened.process, addresses: None };
         self.connections.insert(opened.connection, connection);
     }
@@ -156,8 +130,7 @@ impl Pipeline {
             return;
         }
         let process = connection
-            .and_then(|connection| self.processes.get(&connection.process))
-            .cloned()
+            .and_then(|connection| self.processes.get(connection.process))
             .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
         self.count(&operation);
         match self.spans.span(operation, &process, addresses) {

@@ -22,17 +22,15 @@ use nix::{
 };
 use tracer_ebpf::{MARK_EXE, MARK_TREE};
 
-use super::{Filters, Pipeline, Summary};
+use super::{Behind, Filters, Summary};
 use crate::{
     capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp},
     discover::mappings,
+    recording::Finish,
 };
 
 /// Records taken before the thread looks whether it should stop.
 const BATCH: usize = 4096;
-
-/// How long the outputs may take to send what they hold when the run ends.
-const FLUSH: Duration = Duration::from_secs(10);
 
 /// A record that is reserved and not yet written stops the reader; its writer needs a moment.
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
@@ -74,7 +72,7 @@ impl Alive {
 
 pub(super) struct Reading {
     pub(super) reader: Reader,
-    pub(super) pipeline: Pipeline,
+    pub(super) behind: Behind,
     pub(super) filters: Arc<Filters>,
     /// Where to send processes whose files are to be looked at.
     pub(super) finder: Option<Sender<u32>>,
@@ -119,7 +117,7 @@ impl Reading {
         let process = self.reader.mark(pid, marks, incarnation)?;
         if process.incarnation == incarnation {
             self.alive.began();
-            self.pipeline.learn(process);
+            self.behind.learn(process);
         }
         Ok(())
     }
@@ -134,15 +132,15 @@ impl Reading {
     pub(super) fn run(mut self, stop: &Stop) -> Summary {
         while !self.wait(stop) {
             while self.take() == BATCH {}
+            self.behind.settle();
         }
         self.take_the_rest();
         let end = now();
-        let Self { mut reader, mut pipeline, .. } = self;
-        reader.stop(end, &mut |event| pipeline.on(event));
-        pipeline.stop(end);
-        let (counts, lost, unreadable) = (pipeline.counts(), reader.lost(), reader.unreadable());
-        let outputs = pipeline.into_outputs().finish(FLUSH);
-        Summary { counts, lost: lost.unwrap_or_default(), unreadable, outputs }
+        let Self { mut reader, mut behind, .. } = self;
+        reader.stop(end, &mut |event| behind.on(event));
+        let (lost, unreadable) = (reader.lost().unwrap_or_default(), reader.unreadable());
+        let finish = Finish { time: end, lost, unreadable, withheld: 0 };
+        Summary { outcome: Some(behind.finish(&finish)), lost, unreadable }
     }
 
     /// Sleeps until there is something to read; true when the run is to end.
@@ -154,8 +152,11 @@ impl Reading {
         if let Some(messages) = &self.messages {
             sources.push(PollFd::new(messages.as_fd(), PollFlags::POLLIN));
         }
+        // Rounded up, so that there is something to do when it ends.
+        let patience = self.behind.patience().map(|left| left + Duration::from_millis(1));
+        let timeout = patience.and_then(|left| PollTimeout::try_from(left).ok());
         // An interrupted wait is as good as one that ended.
-        let _ = poll(&mut sources, PollTimeout::NONE);
+        let _ = poll(&mut sources, timeout.unwrap_or(PollTimeout::NONE));
         let stopped = sources[0].any().unwrap_or(false);
         if let Some(messages) = &mut self.messages {
             messages.flush();
@@ -170,10 +171,10 @@ impl Reading {
     }
 
     fn take(&mut self) -> usize {
-        let Self { reader, pipeline, alive, .. } = self;
+        let Self { reader, behind, alive, .. } = self;
         let mut noticed = Vec::new();
         let taken = reader.read(BATCH, &mut |event| {
-            pipeline.on(event);
+            behind.on(event);
             if let Event::Process(event) = event {
                 follow(alive, event);
                 noticed.push(*event);

@@ -3,32 +3,28 @@
 
 use std::fmt;
 
-use super::Counts;
+use super::{Counts, Outcome, recorder};
 use crate::{
     capture::Lost,
     export::{Tallies, Tally},
+    recording::Withheld,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Summary {
-    pub counts: Counts,
+    /// `None` where the reading thread failed.
+    pub outcome: Option<Outcome>,
     pub lost: Lost,
     /// Records of the ring that were not understood.
     pub unreadable: u64,
-    pub outputs: Tallies,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled } =
-            self.counts;
-        write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
-        write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
-        if incomplete > 0 {
-            write!(text, ", {incomplete} calls incomplete")?;
-        }
-        if unsampled > 0 {
-            write!(text, ", {unsampled} calls not sampled")?;
+        match &self.outcome {
+            Some(Outcome::Traced { counts, .. }) => traced(text, counts)?,
+            Some(Outcome::Recorded(ended)) => recorded(text, ended)?,
+            None => write!(text, "llmtap: the run failed")?,
         }
         write!(text, "\nllmtap: bytes lost:")?;
         for (index, (cause, count)) in self.lost.by_cause().into_iter().enumerate() {
@@ -38,11 +34,12 @@ impl fmt::Display for Summary {
                 write!(text, " ({} notices)", count.records)?;
             }
         }
-        let outputs = [("not written", &self.outputs.lines), ("not exported", &self.outputs.otlp)];
-        for (what, tally) in outputs {
-            let lost = tally.as_ref().map_or(0, Tally::lost);
-            if lost > 0 {
-                write!(text, "; {what} {lost} spans")?;
+        if let Some(Outcome::Traced { outputs: Tallies { lines, otlp }, .. }) = &self.outcome {
+            for (what, tally) in [("not written", lines), ("not exported", otlp)] {
+                let lost = tally.as_ref().map_or(0, Tally::lost);
+                if lost > 0 {
+                    write!(text, "; {what} {lost} spans")?;
+                }
             }
         }
         if self.unreadable > 0 {
@@ -50,4 +47,36 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn traced(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+    let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled } = counts;
+    write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
+    write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
+    if *incomplete > 0 {
+        write!(text, ", {incomplete} calls incomplete")?;
+    }
+    if *unsampled > 0 {
+        write!(text, ", {unsampled} calls not sampled")?;
+    }
+    Ok(())
+}
+
+fn recorded(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fmt::Result {
+    let recorded = &ended.recorded;
+    write!(text, "llmtap: {} bytes of plaintext recorded in ", recorded.bytes)?;
+    write!(text, "{} ({} bytes)", ended.path.display(), recorded.file)?;
+    if recorded.replaced > 0 {
+        write!(text, ", {} bytes of credentials replaced", recorded.replaced)?;
+    }
+    if let Some(error) = &ended.error {
+        write!(text, "; it breaks off ({error}), {} events are missing", ended.unwritten)?;
+    }
+    let Withheld { http2, foreign, after_gap } = recorded.withheld;
+    write!(text, "\nllmtap: bytes left out, as they may hold credentials: ")?;
+    write!(text, "HTTP/2 {http2}, no HTTP {foreign}, behind gaps {after_gap}")?;
+    if http2 > 0 {
+        write!(text, " (--keep-credentials records them)")?;
+    }
+    Ok(())
 }

@@ -50,7 +50,8 @@ impl Offset {
     }
 }
 
-fn measured_boot() -> i64 {
+/// The Unix time in nanoseconds at which this machine's `CLOCK_BOOTTIME` was 0, as its clock is now.
+pub fn measured_boot() -> i64 {
     let closest = (0..READINGS)
         .map(|_| {
             let before = nanos(clock_gettime(ClockId::Boottime));

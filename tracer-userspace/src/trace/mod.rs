@@ -4,6 +4,7 @@
 
 mod clock;
 mod context;
+mod ids;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sampler;
@@ -11,7 +12,8 @@ pub mod semconv;
 mod span;
 mod spans;
 
-pub use clock::Clock;
+pub use clock::{Clock, measured_boot};
+pub use ids::Ids;
 pub use sampler::{Sampler, UnknownSampler};
 pub use span::*;
 pub use spans::Spans;

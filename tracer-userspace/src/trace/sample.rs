@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Clock, Sampler, Span, Spans};
+use super::{Clock, Ids, Sampler, Span, Spans};
 use crate::{
     capture::{ConnectionId, ProcessId, Timestamp},
     discover::Process,
@@ -70,7 +70,7 @@ pub(crate) fn operation() -> Operation {
 }
 
 pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
-    let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT });
+    let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
     spans.span(operation, process, None).expect("kept by the default sampler")
 }
 

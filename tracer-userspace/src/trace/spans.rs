@@ -5,9 +5,8 @@
 use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
-use super::{Clock, Sampler, Span, context, semconv};
+use super::{Clock, Ids, Sampler, Span, context, semconv};
 use crate::{capture::Addresses, discover::Process, genai::Operation};
 
 /// Makes spans: a sampler, a clock and a source of ids.
@@ -15,12 +14,12 @@ use crate::{capture::Addresses, discover::Process, genai::Operation};
 pub struct Spans {
     sampler: Sampler,
     clock: Clock,
-    ids: RandomIdGenerator,
+    ids: Ids,
 }
 
 impl Spans {
-    pub fn new(sampler: Sampler, clock: Clock) -> Self {
-        Self { sampler, clock, ids: RandomIdGenerator::default() }
+    pub fn new(sampler: Sampler, clock: Clock, ids: Ids) -> Self {
+        Self { sampler, clock, ids }
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -36,13 +35,13 @@ impl Spans {
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
         let trace = match &parent {
             Some(parent) => parent.trace_id(),
-            None => self.ids.new_trace_id(),
+            None => self.ids.trace(operation.exchange),
         };
         if !self.sampler.keeps(parent.as_ref(), trace) {
             return None;
         }
         let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
-        let id = self.ids.new_span_id();
+        let id = self.ids.span(operation.exchange);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
         Some(Span {

@@ -107,6 +107,11 @@ impl Otlp {
         self.queue.push(Queued { span: message, process: Arc::clone(&span.process) }, bytes);
     }
 
+    /// Waits for a slow receiver, for as long as `patience`; false where it was not long enough.
+    pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
+        self.queue.wait_for_room(patience)
+    }
+
     /// Sends what is left, for as long as `time`, and tells what became of everything.
     pub fn finish(mut self, time: Duration) -> Tally {
         self.close(Instant::now() + time);

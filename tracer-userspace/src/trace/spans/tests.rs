@@ -4,7 +4,7 @@ use super::*;
 use crate::trace::sample::{self, BOOT};
 
 fn spans(sampler: Sampler) -> Spans {
-    Spans::new(sampler, Clock::Recorded { boot: BOOT })
+    Spans::new(sampler, Clock::Recorded { boot: BOOT }, Ids::Random)
 }
 
 fn called_with(traceparent: &str, tracestate: &str) -> Operation {

@@ -1,0 +1,329 @@
+//! Credentials out of plaintext, before it is kept: their bytes become `X`, as many as there were.
+//! Takes a direction's bytes however they are cut; gives each byte back, or withholds it.
+//! What is no HTTP/1 is withheld whole, since nothing is known of where its credentials are.
+//!
+//! No framing is followed that a message could break: every line counts, of bodies too, and so does
+//! every request target, wherever a method and a space stand before it. A line of a body that looks
+//! like such a header loses its value as well; a body that is one JSON text or a stream of `data:`
+//! lines has none. After a gap nothing is told until a line ends or a segment begins a message,
+//! since what comes first may be the rest of a credential.
+
+use memchr::memchr3;
+
+use super::names::{NAME_LIMIT, names_credential, names_url};
+
+/// What stands in for each byte of a credential. Valid in a header's value and in a URL.
+const FILLER: u8 = b'X';
+
+/// What a message of HTTP/1 begins with; requests of other methods are taken for another protocol.
+const BEGINNINGS: [&[u8]; 11] = [
+    b"GET ",
+    b"PUT ",
+    b"HEAD ",
+    b"POST ",
+    b"PATCH ",
+    b"QUERY ",
+    b"TRACE ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    RESPONSE,
+];
+
+const RESPONSE: &[u8] = b"HTTP/1.";
+
+/// The longest of them.
+const LONGEST: usize = 8;
+
+/// What an HTTP/2 client begins with, as far as it is looked at (RFC 9113 §3.4).
+const HTTP2: &[u8] = b"PRI ";
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scrubber {
+    at: At,
+    /// The last bytes, the newest lowest.
+    recent: u64,
+    /// Bytes of credentials that were replaced.
+    pub(super) replaced: u64,
+    /// It speaks HTTP/2 from here on, and the other direction as well.
+    pub(super) http2: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// Its first bytes, which have not told what it is.
+    Beginning { len: u8 },
+    /// The first bytes told no HTTP/1.
+    Foreign,
+    /// In the middle of what nobody saw begin. Goes on where a segment begins a message.
+    Joining,
+    /// In the middle of HTTP/1, behind a gap.
+    AfterGap,
+    /// At a line's start, or in what may be a header's name.
+    Name(Name),
+    /// In a line, or a part of it, that holds nothing.
+    Rest,
+    /// In a header's value that is a credential.
+    Credential,
+    /// In a request's target, or (`header`) in a header that holds a URL.
+    Url { part: Part, header: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Before the query.
+    Path,
+    Parameter(Name),
+    Value {
+        credential: bool,
+    },
+}
+
+/// A name as far as it was read.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    bytes: [u8; NAME_LIMIT],
+    len: u8,
+    /// Longer than is looked at, or written in a way that hides it.
+    unclear: bool,
+    /// White space followed.
+    ended: bool,
+    /// The line before held a credential, which this one continues if it begins with white space.
+    folds: bool,
+}
+
+impl Name {
+    const EMPTY: Self =
+        Self { bytes: [0; NAME_LIMIT], len: 0, unclear: false, ended: false, folds: false };
+
+    fn push(&mut self, byte: u8) {
+        match self.bytes.get_mut(usize::from(self.len)) {
+            Some(place) => {
+                *place = byte.to_ascii_lowercase();
+                self.len += 1;
+            }
+            None => self.unclear = true,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    fn is_credential(&self) -> bool {
+        self.unclear || names_credential(self.bytes())
+    }
+}
+
+impl Scrubber {
+    /// Of a direction that is seen from its first byte.
+    pub(super) fn from_start() -> Self {
+        Self { at: At::Beginning { len: 0 }, recent: 0, replaced: 0, http2: false }
+    }
+
+    /// Of one that is seen from the middle.
+    pub(super) fn from_middle() -> Self {
+        Self { at: At::Joining, ..Self::from_start() }
+    }
+
+    /// Bytes are missing here.
+    pub(super) fn gap(&mut self) {
+        self.at = match self.at {
+            At::Beginning { .. } | At::Joining => At::Joining,
+            At::Foreign => At::Foreign,
+            _ => At::AfterGap,
+        };
+    }
+
+    /// The connection is none of HTTP/1 any more.
+    pub(super) fn give_up(&mut self) {
+        self.at = At::Foreign;
+    }
+
+    /// It was found to be no HTTP/1.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.at, At::Foreign)
+    }
+
+    /// Appends to `kept` what may be kept of a segment, as runs: kept or withheld, and how many.
+    pub(super) fn segment(
+        &mut self,
+        input: &[u8],
+        kept: &mut Vec<u8>,
+        runs: &mut Vec<(bool, usize)>,
+    ) {
+        if matches!(self.at, At::Joining | At::AfterGap)
+            && BEGINNINGS.iter().any(|beginning| input.starts_with(beginning))
+        {
+            self.at = At::Name(Name::EMPTY);
+        }
+        let mut rest = input;
+        while let Some((byte, behind)) = rest.split_first() {
+            let run = match self.at {
+                At::Foreign | At::Joining => (false, rest.len()),
+                At::Rest => (true, memchr3(b' ', b'\r', b'\n', rest).unwrap_or(rest.len())),
+                _ => (false, 0),
+            };
+            if run.1 > 0 {
+                let (same, behind) = rest.split_at(run.1);
+                let newest = same.iter().skip(same.len().saturating_sub(LONGEST));
+                self.recent = newest.fold(self.recent, |recent, byte| appended(recent, *byte));
+                if run.0 {
+                    kept.extend_from_slice(same);
+                }
+                extend(runs, run);
+                rest = behind;
+                continue;
+            }
+            let byte = self.byte(*byte);
+            kept.extend(byte);
+            extend(runs, (byte.is_some(), 1));
+            rest = behind;
+        }
+    }
+
+    /// The byte, or what stands in for it; `None`: withheld.
+    fn byte(&mut self, byte: u8) -> Option<u8> {
+        self.recent = appended(self.recent, byte);
+        match &mut self.at {
+            At::Beginning { len } => {
+                // Empty lines before a request are passed over (RFC 9112 §2.2).
+                if *len > 0 || !matches!(byte, b'\r' | b'\n') {
+                    *len += 1;
+                    self.at = beginning(self.recent, *len);
+                    if self.is_foreign() {
+                        self.http2 = ends_with(self.recent, HTTP2);
+                        return None;
+                    }
+                }
+            }
+            At::Foreign | At::Joining => return None,
+            At::AfterGap => {
+                if byte == b'\n' {
+                    self.at = At::Name(Name::EMPTY);
+                }
+                return None;
+            }
+            At::Credential if byte == b'\n' => {
+                self.at = At::Name(Name { folds: true, ..Name::EMPTY });
+            }
+            At::Credential if byte != b'\r' => {
+                self.replaced += 1;
+                return Some(FILLER);
+            }
+            At::Credential => {}
+            // A lone CR ends a line for some readers.
+            _ if matches!(byte, b'\r' | b'\n') => self.at = At::Name(Name::EMPTY),
+            At::Name(_) | At::Rest if byte == b' ' && asks(self.recent) => {
+                self.at = At::Url { part: Part::Path, header: false };
+            }
+            At::Name(name) => {
+                if let Some(next) = in_name(name, byte) {
+                    self.at = next;
+                }
+                if self.is_foreign() {
+                    self.http2 = true;
+                    return None;
+                }
+            }
+            At::Rest => {}
+            At::Url { header: false, .. } if byte == b' ' => self.at = At::Rest,
+            At::Url { part, .. } => {
+                let hides = matches!(part, Part::Value { credential: true });
+                if let Some(next) = in_url(part, byte) {
+                    *part = next;
+                }
+                if hides && matches!(part, Part::Value { .. }) {
+                    self.replaced += 1;
+                    return Some(FILLER);
+                }
+            }
+        }
+        Some(byte)
+    }
+}
+
+/// A direction whose first `len` bytes are the newest of `recent`.
+fn beginning(recent: u64, len: u8) -> At {
+    let bytes = recent.to_be_bytes();
+    let seen = &bytes[LONGEST - usize::from(len)..];
+    if seen == RESPONSE {
+        At::Rest
+    } else if BEGINNINGS.contains(&seen) {
+        At::Url { part: Part::Path, header: false }
+    } else if BEGINNINGS.iter().chain([&HTTP2]).any(|one| one.starts_with(seen) && *one != seen) {
+        At::Beginning { len }
+    } else {
+        At::Foreign
+    }
+}
+
+fn ends_with(recent: u64, end: &[u8]) -> bool {
+    recent.to_be_bytes().ends_with(end)
+}
+
+fn appended(recent: u64, byte: u8) -> u64 {
+    recent << 8 | u64::from(byte)
+}
+
+/// Adds a run to those before it.
+fn extend(runs: &mut Vec<(bool, usize)>, (keeps, len): (bool, usize)) {
+    match runs.last_mut() {
+        Some((kept, before)) if *kept == keeps => *before += len,
+        _ => runs.push((keeps, len)),
+    }
+}
+
+/// The newest byte is the space behind a method.
+fn asks(recent: u64) -> bool {
+    let [.., before, _] = recent.to_be_bytes();
+    before.is_ascii_uppercase()
+        && BEGINNINGS.iter().any(|method| *method != RESPONSE && ends_with(recent, method))
+}
+
+/// What comes after a byte that may belong to a header's name, if that is another thing.
+fn in_name(name: &mut Name, byte: u8) -> Option<At> {
+    match byte {
+        b' ' | b'\t' if name.folds => Some(At::Credential),
+        b' ' | b'\t' => {
+            name.ended = name.len > 0;
+            None
+        }
+        b':' if name.is_credential() => Some(At::Credential),
+        b':' if names_url(name.bytes()) => Some(At::Url { part: Part::Path, header: true }),
+        b'*' if name.ended && name.bytes() == b"pri" => Some(At::Foreign),
+        byte if is_token(byte) && !name.ended => {
+            name.folds = false;
+            name.push(byte);
+            None
+        }
+        _ => Some(At::Rest),
+    }
+}
+
+/// What comes after a byte of a URL, if that is another part.
+fn in_url(part: &mut Part, byte: u8) -> Option<Part> {
+    match (part, byte) {
+        (_, b'?' | b'&' | b'#') => Some(Part::Parameter(Name::EMPTY)),
+        // Some servers take it for a separator, some for a part of the value.
+        (Part::Parameter(_) | Part::Value { credential: false }, b';') => {
+            Some(Part::Parameter(Name::EMPTY))
+        }
+        (Part::Parameter(name), b'=') => Some(Part::Value { credential: name.is_credential() }),
+        (Part::Parameter(name), byte) => {
+            name.unclear |= byte == b'%';
+            name.push(byte);
+            None
+        }
+        (Part::Path | Part::Value { .. }, _) => None,
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;
