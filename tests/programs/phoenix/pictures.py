@@ -21,8 +21,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 LIST = {"width": 1240, "height": 780}
-CALL = {"width": 1240, "height": 1100}
-HIDDEN = ["status", "input", "error", "user", "annotations", "cumulative cost"]
+CALL = {"width": 1240, "height": 1480}
+HIDDEN = ["status", "input", "output", "error", "user", "annotations", "cumulative cost"]
+# Of the attributes of a call, those whose name or value contains this.
+SHOWN = "gen_ai."
 # Phoenix has drawn what it has to show well before.
 DRAWN_MS = 1500
 
@@ -49,6 +51,8 @@ def call(page, file):
     page.set_viewport_size(CALL)
     page.locator("tbody").get_by_role("link").first.click()
     page.get_by_role("button", name="Attributes").click()
+    page.get_by_role("button", name="Search JSON keys and values").click()
+    page.get_by_placeholder("Search attributes").fill(SHOWN)
     page.wait_for_timeout(DRAWN_MS)
     page.screenshot(path=file)
 
