@@ -24,6 +24,24 @@ const ATTRIBUTES: [(&str, &str); 9] = [
 /// All differences between the calls that ended in order and their spans. Neither a record without
 /// a span nor a span without a record is allowed.
 pub fn differences(spans: &[Span], records: &[Record]) -> Vec<String> {
+    let mut found = differences_of_attributes(spans, records);
+    for record in records {
+        let id = record["response_id"].as_str();
+        for span in spans.iter().filter(|span| span.text("gen_ai.response.id") == id) {
+            hold(
+                &mut found,
+                record,
+                "process.pid",
+                span.resource.get("process.pid"),
+                &record["pid"],
+            );
+        }
+    }
+    found
+}
+
+/// As [`differences`], for spans of a backend that keeps no resources.
+pub fn differences_of_attributes(spans: &[Span], records: &[Record]) -> Vec<String> {
     let mut by_id: HashMap<&str, Vec<&Span>> = HashMap::new();
     let mut found = Vec::new();
     for span in spans {
@@ -35,7 +53,7 @@ pub fn differences(spans: &[Span], records: &[Record]) -> Vec<String> {
     for record in records {
         let id = record["response_id"].as_str().unwrap_or_default();
         match by_id.remove(id).as_deref() {
-            Some([span]) => found.extend(of_one(span, record)),
+            Some([span]) => of_one(&mut found, span, record),
             Some(spans) => found.push(format!("{id} has {} spans", spans.len())),
             None => found.push(format!("{id} has no span")),
         }
@@ -55,13 +73,16 @@ pub fn without_span<'a>(spans: &[Span], records: &'a [Record]) -> Vec<&'a Record
         .collect()
 }
 
-fn of_one(span: &Span, record: &Record) -> Vec<String> {
-    let id = record["response_id"].as_str().unwrap_or_default();
-    let mut found = Vec::new();
+fn hold(found: &mut Vec<String>, record: &Record, what: &str, is: Option<&Value>, should: &Value) {
+    if is.unwrap_or(&Value::Null) != should {
+        let id = record["response_id"].as_str().unwrap_or_default();
+        found.push(format!("{id}: {what} is {is:?}, the client has {should}"));
+    }
+}
+
+fn of_one(found: &mut Vec<String>, span: &Span, record: &Record) {
     let mut hold = |what: &str, is: Option<&Value>, should: &Value| {
-        if is.unwrap_or(&Value::Null) != should {
-            found.push(format!("{id}: {what} is {is:?}, the client has {should}"));
-        }
+        hold(found, record, what, is, should);
     };
     for (field, attribute) in ATTRIBUTES {
         hold(attribute, span.attribute(attribute), &record[field]);
@@ -79,9 +100,7 @@ fn of_one(span: &Span, record: &Record) -> Vec<String> {
     hold("gen_ai.operation.name", span.attribute("gen_ai.operation.name"), &json!("chat"));
     let stream = if record["stream"] == true { json!(true) } else { Value::Null };
     hold("gen_ai.request.stream", span.attribute("gen_ai.request.stream"), &stream);
-    hold("process.pid", span.resource.get("process.pid"), &record["pid"]);
     hold("status", Some(&json!(span.status)), &json!(0));
-    found
 }
 
 #[cfg(test)]
@@ -129,5 +148,21 @@ mod tests {
         let found = differences(&spans, &records);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("input_tokens"), "{found:?}");
+    }
+
+    #[test]
+    fn wrong_process_is_told() {
+        let mut spans = [span(&json!({
+            "gen_ai.response.id": "a",
+            "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.provider.name": "openai",
+            "gen_ai.operation.name": "chat",
+        }))];
+        spans[0].resource.insert("process.pid".into(), json!(6));
+        let records = [json!({"response_id": "a", "finish": "stop", "pid": 7})];
+        let found = differences(&spans, &records);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("process.pid"), "{found:?}");
+        assert!(differences_of_attributes(&spans, &records).is_empty());
     }
 }

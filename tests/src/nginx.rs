@@ -76,7 +76,7 @@ fn program() -> &'static str {
 }
 
 /// A port that nobody listens on now. nginx can't be given a socket that is bound already.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }

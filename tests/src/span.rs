@@ -17,7 +17,7 @@ pub struct Span {
     /// Empty for a root.
     pub parent_span_id: String,
     pub name: String,
-    /// `SpanKind` of `trace.proto`: 2 server, 3 client.
+    /// `SpanKind` of `trace.proto`: 2 server, 3 client; 0 where it is not known.
     pub kind: i64,
     /// Nanoseconds since 1970.
     pub start: u64,

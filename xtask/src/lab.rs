@@ -2,7 +2,7 @@
 //! Takes their arguments; sets up, builds, and hands over to a binary of the `tests` crate, as root.
 //! What needs no privileges (building, installing) is done before, as the user.
 
-use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
+use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -13,6 +13,12 @@ pub(crate) struct DemoArguments {
     /// End after one round; the exit status tells whether all calls were seen right
     #[arg(long)]
     once: bool,
+    /// Send the calls, with their texts, to Arize Phoenix, a backend with a web page (1 GB on disk)
+    #[arg(long)]
+    backend: bool,
+    /// Put pictures of the backend's page into this folder at the end
+    #[arg(long, value_name = "FOLDER", requires = "backend")]
+    pictures: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,9 +42,19 @@ pub(crate) struct OverheadArguments {
 /// # Errors
 /// Something could not be set up or built, or the demo found a difference.
 pub(crate) fn demo(workspace: &Workspace, arguments: &DemoArguments) -> Result<()> {
-    let mut list = Vec::new();
+    let mut list: Vec<OsString> = Vec::new();
     if arguments.once {
         list.push("--once".into());
+    }
+    if arguments.backend {
+        list.push("--phoenix".into());
+        list.push(setup::Python::with_phoenix(workspace)?.interpreter.into());
+    }
+    if let Some(folder) = &arguments.pictures {
+        list.push("--browser".into());
+        list.push(setup::browser(workspace)?.into());
+        list.push("--pictures".into());
+        list.push(std::path::absolute(folder).context("--pictures is no usable path")?.into());
     }
     hand_over(workspace, "demo", &list)
 }

