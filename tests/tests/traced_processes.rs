@@ -1,8 +1,14 @@
 //! Whose calls are seen: the command's first, its children's, those of a library loaded late; no others.
 
-use std::{process::Command, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use llmtap_tests::{Lab, Running, differences, records};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -86,7 +92,7 @@ fn attached_process_alone_is_traced() -> Result<()> {
         client.errors.wait_for(LIMIT, |line| line == "waiting")?;
     }
     let tracer = lab.tracer().arg("--pid").arg(ours.pid().to_string()).attach()?;
-    std::fs::write(&go, "")?;
+    fs::write(&go, "")?;
     let calls = records(&ours.finish(LIMIT)?.success()?.output);
     other.finish(LIMIT)?.success()?;
     tracer.wait_for_spans(1, LIMIT)?;
@@ -134,4 +140,54 @@ fn executable_filter_finds_new_process() -> Result<()> {
     ensure!(trace.spans.len() == 1, "{:#?}", trace.spans);
     trace.span("chatcmpl-c36")?;
     Ok(())
+}
+
+/// A cgroup of this test's own, below the unified hierarchy.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn make() -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/mounts")?;
+        let root = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .find(|fields| fields.get(2) == Some(&"cgroup2"))
+            .and_then(|fields| fields.get(1).copied())
+            .context("no cgroup2 filesystem is mounted here")?;
+        let path = Path::new(root).join(format!("llmtap-test-{}", std::process::id()));
+        fs::create_dir_all(path.join("below")).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Empty by now: the processes in it have ended.
+        let _ = fs::remove_dir(self.0.join("below"));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn cgroup_filter_takes_those_below() -> Result<()> {
+    let lab = Lab::open()?;
+    let server = lab.server()?;
+    let cgroup = Cgroup::make()?;
+    let tracer = lab.tracer().arg("--cgroup").arg(&cgroup.0).attach()?;
+    for (id, n, enter) in [("within", 38, true), ("outside", 39, false)] {
+        let call = format!(r#"{{"id": "{id}", "n": {n}}}"#);
+        let client = lab.python("cases.py", &["plain", &server.port.to_string(), &call]);
+        let mut command = Command::new("sh");
+        let procs = cgroup.0.join("below/cgroup.procs");
+        let script = r#"[ -z "$ENTER" ] || echo $$ > "$ENTER"; exec "$@""#;
+        command.args(["-c", script, "sh"]).arg(client.get_program()).args(client.get_args());
+        command.env("ENTER", if enter { procs.as_os_str() } else { OsStr::new("") });
+        command.envs(client.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let finished = Running::start(command)?.finish(LIMIT)?;
+        ensure!(finished.status.success(), "{}", finished.errors);
+    }
+    tracer.wait_for_spans(1, LIMIT)?;
+    let trace = tracer.stop()?;
+    ensure!(trace.spans.len() == 1, "{:#?}", trace.spans);
+    trace.span("chatcmpl-within").map(|_| ())
 }

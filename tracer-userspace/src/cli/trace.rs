@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct KernelFlags {
     /// Size of the buffer between kernel and llmtap
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024),
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_RING / MIB, value_parser = clap::value_parser!(u32).range(1..=1024),
           help_heading = "Limits")]
     ring_size: u32,
 
@@ -76,7 +76,8 @@ Environment:
   NO_COLOR: no colours    LLMTAP_LOG: log filter, such as debug";
 
 const MIB: u32 = 1 << 20;
-const DEFAULT_RING: u32 = 16 * MIB;
+/// The providers take requests of up to 32 MB; one may be handed over in a single call.
+const DEFAULT_RING: u32 = 32 * MIB;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
     let (config, command, kernel_log) = arguments.config();

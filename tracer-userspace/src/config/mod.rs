@@ -131,6 +131,7 @@ struct Raw {
     /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it.
     capture_content: Option<bool>,
     /// Bytes of the ring between kernel and llmtap: a power of two from 65536 to 1073741824.
+    /// Default: 33554432.
     #[cfg_attr(test, schemars(with = "Option<u32>"))]
     ring_bytes: Option<Spanned<u32>>,
     otlp: OtlpOptions,
