@@ -142,6 +142,22 @@ fn executable_filter_finds_new_process() -> Result<()> {
     Ok(())
 }
 
+/// A sandbox's mount namespace is out of reach of what holds a command's opens.
+#[test]
+fn child_in_another_mount_namespace_is_seen() -> Result<()> {
+    let lab = Lab::open()?;
+    let server = lab.server()?;
+    let call = r#"{"id": "sandboxed", "n": 40}"#;
+    let client = lab.python("cases.py", &["plain", &server.port.to_string(), call]);
+    let mut command = Command::new("unshare");
+    command.arg("--mount").arg(client.get_program()).args(client.get_args());
+    command.envs(client.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let trace = lab.tracer().run(&command)?;
+    let wrong = differences(&trace.spans, &records(&trace.output));
+    ensure!(wrong.is_empty(), "{wrong:#?}\n{}", trace.errors);
+    trace.span("chatcmpl-sandboxed").map(|_| ())
+}
+
 /// A cgroup of this test's own, below the unified hierarchy.
 struct Cgroup(PathBuf);
 

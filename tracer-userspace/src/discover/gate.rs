@@ -22,14 +22,29 @@ pub struct Gate {
     events: Fanotify,
     /// Files that were inspected, by what can change when a file is rewritten in place.
     inspected: HashSet<(FileId, i64)>,
+    namespace: Namespace,
+}
+
+/// A mount namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace(PathBuf);
+
+impl Namespace {
+    /// The one that a process lives in.
+    ///
+    /// # Errors
+    /// If there is no such process (any more).
+    pub fn of(pid: u32) -> io::Result<Self> {
+        fs::read_link(format!("/proc/{pid}/ns/mnt")).map(Self)
+    }
 }
 
 impl Gate {
     /// Watches every mount of the namespace that process `pid` lives in, which must not be ours:
     /// nobody else's opens are to be held.
     pub fn around(pid: u32) -> io::Result<Self> {
-        let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/mnt"));
-        if namespace(&pid.to_string())? == namespace("self")? {
+        let namespace = Namespace::of(pid)?;
+        if namespace == Namespace::of(std::process::id())? {
             return Err(io::Error::other("the command has no mount namespace of its own"));
         }
         let flags = InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_CLOEXEC;
@@ -49,8 +64,13 @@ impl Gate {
         }
         match (marked, failure) {
             (0, Some(error)) => Err(error.into()),
-            _ => Ok(Self { events, inspected: HashSet::new() }),
+            _ => Ok(Self { events, inspected: HashSet::new(), namespace }),
         }
+    }
+
+    /// Where opens are held. A process that enters another one (a sandbox does) is out of reach.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// Handles opens as they come, calling `inspect` for each ELF file not seen before. Does not

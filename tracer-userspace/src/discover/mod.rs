@@ -8,6 +8,6 @@ mod library;
 pub mod mappings;
 mod process;
 
-pub use gate::Gate;
+pub use gate::{Gate, Namespace};
 pub use library::*;
 pub use process::*;

@@ -83,8 +83,8 @@ impl Session {
             reader: Reader::new(maps),
             behind: settings.behind,
             filters,
-            // A held command's files all come by the gate.
-            finder: gate.is_none().then_some(finder),
+            finder,
+            gated: gate.as_ref().map(|gate| gate.namespace().clone()),
             alive: Alive::default(),
             messages,
         };

@@ -25,7 +25,7 @@ use tracer_ebpf::{MARK_EXE, MARK_TREE};
 use super::{Behind, Filters, Summary};
 use crate::{
     capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp},
-    discover::mappings,
+    discover::{Namespace, mappings},
     recording::Finish,
 };
 
@@ -75,7 +75,9 @@ pub(super) struct Reading {
     pub(super) behind: Behind,
     pub(super) filters: Arc<Filters>,
     /// Where to send processes whose files are to be looked at.
-    pub(super) finder: Option<Sender<u32>>,
+    pub(super) finder: Sender<u32>,
+    /// Where the files of all processes come by the gate.
+    pub(super) gated: Option<Namespace>,
     pub(super) alive: Alive,
     pub(super) messages: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -220,10 +222,16 @@ impl Reading {
         }
     }
 
+    /// Has a process's files looked at, unless they come by the gate: to look at those from here
+    /// would wait for the gate, which may be waiting for whoever looks.
     fn look_at(&self, process: ProcessId) {
-        if let Some(finder) = &self.finder {
+        let held = self.gated.as_ref().is_some_and(|gated| {
+            // One that is gone has nothing to look at.
+            Namespace::of(process.pid).map_or(true, |namespace| namespace == *gated)
+        });
+        if !held {
             // The thread lives as long as this end does.
-            let _ = finder.send(process.pid);
+            let _ = self.finder.send(process.pid);
         }
     }
 }
