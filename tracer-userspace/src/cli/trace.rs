@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     kernel: KernelFlags,
 
     /// The command to run, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = "Command")]
     command: Vec<OsString>,
 }
 
