@@ -240,8 +240,11 @@ async fn attend(held: Held, alive: &Alive, signals: &mut Signals) -> io::Result<
 /// signal sent to llmtap alone is passed on.
 fn forward(caught: SignalKind, pid: u32) {
     if caught == SignalKind::terminate() {
-        // SAFETY: the process is our child and not waited for yet, so the pid is still its own.
-        unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+        // It is our child and not waited for yet, so the pid is still its own.
+        let child = nix::unistd::Pid::from_raw(pid.cast_signed());
+        if let Err(error) = nix::sys::signal::kill(child, nix::sys::signal::SIGTERM) {
+            tracing::warn!(%error, "SIGTERM could not be passed on to the command");
+        }
     }
 }
 

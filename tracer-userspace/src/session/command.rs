@@ -7,7 +7,7 @@ use std::{
     ffi::{OsStr, OsString},
     io::{self, Read as _, Write as _},
     os::{
-        fd::{AsRawFd as _, OwnedFd},
+        fd::AsRawFd as _,
         unix::{
             ffi::OsStrExt as _,
             fs::PermissionsExt as _,
@@ -24,7 +24,7 @@ use nix::sched::CloneFlags;
 /// A command that exists as a process and has not begun.
 pub struct Held {
     pub pid: u32,
-    go: std::fs::File,
+    go: io::PipeWriter,
     spawned: JoinHandle<io::Result<Child>>,
 }
 
@@ -56,8 +56,9 @@ pub fn find(program: &OsStr) -> io::Result<()> {
 /// Makes the process and holds it.
 pub fn hold(command: &[OsString]) -> io::Result<Held> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let (pid_read, pid_write) = pipe()?;
-    let (go_read, go_write) = pipe()?;
+    // Both ends of either are closed by an exec.
+    let (mut pid_read, pid_write) = io::pipe()?;
+    let (go_read, go_write) = io::pipe()?;
     let mut child = Command::new(program);
     child.args(arguments);
     let (tell, wait) = (pid_write.as_raw_fd(), go_read.as_raw_fd());
@@ -74,14 +75,14 @@ pub fn hold(command: &[OsString]) -> io::Result<Held> {
         child
     })?;
     let mut pid = [0; 4];
-    if let Err(error) = std::fs::File::from(pid_read).read_exact(&mut pid) {
+    if let Err(error) = pid_read.read_exact(&mut pid) {
         // The process could not be made: its own error says more.
         return Err(match spawned.join() {
             Ok(Err(cause)) => cause,
             _ => error,
         });
     }
-    Ok(Held { pid: u32::from_ne_bytes(pid), go: go_write.into(), spawned })
+    Ok(Held { pid: u32::from_ne_bytes(pid), go: go_write, spawned })
 }
 
 fn wait_for_leave(tell: i32, wait: i32, ours: i32) -> io::Result<()> {
@@ -102,18 +103,6 @@ fn wait_for_leave(tell: i32, wait: i32, ours: i32) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Both ends are closed by an exec.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut ends = [0; 2];
-    // SAFETY: the array has room for the two descriptors.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    use std::os::fd::FromRawFd as _;
-    // SAFETY: the call just gave these two, and nothing else owns them.
-    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
 impl Held {
