@@ -78,9 +78,13 @@ fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
 }
 
 #[inline(always)]
+fn key(pid_tgid: u64, stack: u64) -> CallKey {
+    CallKey { tgid: (pid_tgid >> 32) as u32, reserved: 0, stack }
+}
+
+#[inline(always)]
 fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
-    let key =
-        CallKey { tgid: (process.pid_tgid >> 32) as u32, reserved: 0, stack: frame::at_entry(ctx) };
+    let key = key(process.pid_tgid, frame::at_entry(ctx));
     if CALLS.insert(key, call, 0).is_err() {
         count_loss(Loss::MapFull, 0);
     }
@@ -89,8 +93,7 @@ fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
 /// The call that this return belongs to; it is over with that.
 #[inline(always)]
 fn recall(ctx: &RetProbeContext) -> Option<Call> {
-    let key =
-        CallKey { tgid: (pid_tgid() >> 32) as u32, reserved: 0, stack: frame::at_return(ctx) };
+    let key = key(pid_tgid(), frame::at_return(ctx));
     // SAFETY: nothing else changes the entry of a frame that is alive.
     let call = unsafe { *CALLS.get(key)? };
     // It was there the line before, and only this thread removes it.
@@ -184,11 +187,7 @@ fn data_header(process: &Admitted, call: &Call) -> Header {
 /// Leaves the rest of a buffer to another run, in the place where the call under way was kept.
 #[inline(always)]
 fn go_on(ctx: &RetProbeContext, process: &Admitted, call: &Call) {
-    let key = CallKey {
-        tgid: (process.pid_tgid >> 32) as u32,
-        reserved: 0,
-        stack: frame::at_return(ctx),
-    };
+    let key = key(process.pid_tgid, frame::at_return(ctx));
     if CALLS.insert(key, call, 0).is_err() {
         count_loss(Loss::MapFull, call.remaining);
         return;

@@ -47,7 +47,8 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.alive.len()
     }
 

@@ -58,11 +58,6 @@ impl Reader {
         self.maps.records.as_fd()
     }
 
-    /// Connections that live.
-    pub fn connections(&self) -> usize {
-        self.connections.len()
-    }
-
     /// Records of the ring that no version of the kernel side writes.
     pub fn unreadable(&self) -> u64 {
         self.unreadable

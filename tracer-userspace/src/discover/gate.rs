@@ -100,8 +100,10 @@ impl Gate {
         if !metadata.is_file() {
             return;
         }
-        let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-        if !self.inspected.insert((id, metadata.ctime_nsec() ^ metadata.ctime())) {
+        if !self
+            .inspected
+            .insert((FileId::from(&metadata), metadata.ctime_nsec() ^ metadata.ctime()))
+        {
             return;
         }
         let mut magic = [0; 4];

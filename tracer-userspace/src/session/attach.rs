@@ -73,12 +73,10 @@ impl State {
         let Ok(mappings) = mappings::of_process(pid) else { return false };
         let mut linker = false;
         for mapping in mappings {
-            if self.inspected.contains(&(mapping.device.clone(), mapping.inode)) {
+            if !self.inspected.insert((mapping.device.clone(), mapping.inode)) {
                 continue;
             }
-            let opened = mapping.open(pid);
-            self.inspected.insert((mapping.device, mapping.inode));
-            match opened {
+            match mapping.open(pid) {
                 Ok(file) => linker |= self.file(file, &mapping.path, true),
                 // Gone with its process; another process would show it again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -107,11 +107,6 @@ impl Pipeline {
         self.outputs
     }
 
-    /// What is held in memory, for tests of leaks: connections, exchanges, processes.
-    pub fn held(&self) -> (usize, usize, usize) {
-        (self.connections.len(), self.calls.open(), self.processes.len())
-    }
-
     /// What describes the processes of this run.
     pub fn processes(&mut self) -> &mut Processes {
         &mut self.processes
