@@ -10,6 +10,8 @@ mod corpus_tests;
 mod eventstream;
 mod formats;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
+mod jsonrpc;
 mod operation;
 mod providers;
 mod recognize;
