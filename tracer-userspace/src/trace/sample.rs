@@ -65,6 +65,7 @@ pub(crate) fn operation() -> Operation {
             missing_response: 0,
             joined_late: false,
         },
+        unknown_fields: 0,
         unreadable: None,
     }
 }
