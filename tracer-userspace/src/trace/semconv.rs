@@ -1,5 +1,5 @@
 //! What a span says of an operation, by the GenAI semantic conventions.
-//! Takes an [`Operation`] and the connection's addresses; gives name, kind, status and attributes.
+//! Takes an [`Operation`] and what carried it; gives name, kind, status and attributes.
 //! Names are those of semantic-conventions-genai `main` ("latest"); nothing else in llmtap knows
 //! them, so that other profiles are a matter of this module.
 //!
@@ -13,9 +13,10 @@ use opentelemetry::{
 };
 
 use crate::{
-    capture::Addresses,
+    capture::{Addresses, Security},
     genai::{Content, HttpFacts, Operation, Request, Response, Usage},
     http::{Ended, Role},
+    trace::Transport,
 };
 
 /// The attributes that are llmtap's own, and what they mean.
@@ -45,9 +46,13 @@ const JOINED_LATE: &str = "llmtap.capture.joined_late";
 const UNKNOWN_FIELDS: &str = "llmtap.capture.unknown_fields";
 const UNREADABLE: &str = "llmtap.capture.unreadable";
 
-/// Port of a server whose authority names none: captured connections are TLS, so the scheme is
-/// `https` (RFC 9110 §4.2.2).
-const HTTPS_PORT: u16 = 443;
+/// The scheme of a URL, and the port of a server whose authority names none (RFC 9110 §4.2).
+fn scheme(security: Security) -> (&'static str, u16) {
+    match security {
+        Security::Tls => ("https", 443),
+        Security::Plain => ("http", 80),
+    }
+}
 
 /// Methods that `http.request.method` may be; others are `_OTHER` (HTTP semantic conventions).
 const METHODS: [&str; 10] =
@@ -154,7 +159,7 @@ fn h2_code(code: u32) -> String {
 }
 
 /// All attributes of the span.
-pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) -> Vec<KeyValue> {
+pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
     list.text("gen_ai.operation.name", Some(operation.name.as_str()));
     list.text("gen_ai.provider.name", Some(&operation.provider));
@@ -167,8 +172,8 @@ pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) ->
     list.conversation(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
     list.usage(operation.usage);
-    list.http(&operation.http);
-    list.network(addresses);
+    list.http(&operation.http, transport.security);
+    list.network(transport.addresses);
     list.capture(operation);
     if let Some(content) = &operation.content {
         list.content(content);
@@ -272,7 +277,7 @@ impl Attributes {
         self.int("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens);
     }
 
-    fn http(&mut self, http: &HttpFacts) {
+    fn http(&mut self, http: &HttpFacts, security: Option<Security>) {
         if METHODS.contains(&http.method.as_str()) {
             self.text("http.request.method", Some(&http.method));
         } else if !http.method.is_empty() {
@@ -282,9 +287,11 @@ impl Attributes {
         self.text("url.path", Some(http.path.as_str()).filter(|path| !path.is_empty()));
         self.int("http.response.status_code", http.status);
         self.text(PROVIDER_REQUEST_ID, http.request_id.as_deref());
-        if let Some(server) = http.authority.as_deref().and_then(server) {
-            self.set("server.address", server.0);
-            self.set("server.port", i64::from(server.1));
+        self.text("url.scheme", security.map(|security| scheme(security).0));
+        if let Some((name, port)) = http.authority.as_deref().and_then(server) {
+            self.set("server.address", name);
+            let port = port.or(security.map(|security| scheme(security).1));
+            self.int("server.port", port.map(u64::from));
         }
     }
 
@@ -333,15 +340,21 @@ fn whole(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// Name and port of an authority, without user information; `None` where it is no authority.
-fn server(authority: &str) -> Option<(String, u16)> {
+/// The port that the client asked for, if it is known.
+pub fn asked_port(operation: &Operation, security: Option<Security>) -> Option<u16> {
+    let (_, port) = server(operation.http.authority.as_deref()?)?;
+    port.or(security.map(|security| scheme(security).1))
+}
+
+/// Name and port of an authority, without user information; `None` where it is no authority. An
+/// empty port is the scheme's own (RFC 3986 §3.2.3), as is one that is not there.
+fn server(authority: &str) -> Option<(String, Option<u16>)> {
     let authority: Authority = authority.parse().ok()?;
     let host = authority.host();
     let after_host = &authority.as_str()[authority.as_str().rfind(host)? + host.len()..];
     let port = match after_host.strip_prefix(':') {
-        // RFC 3986 §3.2.3: an empty port is the scheme's own.
-        None | Some("") => HTTPS_PORT,
-        Some(port) => port.parse().ok()?,
+        None | Some("") => None,
+        Some(port) => Some(port.parse().ok()?),
     };
     let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     (!name.is_empty()).then(|| (name.to_owned(), port))

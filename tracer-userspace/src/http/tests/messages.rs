@@ -120,7 +120,8 @@ fn folded_response_field_is_joined() {
     let connection = ConnectionId(1);
     let process = ProcessId { pid: 1, incarnation: 1 };
     let origin = Origin::Created;
-    exchanges.on(&Event::Opened(Opened { connection, process, time, origin }), &mut sink);
+    let security = Security::Tls;
+    exchanges.on(&Event::Opened(Opened { connection, process, time, origin, security }), &mut sink);
     for (direction, text) in [(Direction::Sent, GET), (Direction::Received, answer)] {
         let data = Data::Bytes(text.as_bytes());
         let segment = Segment { connection, direction, offset: 0, time, data };

@@ -251,7 +251,8 @@ fn hear(steps: &[Step], cut: usize) -> BTreeMap<u64, Heard> {
             Step::Received(_, bytes) => (Direction::Received, bytes),
             Open(_, origin) => {
                 let process = ProcessId { pid: 1, incarnation: 1 };
-                let opened = Opened { connection, process, time, origin: *origin };
+                let (origin, security) = (*origin, Security::Tls);
+                let opened = Opened { connection, process, time, origin, security };
                 exchanges.on(&Event::Opened(opened), &mut sink);
                 continue;
             }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use crate::{
     capture::{
-        ConnectionId, Data, Direction, Event, Opened, Origin, ProcessId, Segment, Timestamp,
+        ConnectionId, Data, Direction, Event, Opened, Origin, ProcessId, Security, Segment,
+        Timestamp,
     },
     http::{Counts, ExchangeEvent, Exchanges, Kind},
     splits,
@@ -80,7 +81,8 @@ fn told(parts: &[(Direction, Data<'_>)], extensions: &str, cut: usize) -> (Strin
     };
     let (connection, time) = (ConnectionId(1), Timestamp(1));
     let (process, origin) = (ProcessId { pid: 1, incarnation: 1 }, Origin::Created);
-    exchanges.on(&Event::Opened(Opened { connection, process, time, origin }), &mut sink);
+    let security = Security::Tls;
+    exchanges.on(&Event::Opened(Opened { connection, process, time, origin, security }), &mut sink);
     for (direction, data) in opening.iter().chain(parts) {
         let pieces: Vec<Data<'_>> = match data {
             Data::Bytes(bytes) => bytes.chunks(cut).map(Data::Bytes).collect(),
