@@ -186,7 +186,7 @@ impl Call {
         for mut reading in std::mem::take(&mut self.readings) {
             reading.read_request();
             let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(|body| body.finish()).unwrap_or_default();
+            let read = reading.body.map(Body::finish).unwrap_or_default();
             let fits = match certainty {
                 Certainty::Sure => true,
                 Certainty::Path => asked.fits || read.answered.fits,
