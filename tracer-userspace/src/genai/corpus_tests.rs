@@ -335,14 +335,14 @@ fn splits_of_recorded_bodies_make_no_difference() {
     }
 }
 
-/// Every single split of a choice of the recorded answers; `LLMTAP_FULL=1` takes all that are small.
+/// Every single split of a choice of the recorded answers; `LLMTAP_FULL` takes more.
 #[test]
 fn single_splits_of_recorded_answers_make_no_difference() {
     const SMALL: usize = 4 << 10;
     let Some(records) = records() else { return };
-    let is_full = std::env::var_os("LLMTAP_FULL").is_some_and(|value| value == "1");
+    let is_full = std::env::var_os("LLMTAP_FULL").is_some();
     let records = records.iter().filter(|record| FAMILIES.contains(&record.family.as_str()));
-    for record in records.step_by(if is_full { 1 } else { 97 }) {
+    for record in records.step_by(if is_full { 8 } else { 97 }) {
         let (request, response) = (record.request.body(), record.response.body());
         if response.len() > SMALL {
             continue;
