@@ -67,6 +67,7 @@ pub(crate) fn operation() -> Operation {
             missing_response: 0,
             joined_late: false,
         },
+        unknown_fields: 0,
         unreadable: None,
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 10] = [
+pub const OURS: [(&str, &str); 11] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
@@ -30,6 +30,7 @@ pub const OURS: [(&str, &str); 10] = [
     (MISSING_REQUEST_BYTES, "int: bytes of the request that passed and were not captured"),
     (MISSING_RESPONSE_BYTES, "int: bytes of the response that passed and were not captured"),
     (JOINED_LATE, "true where the call may have begun before llmtap saw the connection"),
+    (UNKNOWN_FIELDS, "int: header fields that could not be told, as on HTTP/2 joined late"),
     (UNREADABLE, "string: why the rest of a body could not be read"),
 ];
 
@@ -42,6 +43,7 @@ const ENDED: &str = "llmtap.ended";
 const MISSING_REQUEST_BYTES: &str = "llmtap.capture.missing_request_bytes";
 const MISSING_RESPONSE_BYTES: &str = "llmtap.capture.missing_response_bytes";
 const JOINED_LATE: &str = "llmtap.capture.joined_late";
+const UNKNOWN_FIELDS: &str = "llmtap.capture.unknown_fields";
 const UNREADABLE: &str = "llmtap.capture.unreadable";
 
 /// The scheme of a URL, and the port of a server whose authority names none (RFC 9110 §4.2).
@@ -103,10 +105,12 @@ fn failure(operation: &Operation) -> Option<(String, Option<String>)> {
 pub(crate) fn ended(how: Ended) -> &'static str {
     match how {
         Ended::Complete => "complete",
+        Ended::AnsweredEarly => "answered_early",
         Ended::ClientGone => "cancelled",
         Ended::ServerClosed => "connection_closed",
         Ended::ServerReset => "connection_reset",
         Ended::ConnectionLost => "connection_lost",
+        Ended::Refused => "refused",
         Ended::StreamReset(_) => "stream_reset",
         Ended::Malformed => "protocol_error",
         Ended::Gap => "capture_gap",
@@ -114,16 +118,17 @@ pub(crate) fn ended(how: Ended) -> &'static str {
     }
 }
 
-/// The status description of an end that is a failure of the call. A gap and llmtap's own end are
-/// none: of the call they say nothing.
+/// The status description of an end that is a failure of the call. A whole answer is none, whatever
+/// became of its request, and of a gap and llmtap's own end the call knows nothing.
 fn failed_end(how: Ended) -> Option<String> {
     let words = match how {
-        Ended::Complete | Ended::Gap | Ended::TracerStopped => return None,
+        Ended::Complete | Ended::AnsweredEarly | Ended::Gap | Ended::TracerStopped => return None,
         Ended::ClientGone => "the client ended the call before the response was complete",
         Ended::ServerClosed => "the server closed the connection before the response was complete",
         Ended::ServerReset => "the connection broke before the response was complete",
         Ended::ConnectionLost => "the connection ended before the response was complete",
         Ended::Malformed => "the bytes on the connection stopped being the protocol they began as",
+        Ended::Refused => "the server went away without taking the request up",
         Ended::StreamReset(code) => return Some(format!("HTTP/2 stream reset: {}", h2_code(code))),
     };
     Some(words.to_owned())
@@ -307,6 +312,7 @@ impl Attributes {
         self.int(MISSING_REQUEST_BYTES, Some(end.missing_request).filter(|bytes| *bytes > 0));
         self.int(MISSING_RESPONSE_BYTES, Some(end.missing_response).filter(|bytes| *bytes > 0));
         self.flag(JOINED_LATE, end.joined_late);
+        self.int(UNKNOWN_FIELDS, Some(operation.unknown_fields).filter(|fields| *fields > 0));
         self.text(UNREADABLE, operation.unreadable);
     }
 

@@ -143,10 +143,12 @@ fn each_end_is_told_apart() {
     assert_eq!(status(&operation), Status::Unset);
     assert_eq!(find(&operation, "llmtap.ended"), None);
     for (how, word, is_failure) in [
+        (Ended::AnsweredEarly, "answered_early", false),
         (Ended::ClientGone, "cancelled", true),
         (Ended::ServerClosed, "connection_closed", true),
         (Ended::ServerReset, "connection_reset", true),
         (Ended::ConnectionLost, "connection_lost", true),
+        (Ended::Refused, "refused", true),
         (Ended::StreamReset(8), "stream_reset", true),
         (Ended::Malformed, "protocol_error", true),
         (Ended::Gap, "capture_gap", false),
@@ -182,10 +184,12 @@ fn incomplete_capture_is_marked() {
     operation.end.missing_request = 5;
     operation.end.missing_response = 70_000;
     operation.end.joined_late = true;
+    operation.unknown_fields = 2;
     operation.unreadable = Some("truncated gzip");
     assert_eq!(find(&operation, MISSING_REQUEST_BYTES), Some(5.into()));
     assert_eq!(find(&operation, MISSING_RESPONSE_BYTES), Some(70_000.into()));
     assert_eq!(find(&operation, JOINED_LATE), Some(true.into()));
+    assert_eq!(find(&operation, UNKNOWN_FIELDS), Some(2.into()));
     assert_eq!(find(&operation, UNREADABLE), Some("truncated gzip".into()));
     assert_eq!(status(&operation), Status::Unset);
 }
