@@ -4,6 +4,8 @@
 
 mod connections;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod kernel;
 mod offsets;
 mod reader;

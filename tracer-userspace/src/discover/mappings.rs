@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead, BufReader},
     path::PathBuf,
 };
 
@@ -30,8 +30,13 @@ impl Mapping {
 
 /// The executable file mappings of a process, one a file.
 pub fn of_process(pid: u32) -> io::Result<Vec<Mapping>> {
+    read(BufReader::new(File::open(format!("/proc/{pid}/maps"))?))
+}
+
+/// The same of what such a file says.
+pub fn read(maps: impl BufRead) -> io::Result<Vec<Mapping>> {
     let mut mappings: Vec<Mapping> = Vec::new();
-    for line in BufReader::new(File::open(format!("/proc/{pid}/maps"))?).split(b'\n') {
+    for line in maps.split(b'\n') {
         let line = line?;
         let Some(mapping) = parse(&String::from_utf8_lossy(&line)) else { continue };
         let seen = |other: &Mapping| other.inode == mapping.inode && other.device == mapping.device;

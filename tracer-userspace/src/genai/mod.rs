@@ -9,6 +9,8 @@ mod clip;
 mod corpus_tests;
 mod eventstream;
 mod formats;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod json;
 mod operation;
 mod providers;
