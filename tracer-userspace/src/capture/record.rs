@@ -35,6 +35,8 @@ pub(super) enum Body<'a> {
 pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
     let header: Header = plain(bytes)?;
     let payload = bytes.get(HEADER_LEN..)?.get(..header.len as usize)?;
+    // Positions past 2^64 do not exist; stages add to them.
+    header.offset.checked_add(header.len.into())?;
     let is = |kind: Kind| header.kind == kind as u32;
     let body = if is(Kind::Data) {
         let sent = header.flags & FLAG_SENT != 0;
@@ -146,6 +148,14 @@ mod tests {
         let beyond =
             bytes_of(&Header { kind: Kind::Data as u32, len: u32::MAX, ..Header::default() });
         assert!(read(&beyond).is_none());
+        let mut past_the_end = bytes_of(&Header {
+            kind: Kind::Data as u32,
+            offset: u64::MAX,
+            len: 1,
+            ..Header::default()
+        });
+        past_the_end.push(b'x');
+        assert!(read(&past_the_end).is_none());
     }
 
     #[test]
