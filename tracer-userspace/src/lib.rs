@@ -18,5 +18,7 @@ pub mod http;
 pub mod recording;
 #[cfg(not(fuzzing))]
 pub mod session;
+#[cfg(test)]
+mod splits;
 #[cfg(not(fuzzing))]
 pub mod trace;

@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 
 use llmtap::{
-    capture::{Direction, Event},
-    fuzz_bridge::capture,
+    capture::{Connections, Direction, Event, Positions, Record, Timestamp},
     http::Exchanges,
 };
 
@@ -60,8 +59,7 @@ fn record((number, step): (usize, &Step)) -> Vec<u8> {
 fn play(records: &[Vec<u8>]) {
     let mut exchanges = Exchanges::new();
     let mut positions: HashMap<(u64, Direction), u64> = HashMap::new();
-    let known = |process: u64, object: u64| (object % 2 == 0).then_some((process, object));
-    capture::records(records.iter().map(Vec::as_slice), known, &mut |event| {
+    let mut sink = |event: &Event<'_>| {
         if let Event::Opened(opened) = event {
             positions.retain(|(connection, _), _| *connection != opened.connection.0);
         }
@@ -72,7 +70,16 @@ fn play(records: &[Vec<u8>]) {
             *position = segment.offset + segment.data.wire_len();
         }
         exchanges.on(event, &mut |_| {});
-    });
+    };
+    let mut connections = Connections::default();
+    let mut known = |key: tracer_ebpf::ObjectKey| {
+        let positions = Positions { received: key.process, sent: key.object };
+        key.object.is_multiple_of(2).then_some(positions)
+    };
+    for record in records.iter().filter_map(|bytes| Record::read(bytes)) {
+        connections.apply(&record, &mut known, &mut sink);
+    }
+    connections.stop(Timestamp(u64::MAX), &mut sink);
 }
 
 /// Kinds of records.

@@ -21,7 +21,7 @@ use object::{
 const TABLE_LIMIT: u64 = 64 << 20;
 
 /// Sections and segments of a file. Linkers write some 50 and 15; what says more is read no further.
-const HEADERS_LIMIT: usize = 4096;
+const HEADERS_LIMIT: u32 = 4096;
 
 /// Executable segments that are searched for an address; linkers write one or two.
 const EXECUTABLE_LIMIT: usize = 16;
@@ -50,6 +50,7 @@ impl From<&Metadata> for FileId {
 pub enum Function {
     SslNew,
     SslFree,
+    SslUpRef,
     SslClear,
     SslSetFd,
     SslRead,
@@ -63,9 +64,10 @@ pub enum Function {
 
 impl Function {
     /// Every function with the symbol it is known by.
-    pub const SYMBOLS: [(Self, &'static str); 10] = [
+    pub const SYMBOLS: [(Self, &'static str); 11] = [
         (Self::SslNew, "SSL_new"),
         (Self::SslFree, "SSL_free"),
+        (Self::SslUpRef, "SSL_up_ref"),
         (Self::SslClear, "SSL_clear"),
         (Self::SslSetFd, "SSL_set_fd"),
         (Self::SslRead, "SSL_read"),
