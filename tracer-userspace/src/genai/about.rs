@@ -47,6 +47,8 @@ pub(super) struct Course {
     /// When the exchange was over, or the operation.
     pub over: Timestamp,
     pub end: End,
+    /// Fields of heads and trailers that can't be told.
+    pub unknown_fields: u32,
     pub unreadable: Option<Unreadable>,
 }
 
@@ -77,7 +79,9 @@ impl About {
         let Target { provider, model, streams, stream_cursor } = self.target;
         let provider = provider.unwrap_or(format.flavour);
         let (how, over) = match (course.end.how, course.response_end, read.times.done) {
-            (Ended::Complete, Some(response_end), _) => (Ended::Complete, response_end),
+            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
+                (how, response_end)
+            }
             // Many clients close after the stream's end mark, before the last chunk of its framing.
             (_, _, Some(done)) => (Ended::Complete, done),
             (how, ..) => (how, course.over),
@@ -111,6 +115,7 @@ impl About {
                 truncated: asked.truncated || read.answered.truncated,
             }),
             end: End { how, ..course.end },
+            unknown_fields: course.unknown_fields,
             unreadable: course
                 .unreadable
                 .map(Unreadable::as_str)

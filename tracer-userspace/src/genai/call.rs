@@ -9,7 +9,6 @@ use super::{
     json::Document,
     multipart::Multipart,
     operation::Operation,
-    answering::Read,
     recognize::{Certainty, Recognized},
 };
 use crate::{
@@ -30,6 +29,7 @@ pub(super) struct Call {
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
+    unknown_fields: u32,
     unreadable: Option<Unreadable>,
     /// The request is a form, which becomes the JSON object that it would be.
     form: Option<Multipart>,
@@ -65,6 +65,7 @@ impl Call {
             started,
             request_end: None,
             response_end: None,
+            unknown_fields: 0,
             unreadable: None,
             form: Multipart::of(&head.headers),
             readings: recognized.formats.into_iter().map(reading).collect(),
@@ -86,8 +87,10 @@ impl Call {
             Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
                 self.unreadable.get_or_insert(reason);
             }
-            // Fields that HTTP/2 joined late could not tell: the end says that it was joined late.
-            Kind::RequestFieldsUnknown(_) | Kind::ResponseFieldsUnknown(_) => {}
+            // So many fields of a head or of trailers can't be told.
+            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
+                self.unknown_fields = self.unknown_fields.saturating_add(count);
+            }
             // Messages of gRPC, and trailers: no format reads them yet.
             Kind::RequestMessageEnd(_)
             | Kind::ResponseMessageEnd(_)
@@ -167,7 +170,7 @@ impl Call {
     fn response_end(&mut self, time: Timestamp) {
         self.response_end = Some(time);
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
-            body.end(time);
+            body.end();
         }
     }
 
@@ -183,7 +186,7 @@ impl Call {
         for mut reading in std::mem::take(&mut self.readings) {
             reading.read_request();
             let asked = reading.asked.unwrap_or_default();
-            let read: Read = reading.body.map(|body| body.finish(time)).unwrap_or_default();
+            let read = reading.body.map(Body::finish).unwrap_or_default();
             let fits = match certainty {
                 Certainty::Sure => true,
                 Certainty::Path => asked.fits || read.answered.fits,
@@ -202,6 +205,7 @@ impl Call {
             response_end: self.response_end,
             over: time,
             end,
+            unknown_fields: self.unknown_fields,
             unreadable: self.unreadable,
         };
         Some(self.about.operation(format, asked, read, course))

@@ -12,10 +12,11 @@ mod corpus_tests;
 mod eventstream;
 mod formats;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
+mod jsonrpc;
 mod multipart;
 mod operation;
 mod providers;
-
 mod recognize;
 mod socket;
 mod sse;

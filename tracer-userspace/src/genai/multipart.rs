@@ -227,6 +227,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::splits;
 
     fn form(kind: &str) -> Option<Multipart> {
         let mut headers = HeaderMap::new();
@@ -234,7 +235,7 @@ mod tests {
         Multipart::of(&headers)
     }
 
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    fn read(pieces: &[&[u8]]) -> Vec<u8> {
         let mut form = form("multipart/form-data; charset=utf-8; boundary=\"x-y\"").unwrap();
         let mut out = Vec::new();
         for piece in pieces {
@@ -244,13 +245,8 @@ mod tests {
     }
 
     fn check(body: &str, expected: &Value) {
-        let whole = read([body.as_bytes()]);
+        let whole = splits::check(body.as_bytes(), read);
         assert_eq!(serde_json::from_slice::<Value>(&whole).unwrap(), *expected);
-        for at in 0..body.len() {
-            let (left, right) = body.as_bytes().split_at(at);
-            assert_eq!(read([left, right]), whole, "split at {at}");
-        }
-        assert_eq!(read(body.as_bytes().chunks(1)), whole);
     }
 
     #[test]
@@ -298,9 +294,8 @@ mod tests {
         #[test]
         fn splits_make_no_difference(
             body in "(--x-y|\r\n|-|x|a|\"|Content-Disposition: form-data; name=n){0,30}",
-            size in 1usize..9,
         ) {
-            prop_assert_eq!(read([body.as_bytes()]), read(body.as_bytes().chunks(size)));
+            splits::check(body.as_bytes(), read);
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) struct Socket {
     turns: VecDeque<Turn>,
     /// Operations that were told.
     told: u64,
+    unknown_fields: u32,
     /// Who closed the connection in order, if one did.
     closed: Option<Ended>,
 }
@@ -97,6 +98,7 @@ impl Socket {
             server: Document::new(event),
             turns: VecDeque::new(),
             told: 0,
+            unknown_fields: 0,
             closed: None,
         }
     }
@@ -133,6 +135,9 @@ impl Socket {
             }
             Kind::ResponseClose(_) => {
                 self.closed.get_or_insert(Ended::ServerClosed);
+            }
+            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
+                self.unknown_fields = self.unknown_fields.saturating_add(count);
             }
             // Ends of the handshake and of the two directions; the rest is not of WebSockets.
             _ => {}
@@ -226,6 +231,7 @@ impl Socket {
             response_end: (end.how == Ended::Complete).then_some(time),
             over: time,
             end,
+            unknown_fields: self.unknown_fields,
             unreadable: turn.unreadable,
         };
         self.told += 1;

@@ -22,6 +22,7 @@ mod openai_others;
 mod openai_sockets;
 mod recognition;
 pub(super) mod schemas;
+mod times;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
