@@ -11,6 +11,8 @@ mod clip;
 mod corpus_tests;
 mod eventstream;
 mod formats;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod json;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
 mod jsonrpc;
