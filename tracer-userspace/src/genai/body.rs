@@ -18,6 +18,8 @@ pub(super) struct Body {
     format: &'static Format,
     capture_content: bool,
     failed: bool,
+    /// The error's name, where a header tells it.
+    named: Option<String>,
     label: Label,
     framing: Framing,
     reading: Reading,
@@ -78,6 +80,7 @@ impl Body {
             format,
             capture_content,
             failed: head.status.as_u16() >= error::FIRST_STATUS,
+            named: error::header(&head.headers),
             label: Label::of(media_type(&head.headers)),
             framing: Framing::Unknown,
             reading: Reading::new(answer),
@@ -194,7 +197,9 @@ impl Body {
         let fault = match &mut self.framing {
             Framing::Unknown => None,
             Framing::Whole(document) if self.failed => {
-                reading.error = Some(error::read(document));
+                let told = error::read(document);
+                let kind = self.named.take().unwrap_or(told.kind);
+                reading.error = Some(ProviderError { kind, ..told });
                 None
             }
             Framing::Whole(document) => reading.whole(document),

@@ -8,7 +8,7 @@ use super::{
     body::Body,
     formats::{Asked, Format, error},
     json::{Document, Fault},
-    operation::{Content, HttpFacts, Operation, ProviderError, Timing},
+    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
     recognize::{self, Certainty, Recognized},
 };
 use crate::{
@@ -42,6 +42,8 @@ pub(super) struct Call {
     certainty: Certainty,
     /// The model, where the path names it.
     model: Option<String>,
+    /// The agent or the data source, where the path names it.
+    id: Option<String>,
     /// The path asks for a stream.
     streams: bool,
     http: HttpFacts,
@@ -82,6 +84,7 @@ impl Call {
             provider: recognized.provider,
             certainty: recognized.certainty,
             model: recognized.model,
+            id: recognized.id,
             streams: recognized.streams,
             http: http_facts(head),
             started,
@@ -128,7 +131,8 @@ impl Call {
         for reading in &mut self.readings {
             reading.read_request();
         }
-        if self.certainty == Certainty::Shape {
+        let must_fit = matches!(self.certainty, Certainty::Shape | Certainty::Shared);
+        if must_fit || self.readings.iter().any(Reading::asked_fits) {
             self.readings.retain(Reading::asked_fits);
         }
         !self.readings.is_empty()
@@ -162,6 +166,11 @@ impl Call {
         }
     }
 
+    /// By its HTTP status.
+    fn failed(&self) -> bool {
+        self.http.status.is_some_and(|status| status >= error::FIRST_STATUS)
+    }
+
     /// The exchange goes on under another id.
     pub(super) fn moved(&mut self, exchange: ExchangeId) {
         self.exchange = exchange;
@@ -174,23 +183,22 @@ impl Call {
 
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
-        let certainty = self.certainty;
-        let mut found = None;
-        for mut reading in std::mem::take(&mut self.readings) {
-            reading.read_request();
-            let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(|body| body.finish(time)).unwrap_or_default();
-            let fits = match certainty {
-                Certainty::Sure => true,
-                Certainty::Path => asked.fits || read.answered.fits,
-                Certainty::Shape => asked.fits && read.answered.fits,
-            };
-            if fits {
-                found = Some((reading.format, asked, read));
-                break;
-            }
-        }
-        let (format, asked, read) = found?;
+        let (certainty, failed) = (self.certainty, self.failed());
+        let mut readings: Vec<_> = std::mem::take(&mut self.readings)
+            .into_iter()
+            .map(|mut reading| {
+                reading.read_request();
+                let read = reading.body.map(|body| body.finish(time)).unwrap_or_default();
+                (reading.format, reading.asked.unwrap_or_default(), read)
+            })
+            .collect();
+        let fits = readings.iter().position(|(_, asked, read)| match certainty {
+            Certainty::Sure | Certainty::Path => asked.fits || read.answered.fits,
+            Certainty::Shared => asked.fits && (read.answered.fits || failed),
+            Certainty::Shape => asked.fits && read.answered.fits,
+        });
+        let place = fits.or((certainty == Certainty::Sure).then_some(0))?;
+        let (format, asked, read) = readings.swap_remove(place);
         let provider = self.provider.unwrap_or(format.flavour);
         let (how, over) = match (end.how, self.response_end, read.done) {
             (Ended::Complete, Some(response_end), _) => (Ended::Complete, response_end),
@@ -233,6 +241,14 @@ impl Call {
         operation.request.stream |= self.streams;
         if operation.request.model.is_none() {
             operation.request.model = self.model;
+        }
+        let named = match operation.name {
+            OperationName::InvokeAgent => Some(&mut operation.request.agent_id),
+            OperationName::Retrieval => Some(&mut operation.request.data_source_id),
+            _ => None,
+        };
+        if let Some(id) = named.filter(|id| id.is_none()) {
+            *id = self.id;
         }
         Some(operation)
     }

@@ -17,6 +17,10 @@ pub enum OperationName {
     GenerateContent,
     Embeddings,
     FetchResponse,
+    InvokeAgent,
+    Retrieval,
+    /// None of the conventions' own: documents are put in order by a query.
+    Rerank,
 }
 
 impl OperationName {
@@ -27,6 +31,9 @@ impl OperationName {
             Self::GenerateContent => "generate_content",
             Self::Embeddings => "embeddings",
             Self::FetchResponse => "fetch_response",
+            Self::InvokeAgent => "invoke_agent",
+            Self::Retrieval => "retrieval",
+            Self::Rerank => "rerank",
         }
     }
 }
@@ -61,6 +68,10 @@ pub struct Request {
     /// `gen_ai.embeddings.dimension.count`.
     pub embedding_dimensions: Option<i64>,
     pub encoding_formats: Vec<String>,
+    /// `gen_ai.agent.id`, where an agent is asked.
+    pub agent_id: Option<String>,
+    /// `gen_ai.data_source.id`, where one is searched.
+    pub data_source_id: Option<String>,
 }
 
 /// What came back. `gen_ai.response.*` unless noted.

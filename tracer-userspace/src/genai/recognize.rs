@@ -20,6 +20,8 @@ pub(super) struct Recognized {
     pub certainty: Certainty,
     /// The model, where the path names it.
     pub model: Option<String>,
+    /// The agent or the data source, where the path names it.
+    pub id: Option<String>,
     /// The path asks for a stream.
     pub streams: bool,
 }
@@ -31,6 +33,8 @@ pub(super) enum Certainty {
     Sure,
     /// A known path of an unknown host: request or answer must have the format's shape.
     Path,
+    /// A path that serves other things too: both must have it, unless the call failed.
+    Shared,
     /// Neither: request and answer must both have it.
     Shape,
 }
@@ -94,14 +98,20 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     let path = path(head);
     let provider = authority(head).and_then(|authority| provider(&host(authority)));
     let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
-    if let Some(route) =
-        routes.into_iter().find(|route| route.method == head.method && matches(route.path, path))
-    {
+    let same = |route: &&Route| route.method == head.method && matches(route.path, path);
+    if let Some(route) = routes.clone().find(same) {
+        // Rows of one path are servers that use it for different formats.
+        let rows = routes.filter(|row| row.path == route.path && row.method == route.method);
         return Some(Recognized {
-            formats: vec![route.format],
+            formats: rows.map(|row| row.format).collect(),
             provider: provider.map(|row| row.name),
-            certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
-            model: model(route, path),
+            certainty: match provider {
+                _ if route.shared => Certainty::Shared,
+                Some(_) => Certainty::Sure,
+                None => Certainty::Path,
+            },
+            model: named(route, route.model_after, path),
+            id: named(route, route.id_after, path),
             streams: route.streams,
         });
     }
@@ -118,6 +128,7 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
         provider: None,
         certainty: Certainty::Shape,
         model: None,
+        id: None,
         streams: false,
     })
 }
@@ -144,16 +155,19 @@ fn matches(pattern: &str, path: &str) -> bool {
     })
 }
 
-fn model(route: &Route, path: &str) -> Option<String> {
-    let after = route.model_after?;
-    let segment_after = |path: &'_ str| {
-        let mut segments = path.split('/').skip_while(|segment| *segment != after);
-        segments.nth(1).map(str::to_owned)
-    };
-    let segment = segment_after(path)?;
-    let pattern = segment_after(route.path)?;
-    let model = segment.strip_suffix(pattern.trim_start_matches('*')).unwrap_or(&segment);
-    Some(percent_decoded(model))
+/// What stands in `path` for the pattern's `*`s behind its segment `after`.
+fn named(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
+    let after = after?;
+    let pattern: Vec<_> = route.path.split('/').skip(1).collect();
+    let segments: Vec<_> = path.trim_end_matches('/').rsplit('/').take(pattern.len()).collect();
+    let pairs = pattern.iter().zip(segments.iter().rev());
+    let behind = pairs.skip_while(|(wanted, _)| **wanted != after).skip(1);
+    let names = behind.map_while(|(wanted, segment)| {
+        let rest = wanted.strip_prefix('*')?;
+        Some(percent_decoded(segment.strip_suffix(rest).unwrap_or(segment)))
+    });
+    let name = names.collect::<Vec<_>>().join("/");
+    (!name.is_empty()).then_some(name)
 }
 
 /// RFC 3986 §2.1; a `%` without its two digits stays.

@@ -19,6 +19,8 @@ mod openai_chat;
 mod openai_others;
 mod recognition;
 pub(super) mod schemas;
+mod servers;
+mod vendors;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
@@ -33,6 +35,7 @@ pub(super) struct Exchange<'a> {
     pub how: Ended,
     pub capture_content: bool,
     pub headers: Vec<(&'static str, &'static str)>,
+    pub response_headers: Vec<(&'static str, &'static str)>,
 }
 
 impl<'a> Exchange<'a> {
@@ -48,6 +51,7 @@ impl<'a> Exchange<'a> {
             how: Ended::Complete,
             capture_content: false,
             headers: Vec::new(),
+            response_headers: Vec::new(),
         }
     }
 
@@ -85,6 +89,9 @@ impl<'a> Exchange<'a> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_str(self.kind).unwrap());
         headers.insert("x-request-id", HeaderValue::from_static("req_1"));
+        for (name, value) in &self.response_headers {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
         let status = StatusCode::from_u16(self.status).unwrap();
         let head = ResponseHead { status, version: Version::HTTP_11, headers };
         on(Kind::Response { head: &head, role: Role::Client, started: Timestamp(100) });

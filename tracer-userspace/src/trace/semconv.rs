@@ -230,6 +230,8 @@ impl Attributes {
         self.text("gen_ai.request.previous_response.id", request.previous_response_id.as_deref());
         self.int("gen_ai.embeddings.dimension.count", request.embedding_dimensions);
         self.texts("gen_ai.request.encoding_formats", &request.encoding_formats);
+        self.text("gen_ai.agent.id", request.agent_id.as_deref());
+        self.text("gen_ai.data_source.id", request.data_source_id.as_deref());
         self.int(REQUEST_TOOLS, request.tools);
     }
 

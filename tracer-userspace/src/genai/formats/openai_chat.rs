@@ -25,9 +25,13 @@ pub(in crate::genai) static FORMAT: Format = Format {
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &RESPONSE,
     streams_values: false,
-    read_request,
+    read_request: |body| read(body, true),
     answer: |capture_content| Box::new(answer::Chat::new(capture_content)),
 };
+
+/// Where the path says what is asked, so that no model needs to be named.
+pub(in crate::genai) static SERVED: Format =
+    Format { read_request: |body| read(body, false), ..FORMAT };
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
@@ -145,14 +149,11 @@ struct RequestFacts<'a> {
     functions: Length,
 }
 
-fn read_request(body: &mut Document) -> Asked {
+fn read(body: &mut Document, names_model: bool) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let mut asked = Asked {
-        fits: facts.model.filled().is_some() && facts.messages.0.is_some(),
-        fault,
-        ..Asked::default()
-    };
+    let named = facts.model.filled().is_some() || !names_model;
+    let mut asked = Asked { fits: named && facts.messages.0.is_some(), fault, ..Asked::default() };
     asked.request = Request {
         output_type: output_type(&facts),
         model: facts.model.into_filled(),

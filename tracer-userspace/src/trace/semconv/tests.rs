@@ -39,6 +39,8 @@ fn attributes_have_the_conventions_types() {
         conversation_id: Some("conv_1".into()),
         embedding_dimensions: Some(256),
         encoding_formats: vec!["base64".into()],
+        agent_id: Some("agent_1".into()),
+        data_source_id: Some("kb_1".into()),
     };
     operation.response.service_tier = Some("default".into());
     operation.response.system_fingerprint = Some("fp".into());
@@ -57,6 +59,8 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.conversation.id", "conv_1".into()),
         ("gen_ai.embeddings.dimension.count", 256.into()),
         ("gen_ai.request.encoding_formats", strings(&["base64"])),
+        ("gen_ai.agent.id", "agent_1".into()),
+        ("gen_ai.data_source.id", "kb_1".into()),
         ("gen_ai.request.temperature", 0.5.into()),
         ("gen_ai.request.top_p", 0.25.into()),
         ("gen_ai.request.top_k", 40.into()),
@@ -92,7 +96,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, None).len(), 41);
+    assert_eq!(attributes(&operation, None).len(), 43);
 }
 
 #[test]

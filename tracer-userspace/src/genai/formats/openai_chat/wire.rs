@@ -127,6 +127,7 @@ pub(super) struct Tokens {
     pub(super) completion_tokens_details: Object<OutputDetails>,
     /// DeepSeek's name for cached tokens.
     pub(super) prompt_cache_hit_tokens: Count,
+    pub(super) total_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -150,7 +151,7 @@ impl Tokens {
         let cached = Count(input.cached_tokens.0.or(self.prompt_cache_hit_tokens.0));
         let told = [
             (&mut usage.input_tokens, self.prompt_tokens),
-            (&mut usage.output_tokens, self.completion_tokens),
+            (&mut usage.output_tokens, Count(self.output(output.reasoning_tokens.0))),
             (&mut usage.cache_read_input_tokens, cached),
             (&mut usage.cache_write_input_tokens, input.cache_write_tokens),
             (&mut usage.reasoning_output_tokens, output.reasoning_tokens),
@@ -158,5 +159,14 @@ impl Tokens {
         for (known, told) in told {
             *known = told.0.or(*known);
         }
+    }
+
+    /// xAI counts reasoning beside the completion, not in it: the total says so.
+    fn output(&self, reasoning: Option<u64>) -> Option<u64> {
+        let completion = self.completion_tokens.0?;
+        let both = completion.checked_add(reasoning.unwrap_or(0));
+        let all =
+            self.prompt_tokens.0.zip(both).and_then(|(prompt, both)| prompt.checked_add(both));
+        if all.is_some() && all == self.total_tokens.0 { both } else { Some(completion) }
     }
 }
