@@ -50,6 +50,7 @@ pub(super) struct Call {
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
+    unknown_fields: u32,
     unreadable: Option<Unreadable>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
@@ -90,6 +91,7 @@ impl Call {
             started,
             request_end: None,
             response_end: None,
+            unknown_fields: 0,
             unreadable: None,
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
@@ -162,7 +164,7 @@ impl Call {
     pub(super) fn response_end(&mut self, time: Timestamp) {
         self.response_end = Some(time);
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
-            body.end(time);
+            body.end();
         }
     }
 
@@ -176,6 +178,11 @@ impl Call {
         self.exchange = exchange;
     }
 
+    /// So many fields of a head or of trailers can't be told.
+    pub(super) fn fields_unknown(&mut self, count: u32) {
+        self.unknown_fields = self.unknown_fields.saturating_add(count);
+    }
+
     /// A body's content coding ends here; the first reason stands.
     pub(super) fn unreadable(&mut self, reason: Unreadable) {
         self.unreadable.get_or_insert(reason);
@@ -183,6 +190,7 @@ impl Call {
 
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
+<<<<<<< HEAD
         let (certainty, failed) = (self.certainty, self.failed());
         let mut readings: Vec<_> = std::mem::take(&mut self.readings)
             .into_iter()
@@ -199,9 +207,30 @@ impl Call {
         });
         let place = fits.or((certainty == Certainty::Sure).then_some(0))?;
         let (format, asked, read) = readings.swap_remove(place);
+=======
+        let certainty = self.certainty;
+        let mut found = None;
+        for mut reading in std::mem::take(&mut self.readings) {
+            reading.read_request();
+            let asked = reading.asked.unwrap_or_default();
+            let read = reading.body.map(|body| body.finish()).unwrap_or_default();
+            let fits = match certainty {
+                Certainty::Sure => true,
+                Certainty::Path => asked.fits || read.answered.fits,
+                Certainty::Shape => asked.fits && read.answered.fits,
+            };
+            if fits {
+                found = Some((reading.format, asked, read));
+                break;
+            }
+        }
+        let (format, asked, read) = found?;
+>>>>>>> main
         let provider = self.provider.unwrap_or(format.flavour);
         let (how, over) = match (end.how, self.response_end, read.done) {
-            (Ended::Complete, Some(response_end), _) => (Ended::Complete, response_end),
+            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
+                (how, response_end)
+            }
             // Many clients close after the stream's end mark, before the last chunk of its framing.
             (_, _, Some(done)) => (Ended::Complete, done),
             (how, ..) => (how, time),
@@ -232,6 +261,7 @@ impl Call {
                 truncated: asked.truncated || read.answered.truncated,
             }),
             end: End { how, ..end },
+            unknown_fields: self.unknown_fields,
             unreadable: self
                 .unreadable
                 .map(Unreadable::as_str)

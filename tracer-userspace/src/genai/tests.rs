@@ -19,8 +19,12 @@ mod openai_chat;
 mod openai_others;
 mod recognition;
 pub(super) mod schemas;
+<<<<<<< HEAD
 mod servers;
 mod vendors;
+=======
+mod times;
+>>>>>>> main
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
