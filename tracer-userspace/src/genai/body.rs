@@ -134,6 +134,24 @@ impl Body {
         }
     }
 
+    /// A message of gRPC, as JSON: the whole answer, or an event of a stream. `None`: it can't be read.
+    pub(super) fn message(&mut self, json: Option<&[u8]>, streams: bool, time: Timestamp) {
+        self.last = time;
+        let Some(json) = json else {
+            self.fault = Some(Fault::Corrupt);
+            return;
+        };
+        if streams {
+            let mut data = Document::new(Shapes { facts: self.format.event, content: None });
+            data.push(json);
+            self.reading.event(b"", &mut data, time);
+        } else {
+            let mut whole = Document::new(self.format.response.shapes(self.capture_content));
+            whole.push(json);
+            self.framing = Framing::Whole(whole);
+        }
+    }
+
     fn framing_of(&self, first: u8) -> Framing {
         let json = matches!(first, b'{' | b'[');
         // Fields of the standard begin so (`data`, `event`, `id`, `retry`, a comment).

@@ -7,6 +7,7 @@ use ::http::{HeaderMap, header};
 use super::{
     body::Body,
     formats::{Asked, Format, error},
+    grpc::Grpc,
     json::{Document, Fault},
     operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
     recognize::{self, Certainty, Recognized},
@@ -52,6 +53,8 @@ pub(super) struct Call {
     response_end: Option<Timestamp>,
     unknown_fields: u32,
     unreadable: Option<Unreadable>,
+    /// Of gRPC: the messages under way, and how it ended.
+    grpc: Option<Grpc>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
 }
@@ -93,6 +96,7 @@ impl Call {
             response_end: None,
             unknown_fields: 0,
             unreadable: None,
+            grpc: recognized.messages.map(Grpc::new),
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
     }
@@ -100,6 +104,10 @@ impl Call {
     /// Body bytes of the request. Gives whether this may still be an LLM call.
     #[must_use]
     pub(super) fn request_body(&mut self, bytes: &[u8]) -> bool {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.request.push(bytes);
+            return true;
+        }
         if self.certainty == Certainty::Shape && !self.looks_right(bytes) {
             return false;
         }
@@ -120,7 +128,22 @@ impl Call {
         object && (seen.len() < LOOK || sign())
     }
 
+    /// A message of the request is over. Calls of one request read no more than that.
+    pub(super) fn request_message_end(&mut self) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.request();
+        for reading in self.readings.iter_mut().filter(|reading| reading.request.is_empty()) {
+            match &json {
+                Some(json) => reading.request.push(json),
+                None => reading.request.gap(),
+            }
+        }
+    }
+
     pub(super) fn request_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.request.lose();
+        }
         for reading in &mut self.readings {
             reading.request.gap();
         }
@@ -144,18 +167,40 @@ impl Call {
         self.http.status = Some(head.status.as_u16());
         self.http.request_id =
             REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+        self.trailers(&head.headers);
         for reading in &mut self.readings {
             reading.body = Some(Body::new(reading.format, head, self.capture_content));
         }
     }
 
+    /// gRPC tells how a call ended behind the body, or in the head where there is none.
+    pub(super) fn trailers(&mut self, headers: &HeaderMap) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.ended(headers);
+        }
+    }
+
+    pub(super) fn response_message_end(&mut self, time: Timestamp) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.response();
+        for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
+            body.message(json.as_deref(), self.streams, time);
+        }
+    }
+
     pub(super) fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.push(bytes);
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.push(bytes, time);
         }
     }
 
     pub(super) fn response_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.lose();
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.gap();
         }
@@ -190,13 +235,12 @@ impl Call {
 
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
-<<<<<<< HEAD
         let (certainty, failed) = (self.certainty, self.failed());
         let mut readings: Vec<_> = std::mem::take(&mut self.readings)
             .into_iter()
             .map(|mut reading| {
                 reading.read_request();
-                let read = reading.body.map(|body| body.finish(time)).unwrap_or_default();
+                let read = reading.body.map(Body::finish).unwrap_or_default();
                 (reading.format, reading.asked.unwrap_or_default(), read)
             })
             .collect();
@@ -207,25 +251,6 @@ impl Call {
         });
         let place = fits.or((certainty == Certainty::Sure).then_some(0))?;
         let (format, asked, read) = readings.swap_remove(place);
-=======
-        let certainty = self.certainty;
-        let mut found = None;
-        for mut reading in std::mem::take(&mut self.readings) {
-            reading.read_request();
-            let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(|body| body.finish()).unwrap_or_default();
-            let fits = match certainty {
-                Certainty::Sure => true,
-                Certainty::Path => asked.fits || read.answered.fits,
-                Certainty::Shape => asked.fits && read.answered.fits,
-            };
-            if fits {
-                found = Some((reading.format, asked, read));
-                break;
-            }
-        }
-        let (format, asked, read) = found?;
->>>>>>> main
         let provider = self.provider.unwrap_or(format.flavour);
         let (how, over) = match (end.how, self.response_end, read.done) {
             (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
@@ -251,7 +276,10 @@ impl Call {
                 first_chunk: read.first_chunk,
                 end: over,
             },
-            error: provider_error(read.answered.error, self.http.status),
+            error: provider_error(
+                read.answered.error.or(self.grpc.and_then(|grpc| grpc.error)),
+                self.http.status,
+            ),
             http: self.http,
             content: self.capture_content.then_some(Content {
                 input_messages: asked.input_messages,
@@ -266,6 +294,7 @@ impl Call {
                 .unreadable
                 .map(Unreadable::as_str)
                 .or(read.fault.or(asked.fault).map(Fault::as_str)),
+            mcp: None,
         };
         operation.response.chunks = read.chunks;
         operation.request.stream |= self.streams;
@@ -312,7 +341,7 @@ fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<P
     Some(error)
 }
 
-fn http_facts(head: &RequestHead) -> HttpFacts {
+pub(super) fn http_facts(head: &RequestHead) -> HttpFacts {
     let all = |name| {
         let values = head.headers.get_all(name).iter();
         values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()

@@ -9,10 +9,12 @@ mod clip;
 mod corpus_tests;
 mod eventstream;
 mod formats;
+mod grpc;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
 mod jsonrpc;
+mod mcp;
 mod operation;
+mod protobuf;
 mod providers;
 mod recognize;
 mod sse;
@@ -22,9 +24,9 @@ mod values;
 
 use std::collections::HashMap;
 
-use self::call::Call;
 pub use self::operation::*;
-use crate::http::{ExchangeEvent, ExchangeId, Kind};
+use self::{call::Call, mcp::Mcp};
+use crate::http::{ExchangeEvent, ExchangeId, Kind, MessageKind};
 
 /// What to keep of calls beside their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Options {
     pub capture_content: bool,
 }
 
-/// The exchanges under way that may be LLM calls.
+/// The exchanges under way that may be LLM calls, or of the Model Context Protocol.
 ///
 /// What is no call by its request's head, and what its bodies show to be none, is left at once and
 /// takes no memory. A call holds a few KiB; one with bodies of 20 MiB each way about 200 KiB, with
@@ -42,17 +44,26 @@ pub struct Options {
 pub struct Calls {
     options: Options,
     open: HashMap<ExchangeId, Call>,
+    mcp: Mcp,
 }
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new() }
+        Self { options, open: HashMap::new(), mcp: Mcp::new(options.capture_content) }
     }
 
-    /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.
+    /// Feeds one event; gives the operations that it finished: of an LLM's exchange one at its end.
     ///
     /// An exchange whose request's head was not seen is left: nothing says what was asked.
-    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
+    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
+        // Nothing is allocated as long as nothing is finished.
+        let mut finished = Vec::new();
+        finished.extend(self.llm(event));
+        self.mcp.on(event, &mut finished);
+        finished
+    }
+
+    fn llm(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
         if let Kind::Request { head, role, started } = event.kind {
             if let Some(recognized) = recognize::recognize(head) {
                 let capture_content = self.options.capture_content;
@@ -87,13 +98,15 @@ impl Calls {
             Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
                 call.fields_unknown(count);
             }
-            // Messages of gRPC and WebSocket, and trailers: no format reads them yet.
+            Kind::RequestMessageEnd(MessageKind::Grpc) => call.request_message_end(),
+            Kind::ResponseMessageEnd(MessageKind::Grpc) => call.response_message_end(event.time),
+            Kind::ResponseTrailers(headers) => call.trailers(headers),
+            // Messages of a WebSocket: no format reads them yet.
             Kind::RequestMessageEnd(_)
             | Kind::ResponseMessageEnd(_)
             | Kind::RequestClose(_)
             | Kind::ResponseClose(_)
-            | Kind::RequestTrailers(_)
-            | Kind::ResponseTrailers(_) => {}
+            | Kind::RequestTrailers(_) => {}
             Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
         }
         if !possible {
@@ -102,8 +115,8 @@ impl Calls {
         None
     }
 
-    /// Exchanges under way that may be LLM calls.
+    /// Exchanges under way that may be LLM calls, or of the Model Context Protocol.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.mcp.open()
     }
 }

@@ -10,6 +10,7 @@ use super::formats::{
     openai_chat, openai_completions, openai_embeddings, openai_responses, replicate, rerank,
     sagemaker, sglang, tgi, vertex_predict, watsonx,
 };
+use super::protobuf::Schema;
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
 /// the start of a pattern's segment stands for any characters.
@@ -26,18 +27,25 @@ pub(super) struct Route {
     pub streams: bool,
     /// The path serves other things too.
     pub shared: bool,
+    /// Of gRPC: what its messages are.
+    pub messages: Option<&'static Schema>,
 }
 
-const fn post(path: &'static str, format: &'static Format) -> Route {
+const fn route(method: Method, path: &'static str, format: &'static Format) -> Route {
     Route {
-        method: Method::POST,
+        method,
         path,
         format,
         model_after: None,
         id_after: None,
         streams: false,
         shared: false,
+        messages: None,
     }
+}
+
+const fn post(path: &'static str, format: &'static Format) -> Route {
+    route(Method::POST, path, format)
 }
 
 const fn post_model(path: &'static str, after: &'static str, format: &'static Format) -> Route {
@@ -58,15 +66,23 @@ const fn post_stream(
 }
 
 const fn get(path: &'static str, format: &'static Format) -> Route {
-    Route {
-        method: Method::GET,
-        path,
-        format,
-        model_after: None,
-        id_after: None,
-        streams: false,
-        shared: false,
-    }
+    route(Method::GET, path, format)
+}
+
+const fn grpc(path: &'static str, format: &'static Format, messages: &'static Schema) -> Route {
+    let mut route = post(path, format);
+    route.messages = Some(messages);
+    route
+}
+
+const fn grpc_stream(
+    path: &'static str,
+    format: &'static Format,
+    messages: &'static Schema,
+) -> Route {
+    let mut route = grpc(path, format, messages);
+    route.streams = true;
+    route
 }
 
 const fn post_id(path: &'static str, after: &'static str, format: &'static Format) -> Route {
@@ -112,6 +128,28 @@ pub(super) const ROUTES: &[Route] = &[
     post_stream("/model/*/converse-stream", Some("model"), &bedrock_converse::FORMAT),
     shared(post("/rerank", &rerank::RERANK)),
     shared(post("/rerank", &rerank::TEI)),
+    // gRPC: a version stands within the service's name.
+    grpc("/*.PredictionService/GenerateContent", &gemini::GENERATE, &gemini::grpc::VERTEX),
+    grpc_stream(
+        "/*.PredictionService/StreamGenerateContent",
+        &gemini::GENERATE,
+        &gemini::grpc::VERTEX,
+    ),
+    grpc("/*.PredictionService/Predict", &vertex_predict::PREDICT, &gemini::grpc::PREDICT),
+    grpc("/*.GenerativeService/GenerateContent", &gemini::GENERATE, &gemini::grpc::GEMINI),
+    grpc_stream(
+        "/*.GenerativeService/StreamGenerateContent",
+        &gemini::GENERATE,
+        &gemini::grpc::GEMINI,
+    ),
+    grpc("/*.GenerativeService/EmbedContent", &gemini::EMBED, &gemini::grpc::EMBED),
+    grpc("/*.GenerativeService/BatchEmbedContents", &gemini::EMBED, &gemini::grpc::BATCH_EMBED),
+    grpc("/xai_api.Chat/GetCompletion", &openai_chat::FORMAT, &openai_chat::grpc::WHOLE),
+    grpc_stream(
+        "/xai_api.Chat/GetCompletionChunk",
+        &openai_chat::FORMAT,
+        &openai_chat::grpc::STREAMED,
+    ),
     // Of local servers, whose paths are words that anyone may use.
     shared(post("/generate", &tgi::GENERATE)),
     shared(post("/generate", &sglang::GENERATE)),

@@ -6,6 +6,7 @@ use ::http::{Method, header};
 
 use super::{
     formats::Format,
+    protobuf::Schema,
     providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES},
 };
 use crate::http::RequestHead;
@@ -24,6 +25,8 @@ pub(super) struct Recognized {
     pub id: Option<String>,
     /// The path asks for a stream.
     pub streams: bool,
+    /// Of gRPC: what its messages are.
+    pub messages: Option<&'static Schema>,
 }
 
 /// What the bodies must still show.
@@ -113,6 +116,7 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
             model: named(route, route.model_after, path),
             id: named(route, route.id_after, path),
             streams: route.streams,
+            messages: route.messages,
         });
     }
     // A known host's other paths are known not to be of these formats.
@@ -130,10 +134,19 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
         model: None,
         id: None,
         streams: false,
+        messages: None,
     })
 }
 
-fn is_json(head: &RequestHead) -> bool {
+/// A path or a host that is known to be an LLM's.
+pub(super) fn is_known(head: &RequestHead) -> bool {
+    let known = recognize(head).map(|found| found.certainty != Certainty::Shape);
+    known.unwrap_or_else(|| {
+        authority(head).and_then(|authority| provider(&host(authority))).is_some()
+    })
+}
+
+pub(super) fn is_json(head: &RequestHead) -> bool {
     head.headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

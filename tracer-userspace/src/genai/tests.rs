@@ -19,12 +19,9 @@ mod openai_chat;
 mod openai_others;
 mod recognition;
 pub(super) mod schemas;
-<<<<<<< HEAD
 mod servers;
-mod vendors;
-=======
 mod times;
->>>>>>> main
+mod vendors;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.

@@ -44,12 +44,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub fn new(
-        filters: Arc<Filters>,
-        calls: Calls,
-        spans: Spans,
-        outputs: Outputs,
-    ) -> Self {
+    pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
         Self {
             filters,
             exchanges: Exchanges::new(),

@@ -14,7 +14,7 @@ use opentelemetry::{
 
 use crate::{
     capture::{Addresses, Security},
-    genai::{Content, HttpFacts, Operation, Request, Response, Usage},
+    genai::{Content, HttpFacts, McpCall, Operation, OperationName, Request, Response, Usage},
     http::{Ended, Role},
     trace::Transport,
 };
@@ -58,8 +58,15 @@ fn scheme(security: Security) -> (&'static str, u16) {
 const METHODS: [&str; 10] =
     ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
 
-/// `{gen_ai.operation.name} {gen_ai.request.model}`, or the operation alone.
+/// `{gen_ai.operation.name} {gen_ai.request.model}`, or the operation alone. Of the Model Context
+/// Protocol `{mcp.method.name} {target}`.
 pub(super) fn name(operation: &Operation) -> String {
+    if let Some(call) = &operation.mcp {
+        return match call.target() {
+            Some(target) => format!("{} {target}", call.method),
+            None => call.method.clone(),
+        };
+    }
     match &operation.request.model {
         Some(model) => format!("{} {model}", operation.name.as_str()),
         None => operation.name.as_str().to_owned(),
@@ -161,8 +168,13 @@ fn h2_code(code: u32) -> String {
 /// All attributes of the span.
 pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
-    list.text("gen_ai.operation.name", Some(operation.name.as_str()));
-    list.text("gen_ai.provider.name", Some(&operation.provider));
+    match &operation.mcp {
+        Some(call) => list.mcp(call),
+        None => {
+            list.text("gen_ai.operation.name", Some(operation.name.as_str()));
+            list.text("gen_ai.provider.name", Some(&operation.provider));
+        }
+    }
     list.text("openai.api.type", operation.api_type);
     if let Some((kind, _)) = failure(operation) {
         list.text("error.type", Some(&kind));
@@ -218,6 +230,31 @@ impl Attributes {
         if !values.is_empty() {
             let values = values.iter().cloned().map(StringValue::from).collect();
             self.set(key, Value::Array(Array::String(values)));
+        }
+    }
+
+    fn mcp(&mut self, call: &McpCall) {
+        if call.is_tool() {
+            self.text("gen_ai.operation.name", Some(OperationName::ExecuteTool.as_str()));
+        }
+        self.text("mcp.method.name", Some(&call.method));
+        self.text("mcp.protocol.version", call.protocol_version.as_deref());
+        self.text("mcp.session.id", call.session_id.as_deref());
+        self.text("mcp.resource.uri", call.resource_uri.as_deref());
+        self.text("jsonrpc.request.id", call.request_id.as_deref());
+        self.text("gen_ai.tool.name", call.tool_name.as_deref());
+        self.text("gen_ai.prompt.name", call.prompt_name.as_deref());
+        let code = call.error_code.map(|code| code.to_string());
+        self.text("rpc.response.status_code", code.as_deref());
+        self.text("network.transport", Some("tcp"));
+        self.text("network.protocol.name", Some("http"));
+        for (key, value) in [
+            ("gen_ai.tool.call.arguments", &call.arguments),
+            ("gen_ai.tool.call.result", &call.result),
+        ] {
+            if let Some(value) = value {
+                self.set(key, value.to_string());
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Quirks of others are read by what is there: usage in `x_groq`, in a choice, under DeepSeek's names.
 
 mod answer;
+pub(in crate::genai) mod grpc;
 mod wire;
 
 use serde::Deserialize;
@@ -257,6 +258,10 @@ fn part(part: &Value) -> Value {
         |name: &str, member: &str| part.get(name).and_then(|inner| content::member(inner, member));
     match content::member(part, "type") {
         Some("text") => content::text(content::member(part, "text").unwrap_or_default()),
+        // gRPC's parts have no type.
+        None if part.get("text").is_some_and(Value::is_string) => {
+            content::text(content::member(part, "text").unwrap_or_default())
+        }
         // Mistral's thoughts are a list of texts.
         Some("thinking") => {
             let texts = content::elements(part, "thinking");
@@ -265,7 +270,7 @@ fn part(part: &Value) -> Value {
             )
         }
         Some("refusal") => content::refusal(content::member(part, "refusal").unwrap_or_default()),
-        Some("image_url") => {
+        Some("image_url") | None if part.get("image_url").is_some() => {
             let url = nested("image_url", "url").or_else(|| content::member(part, "image_url"));
             url.map_or_else(|| content::generic(part), |url| content::link("image", url))
         }

@@ -5,7 +5,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, Answered, Asked, Format, Step, Views, content, content::Kind, texts::Texts};
+use super::{
+    Answer, Answered, Asked, Format, Step, Views, content, content::Kind, gemini, texts::Texts,
+};
 use crate::genai::{
     json::{
         Document, Fault, Shape,
@@ -27,6 +29,7 @@ pub(in crate::genai) static PREDICT: Format = Format {
 };
 
 const REQUEST: Shape = Shape::Object(&[
+    ("model", Shape::Fact),
     (
         "instances",
         Shape::Each(&Shape::Object(&[
@@ -65,7 +68,10 @@ const RESPONSE: Shape = Shape::Object(&[
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct RequestFacts {
+struct RequestFacts<'a> {
+    /// Of gRPC.
+    #[serde(borrow)]
+    model: Text<'a>,
     instances: List<Instance>,
     parameters: Object<Parameters>,
 }
@@ -97,7 +103,7 @@ struct Parameters {
 
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
-    let (facts, fault) = body.facts::<RequestFacts>();
+    let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let first = facts.instances.into_objects().next().unwrap_or_default();
     let generates = first.prompt.0 || first.messages.0.is_some();
     let embeds = !generates && (first.content.0 || first.text.0 || first.image.0.is_some());
@@ -107,6 +113,7 @@ fn read_request(body: &mut Document) -> Asked {
         fits: generates || embeds,
         fault,
         request: Request {
+            model: gemini::model(&facts.model),
             max_tokens: parameters.max_output_tokens.0,
             temperature: parameters.temperature.0,
             top_p: parameters.top_p.0,
