@@ -167,7 +167,7 @@ fn run<'a>(
     on(Kind::ResponseEnd);
     let end =
         End { how: Ended::Complete, missing_request: 0, missing_response: 0, joined_late: false };
-    let operation = on(Kind::End(end));
+    let operation = on(Kind::End(end)).pop();
     assert_eq!(calls.open(), 0);
     operation
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use self::exchange::{Exchange, Said};
 use super::{
     jsonrpc::Id,
-    operation::{McpCall, Operation, ProviderError},
+    operation::{Operation, ProviderError},
 };
 use crate::{
     capture::Timestamp,

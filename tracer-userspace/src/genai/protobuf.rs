@@ -29,7 +29,6 @@ pub(super) enum Kind {
     Int,
     Bool,
     Float,
-    Double,
     /// By its number's name; 0 is "not told". A number without a name stays one.
     Enum(&'static [(u64, &'static str)]),
     Message(&'static [Field]),
@@ -153,9 +152,6 @@ fn value(kind: Kind, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Malf
         (Kind::Int, Wire::Varint(number)) => Some(number.cast_signed().into()),
         (Kind::Bool, Wire::Varint(number)) => Some((number != 0).into()),
         (Kind::Float, Wire::Fixed32(bits)) => float(f32::from_bits(bits)),
-        (Kind::Double, Wire::Fixed64(bits)) => {
-            Number::from_f64(f64::from_bits(bits)).map(Value::Number)
-        }
         (Kind::Enum(_), Wire::Varint(0)) => None,
         (Kind::Enum(names), Wire::Varint(number)) => {
             let name = names.iter().find(|(known, _)| *known == number);

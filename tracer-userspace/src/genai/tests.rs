@@ -13,6 +13,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod grpc;
 mod hostile;
 mod ollama;
 mod openai_chat;
@@ -104,7 +105,7 @@ impl<'a> Exchange<'a> {
         }
         let end =
             End { how: self.how, missing_request: 0, missing_response: 0, joined_late: false };
-        let operation = on(Kind::End(end));
+        let operation = on(Kind::End(end)).pop();
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
         operation
     }

@@ -41,7 +41,7 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
     for (number, step) in steps.into_iter().enumerate() {
         now += SECOND;
         let mut sink = |event: ExchangeEvent<'_>| {
-            if let Some(operation) = calls.on(&event) {
+            for operation in calls.on(&event) {
                 spans.push((number, maker.span(operation, &process, None).expect("sampled")));
             }
         };

@@ -8,6 +8,7 @@ use crate::{
     capture::Timestamp,
     genai::{
         call::{http_facts, media_type},
+        json::Fault,
         jsonrpc::{self, Id, Message, Messages},
         operation::{
             HttpFacts, McpCall, Operation, OperationName, Request, Response, Timing, Usage,
@@ -259,12 +260,14 @@ impl Exchange {
             Sender::Client => Sender::Server,
             Sender::Server => Sender::Client,
         };
-        let time = message.time;
+        let (time, fault) = (message.time, message.fault);
         match message.kind {
             jsonrpc::Kind::Request { id, method } if message::is_known(&method) => {
                 self.sure = true;
                 let params = message::params(message.document);
-                let operation = Box::new(self.operation(sender, time, method, Some(&id), params));
+                let mut operation =
+                    Box::new(self.operation(sender, time, method, Some(&id), params));
+                operation.unreadable = fault.map(Fault::as_str);
                 said.push(Said::Request { sender, id, operation });
             }
             // The server's notifications are the stream's own business, and may be many.

@@ -22,8 +22,8 @@ struct Outer {
     count: Option<i32>,
     #[prost(float, optional, tag = "3")]
     temperature: Option<f32>,
-    #[prost(double, tag = "4")]
-    score: f64,
+    #[prost(int64, tag = "10")]
+    limit: i64,
     #[prost(bytes = "vec", tag = "5")]
     data: Vec<u8>,
     #[prost(int32, tag = "6")]
@@ -46,7 +46,7 @@ static OUTER: [Field; 9] = [
     many(1, "inners", Kind::Message(&INNER)),
     one(2, "count", Kind::Int),
     one(3, "config/temperature", Kind::Float),
-    one(4, "config/score", Kind::Double),
+    one(10, "config/limit", Kind::Int),
     one(5, "data", Kind::Bytes),
     one(6, "reason", Kind::Enum(NAMES)),
     many(7, "kinds", Kind::Enum(NAMES)),
@@ -54,15 +54,15 @@ static OUTER: [Field; 9] = [
     one(9, "flag", Kind::Bool),
 ];
 
-fn struct_of(value: &serde_json::Value) -> prost_types::Struct {
-    fn convert(value: &serde_json::Value) -> prost_types::Value {
+fn struct_of(value: &Value) -> prost_types::Struct {
+    fn convert(value: &Value) -> prost_types::Value {
         use prost_types::value::Kind as K;
         let kind = match value {
-            serde_json::Value::Null => K::NullValue(0),
-            serde_json::Value::Bool(flag) => K::BoolValue(*flag),
-            serde_json::Value::Number(number) => K::NumberValue(number.as_f64().unwrap()),
-            serde_json::Value::String(text) => K::StringValue(text.clone()),
-            serde_json::Value::Array(list) => {
+            Value::Null => K::NullValue(0),
+            Value::Bool(flag) => K::BoolValue(*flag),
+            Value::Number(number) => K::NumberValue(number.as_f64().unwrap()),
+            Value::String(text) => K::StringValue(text.clone()),
+            Value::Array(list) => {
                 K::ListValue(prost_types::ListValue { values: list.iter().map(convert).collect() })
             }
             object => K::StructValue(struct_of(object)),
@@ -84,7 +84,7 @@ fn outer() -> Outer {
         ],
         count: Some(-3),
         temperature: Some(0.1),
-        score: 0.25,
+        limit: i64::MIN,
         data: vec![0, 255],
         reason: 2,
         kinds: vec![1, 2, 7],
@@ -103,7 +103,7 @@ fn message_becomes_json() {
         Ok(json!({
             "inners": [{"text": "a"}, {"inner": {"text": "ü"}}],
             "count": -3,
-            "config": {"temperature": 0.1, "score": 0.25},
+            "config": {"temperature": 0.1, "limit": i64::MIN},
             "data": "AP8=",
             "reason": "LENGTH",
             "kinds": ["STOP", "LENGTH", "7"],
@@ -142,7 +142,7 @@ fn too_large_message_is_left_and_the_next_read() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::arbitrary::any::<u8>(), 0..300)) {
         let _ = read(&bytes, &OUTER);
     }
 
