@@ -143,7 +143,10 @@ impl Pipeline {
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;
-        let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
+        let whole = end.missing_request == 0
+            && end.missing_response == 0
+            && !end.joined_late
+            && operation.unknown_fields == 0;
         counts.incomplete += u64::from(!whole);
     }
 }

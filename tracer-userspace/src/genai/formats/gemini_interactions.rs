@@ -13,7 +13,7 @@ use crate::genai::{
         Document, Shape,
         lax::{Flag, Integer, Length, Number, Object, Strings, Text},
     },
-    operation::{OperationName, Request},
+    operation::{Agent, OperationName, Request},
 };
 
 pub(in crate::genai) static FORMAT: Format = Format {
@@ -99,7 +99,7 @@ fn read_request(body: &mut Document) -> Asked {
         fault,
         request: Request {
             model: facts.model.into_filled(),
-            agent_id: agent,
+            agent: Agent { id: agent, ..Agent::default() },
             stream: facts.stream.0 == Some(true),
             previous_response_id: facts.previous_interaction_id.into_filled(),
             output_type: match facts.response_mime_type.as_str() {

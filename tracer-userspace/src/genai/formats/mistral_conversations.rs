@@ -17,7 +17,7 @@ use crate::genai::{
             TextOrList,
         },
     },
-    operation::{OperationName, ProviderError, Request, Response, Usage},
+    operation::{Agent, OperationName, ProviderError, Request, Response, Usage},
 };
 
 pub(in crate::genai) static FORMAT: Format = Format {
@@ -106,7 +106,7 @@ fn read_request(body: &mut Document) -> Asked {
         fault,
         request: Request {
             model: facts.model.into_filled(),
-            agent_id,
+            agent: Agent { id: agent_id, ..Agent::default() },
             stream: facts.stream.0 == Some(true),
             output_type: match format.kind.as_str() {
                 Some("json_object" | "json_schema") => Some("json"),

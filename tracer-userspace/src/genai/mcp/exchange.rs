@@ -7,11 +7,12 @@ use super::{Answer, Place, Sender, message};
 use crate::{
     capture::Timestamp,
     genai::{
-        call::{http_facts, media_type},
+        about::{http_facts, media_type},
         json::Fault,
         jsonrpc::{self, Id, Message, Messages},
         operation::{
-            HttpFacts, McpCall, Operation, OperationName, Request, Response, Timing, Usage,
+            ChunkTimes, HttpFacts, McpCall, Operation, OperationName, Request, Response, Timing,
+            Usage,
         },
         recognize,
         sse::{self, Sse},
@@ -71,6 +72,8 @@ pub(super) struct Exchange {
     endpoint: Option<(Sse, Vec<u8>)>,
     is_get: bool,
     capture_content: bool,
+    /// Calls that were told of here.
+    told: u64,
     /// Requests that the client made here.
     pub asked: Vec<(Place, Id)>,
     /// It is counted among its session's streams.
@@ -113,6 +116,7 @@ impl Exchange {
             endpoint: None,
             is_get,
             capture_content,
+            told: 0,
             asked: Vec::new(),
             streams: false,
         })
@@ -292,13 +296,14 @@ impl Exchange {
     }
 
     fn operation(
-        &self,
+        &mut self,
         sender: Sender,
         time: Timestamp,
         method: String,
         id: Option<&Id>,
         params: message::Params,
     ) -> Operation {
+        self.told += 1;
         let mut http = self.http.clone();
         if let Some(traceparent) = params.traceparent {
             http.traceparent = vec![traceparent];
@@ -315,6 +320,7 @@ impl Exchange {
         };
         Operation {
             exchange: self.id,
+            turn: self.told - 1,
             role,
             name: OperationName::ExecuteTool,
             provider: String::new(),
@@ -322,7 +328,14 @@ impl Exchange {
             request: Request::default(),
             response: Response::default(),
             usage: Usage::default(),
-            timing: Timing { start, request_end: Some(time), first_chunk: None, end: time },
+            timing: Timing {
+                start,
+                request_end: Some(time),
+                first_chunk: None,
+                first_content: None,
+                output_chunk_times: ChunkTimes::default(),
+                end: time,
+            },
             error: None,
             http,
             content: None,

@@ -244,7 +244,7 @@ fn mistral_agent_streams() {
         .collect();
     let call = with_content(Exchange::sse("/v1/conversations", MISTRAL, &request, &body));
     assert_eq!(
-        (call.name, call.request.agent_id.as_deref()),
+        (call.name, call.request.agent.id.as_deref()),
         (OperationName::InvokeAgent, Some("ag1"))
     );
     assert_eq!((call.response.chunks, call.usage.output_tokens), (3, Some(2)));
@@ -309,7 +309,7 @@ fn gemini_interaction_streams() {
     let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     let call = with_content(Exchange::sse(INTERACTIONS, GEMINI, &request, &body));
     assert_eq!(
-        (call.name, call.request.agent_id.as_deref()),
+        (call.name, call.request.agent.id.as_deref()),
         (OperationName::InvokeAgent, Some("deep-research"))
     );
     assert_eq!((call.response.chunks, &*text(&call)), (4, "Hey"));
@@ -385,7 +385,7 @@ fn bedrock_agent_is_read() {
     .concat();
     let call = with_content(exchange);
     assert_eq!((&*call.provider, call.name), ("aws.bedrock", OperationName::InvokeAgent));
-    assert_eq!(call.request.agent_id.as_deref(), Some("A1"));
+    assert_eq!(call.request.agent.id.as_deref(), Some("A1"));
     assert_eq!(call.response.conversation_id.as_deref(), Some("s-1"));
     assert_eq!((call.usage.input_tokens, call.usage.output_tokens), (Some(13), Some(5)));
     assert_eq!((call.response.chunks, &*text(&call)), (2, "Hey"));
