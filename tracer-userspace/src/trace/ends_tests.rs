@@ -8,7 +8,7 @@ use super::{Clock, Ids, Sampler, Span, Spans, sample};
 use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
-        ProcessId, Segment, Timestamp,
+        ProcessId, Security, Segment, Timestamp,
     },
     genai::{Calls, Options},
     http::{ExchangeEvent, Exchanges},
@@ -42,13 +42,14 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
         now += SECOND;
         let mut sink = |event: ExchangeEvent<'_>| {
             if let Some(operation) = calls.on(&event) {
-                spans.push((number, maker.span(operation, &process, None).expect("sampled")));
+                spans
+                    .push((number, maker.span(operation, &process, sample::TLS).expect("sampled")));
             }
         };
         let (connection, time) = (CONNECTION, Timestamp(now));
         let opened = |origin| {
             let process = ProcessId { pid: 1, incarnation: 1 };
-            Event::Opened(Opened { connection, process, time, origin })
+            Event::Opened(Opened { connection, process, time, origin, security: Security::Tls })
         };
         if number == 0 && !matches!(step, Step::Joined) {
             exchanges.on(&opened(Origin::Created), &mut sink);
