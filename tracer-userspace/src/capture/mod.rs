@@ -9,7 +9,9 @@ mod offsets;
 mod reader;
 mod record;
 
+pub use connections::{Connections, Forget, Positions};
 pub use event::*;
 pub use kernel::{Kernel, KernelError, KernelFilters, lift_memory_limit};
 pub use offsets::OffsetsError;
 pub use reader::{Lost, LostCount, Reader};
+pub use record::Record;

@@ -11,7 +11,7 @@ use super::{
     connections::{Connections, Positions},
     event::{Event, ProcessId, Timestamp},
     kernel::Maps,
-    record,
+    record::{Body, Record},
 };
 
 /// Bytes that passed and were not captured, by cause.
@@ -76,9 +76,9 @@ impl Reader {
         while taken < limit {
             let Some(item) = records.next() else { break };
             taken += 1;
-            match record::read(&item) {
+            match Record::read(&item) {
                 Some(record) => {
-                    if matches!(record.body, record::Body::Exited) {
+                    if matches!(record.body, Body::Exited) {
                         forget_calls(calls, record.header.tgid);
                     }
                     self.connections.apply(&record, &mut forget, sink);

@@ -1,5 +1,5 @@
 //! What a span says of an operation, by the GenAI semantic conventions.
-//! Takes an [`Operation`] and the connection's addresses; gives name, kind, status and attributes.
+//! Takes an [`Operation`] and what carried it; gives name, kind, status and attributes.
 //! Names are those of semantic-conventions-genai `main` ("latest"); nothing else in llmtap knows
 //! them, so that other profiles are a matter of this module.
 //!
@@ -13,48 +13,75 @@ use opentelemetry::{
 };
 
 use crate::{
-    capture::Addresses,
-    genai::{Content, HttpFacts, Operation, Request, Response, Usage},
+    capture::{Addresses, Security},
+    genai::{
+        Content, HttpFacts, McpCall, Modalities, Operation, OperationName, Request, Response, Usage,
+    },
     http::{Ended, Role},
+    trace::Transport,
 };
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 10] = [
+pub const OURS: [(&str, &str); 12] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
+    (RESPONSE_RUN_ID, "string: id of the agent's run that the answer is about"),
     (PROVIDER_REQUEST_ID, "string: the provider's id of the call, from its response headers"),
     (CONTENT_TRUNCATED, "true where message content passed the bound and was cut"),
     (ENDED, "string: how the exchange ended, where it was not complete (values: `Ended`)"),
     (MISSING_REQUEST_BYTES, "int: bytes of the request that passed and were not captured"),
     (MISSING_RESPONSE_BYTES, "int: bytes of the response that passed and were not captured"),
     (JOINED_LATE, "true where the call may have begun before llmtap saw the connection"),
+    (UNKNOWN_FIELDS, "int: header fields that could not be told, as on HTTP/2 joined late"),
     (UNREADABLE, "string: why the rest of a body could not be read"),
 ];
 
 const REQUEST_TOOLS: &str = "llmtap.request.tools";
 const RESPONSE_CHUNKS: &str = "llmtap.response.chunks";
 const RESPONSE_TOOL_CALLS: &str = "llmtap.response.tool_calls";
+const RESPONSE_RUN_ID: &str = "llmtap.response.run.id";
 const PROVIDER_REQUEST_ID: &str = "llmtap.provider.request_id";
 const CONTENT_TRUNCATED: &str = "llmtap.content.truncated";
 const ENDED: &str = "llmtap.ended";
 const MISSING_REQUEST_BYTES: &str = "llmtap.capture.missing_request_bytes";
 const MISSING_RESPONSE_BYTES: &str = "llmtap.capture.missing_response_bytes";
 const JOINED_LATE: &str = "llmtap.capture.joined_late";
+const UNKNOWN_FIELDS: &str = "llmtap.capture.unknown_fields";
 const UNREADABLE: &str = "llmtap.capture.unreadable";
 
-/// Port of a server whose authority names none: captured connections are TLS, so the scheme is
-/// `https` (RFC 9110 §4.2.2).
-const HTTPS_PORT: u16 = 443;
+/// The scheme of a URL, and the port of a server whose authority names none (RFC 9110 §4.2).
+fn scheme(security: Security) -> (&'static str, u16) {
+    match security {
+        Security::Tls => ("https", 443),
+        Security::Plain => ("http", 80),
+    }
+}
 
 /// Methods that `http.request.method` may be; others are `_OTHER` (HTTP semantic conventions).
 const METHODS: [&str; 10] =
     ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
 
-/// `{gen_ai.operation.name} {gen_ai.request.model}`, or the operation alone.
+/// The operation, and the model or agent that it is for. A response that is fetched has no name but
+/// its id, which is no part of a span's.
 pub(super) fn name(operation: &Operation) -> String {
-    match &operation.request.model {
-        Some(model) => format!("{} {model}", operation.name.as_str()),
+    if let Some(call) = &operation.mcp {
+        return match call.target() {
+            Some(target) => format!("{} {target}", call.method),
+            None => call.method.clone(),
+        };
+    }
+    let subject = match operation.name {
+        OperationName::FetchResponse => None,
+        OperationName::CreateAgent | OperationName::InvokeAgent => {
+            let Operation { request, response, .. } = operation;
+            response.agent.name.as_ref().or(request.agent.name.as_ref())
+        }
+        OperationName::Retrieval => operation.request.data_source_id.as_ref(),
+        _ => operation.request.model.as_ref(),
+    };
+    match subject {
+        Some(subject) => format!("{} {subject}", operation.name.as_str()),
         None => operation.name.as_str().to_owned(),
     }
 }
@@ -98,10 +125,12 @@ fn failure(operation: &Operation) -> Option<(String, Option<String>)> {
 pub(crate) fn ended(how: Ended) -> &'static str {
     match how {
         Ended::Complete => "complete",
+        Ended::AnsweredEarly => "answered_early",
         Ended::ClientGone => "cancelled",
         Ended::ServerClosed => "connection_closed",
         Ended::ServerReset => "connection_reset",
         Ended::ConnectionLost => "connection_lost",
+        Ended::Refused => "refused",
         Ended::StreamReset(_) => "stream_reset",
         Ended::Malformed => "protocol_error",
         Ended::Gap => "capture_gap",
@@ -109,16 +138,17 @@ pub(crate) fn ended(how: Ended) -> &'static str {
     }
 }
 
-/// The status description of an end that is a failure of the call. A gap and llmtap's own end are
-/// none: of the call they say nothing.
+/// The status description of an end that is a failure of the call. A whole answer is none, whatever
+/// became of its request, and of a gap and llmtap's own end the call knows nothing.
 fn failed_end(how: Ended) -> Option<String> {
     let words = match how {
-        Ended::Complete | Ended::Gap | Ended::TracerStopped => return None,
+        Ended::Complete | Ended::AnsweredEarly | Ended::Gap | Ended::TracerStopped => return None,
         Ended::ClientGone => "the client ended the call before the response was complete",
         Ended::ServerClosed => "the server closed the connection before the response was complete",
         Ended::ServerReset => "the connection broke before the response was complete",
         Ended::ConnectionLost => "the connection ended before the response was complete",
         Ended::Malformed => "the bytes on the connection stopped being the protocol they began as",
+        Ended::Refused => "the server went away without taking the request up",
         Ended::StreamReset(code) => return Some(format!("HTTP/2 stream reset: {}", h2_code(code))),
     };
     Some(words.to_owned())
@@ -149,10 +179,15 @@ fn h2_code(code: u32) -> String {
 }
 
 /// All attributes of the span.
-pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) -> Vec<KeyValue> {
+pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
-    list.text("gen_ai.operation.name", Some(operation.name.as_str()));
-    list.text("gen_ai.provider.name", Some(&operation.provider));
+    match &operation.mcp {
+        Some(call) => list.mcp(call),
+        None => {
+            list.text("gen_ai.operation.name", Some(operation.name.as_str()));
+            list.text("gen_ai.provider.name", Some(&operation.provider));
+        }
+    }
     list.text("openai.api.type", operation.api_type);
     if let Some((kind, _)) = failure(operation) {
         list.text("error.type", Some(&kind));
@@ -160,10 +195,11 @@ pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) ->
     list.request(&operation.request);
     list.response(&operation.response);
     list.conversation(&operation.request, &operation.response);
+    list.agent(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
     list.usage(operation.usage);
-    list.http(&operation.http);
-    list.network(addresses);
+    list.http(&operation.http, transport.security);
+    list.network(transport.addresses);
     list.capture(operation);
     if let Some(content) = &operation.content {
         list.content(content);
@@ -211,6 +247,31 @@ impl Attributes {
         }
     }
 
+    fn mcp(&mut self, call: &McpCall) {
+        if call.is_tool() {
+            self.text("gen_ai.operation.name", Some(OperationName::ExecuteTool.as_str()));
+        }
+        self.text("mcp.method.name", Some(&call.method));
+        self.text("mcp.protocol.version", call.protocol_version.as_deref());
+        self.text("mcp.session.id", call.session_id.as_deref());
+        self.text("mcp.resource.uri", call.resource_uri.as_deref());
+        self.text("jsonrpc.request.id", call.request_id.as_deref());
+        self.text("gen_ai.tool.name", call.tool_name.as_deref());
+        self.text("gen_ai.prompt.name", call.prompt_name.as_deref());
+        let code = call.error_code.map(|code| code.to_string());
+        self.text("rpc.response.status_code", code.as_deref());
+        self.text("network.transport", Some("tcp"));
+        self.text("network.protocol.name", Some("http"));
+        for (key, value) in [
+            ("gen_ai.tool.call.arguments", &call.arguments),
+            ("gen_ai.tool.call.result", &call.result),
+        ] {
+            if let Some(value) = value {
+                self.set(key, value.to_string());
+            }
+        }
+    }
+
     fn request(&mut self, request: &Request) {
         self.text("gen_ai.request.model", request.model.as_deref());
         self.flag("gen_ai.request.stream", request.stream);
@@ -228,8 +289,12 @@ impl Attributes {
         self.text("gen_ai.output.type", request.output_type);
         self.text("openai.request.service_tier", request.service_tier.as_deref());
         self.text("gen_ai.request.previous_response.id", request.previous_response_id.as_deref());
+        self.text("gen_ai.request.stream_cursor", request.stream_cursor.as_deref());
+        self.text("gen_ai.prompt.name", request.prompt_name.as_deref());
+        self.text("gen_ai.prompt.version", request.prompt_version.as_deref());
         self.int("gen_ai.embeddings.dimension.count", request.embedding_dimensions);
         self.texts("gen_ai.request.encoding_formats", &request.encoding_formats);
+        self.text("gen_ai.data_source.id", request.data_source_id.as_deref());
         self.int(REQUEST_TOOLS, request.tools);
     }
 
@@ -239,7 +304,21 @@ impl Attributes {
         self.text("gen_ai.conversation.id", id.map(String::as_str));
     }
 
+    /// As the conversation: the response knows better.
+    fn agent(&mut self, request: &Request, response: &Response) {
+        let (asked, told) = (&request.agent, &response.agent);
+        for (key, told, asked) in [
+            ("gen_ai.agent.id", &told.id, &asked.id),
+            ("gen_ai.agent.name", &told.name, &asked.name),
+            ("gen_ai.agent.description", &told.description, &asked.description),
+        ] {
+            self.text(key, told.as_ref().or(asked.as_ref()).map(String::as_str));
+        }
+    }
+
     fn response(&mut self, response: &Response) {
+        self.text("gen_ai.response.status", response.status.as_deref());
+        self.text(RESPONSE_RUN_ID, response.run_id.as_deref());
         self.text("gen_ai.response.id", response.id.as_deref());
         self.text("gen_ai.response.model", response.model.as_deref());
         self.texts("gen_ai.response.finish_reasons", &response.finish_reasons);
@@ -265,9 +344,24 @@ impl Attributes {
         self.int("gen_ai.usage.cache_read.input_tokens", usage.cache_read_input_tokens);
         self.int("gen_ai.usage.cache_write.input_tokens", usage.cache_write_input_tokens);
         self.int("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens);
+        let Modalities { text, audio, image, video } = usage.input;
+        self.int("gen_ai.usage.text.input_tokens", text);
+        self.int("gen_ai.usage.audio.input_tokens", audio);
+        self.int("gen_ai.usage.image.input_tokens", image);
+        self.int("gen_ai.usage.video.input_tokens", video);
+        let Modalities { text, audio, image, video } = usage.output;
+        self.int("gen_ai.usage.text.output_tokens", text);
+        self.int("gen_ai.usage.audio.output_tokens", audio);
+        self.int("gen_ai.usage.image.output_tokens", image);
+        self.int("gen_ai.usage.video.output_tokens", video);
+        let Modalities { text, audio, image, video } = usage.cache_read;
+        self.int("gen_ai.usage.text.cache_read.input_tokens", text);
+        self.int("gen_ai.usage.audio.cache_read.input_tokens", audio);
+        self.int("gen_ai.usage.image.cache_read.input_tokens", image);
+        self.int("gen_ai.usage.video.cache_read.input_tokens", video);
     }
 
-    fn http(&mut self, http: &HttpFacts) {
+    fn http(&mut self, http: &HttpFacts, security: Option<Security>) {
         if METHODS.contains(&http.method.as_str()) {
             self.text("http.request.method", Some(&http.method));
         } else if !http.method.is_empty() {
@@ -277,9 +371,11 @@ impl Attributes {
         self.text("url.path", Some(http.path.as_str()).filter(|path| !path.is_empty()));
         self.int("http.response.status_code", http.status);
         self.text(PROVIDER_REQUEST_ID, http.request_id.as_deref());
-        if let Some(server) = http.authority.as_deref().and_then(server) {
-            self.set("server.address", server.0);
-            self.set("server.port", i64::from(server.1));
+        self.text("url.scheme", security.map(|security| scheme(security).0));
+        if let Some((name, port)) = http.authority.as_deref().and_then(server) {
+            self.set("server.address", name);
+            let port = port.or(security.map(|security| scheme(security).1));
+            self.int("server.port", port.map(u64::from));
         }
     }
 
@@ -300,6 +396,7 @@ impl Attributes {
         self.int(MISSING_REQUEST_BYTES, Some(end.missing_request).filter(|bytes| *bytes > 0));
         self.int(MISSING_RESPONSE_BYTES, Some(end.missing_response).filter(|bytes| *bytes > 0));
         self.flag(JOINED_LATE, end.joined_late);
+        self.int(UNKNOWN_FIELDS, Some(operation.unknown_fields).filter(|fields| *fields > 0));
         self.text(UNREADABLE, operation.unreadable);
     }
 
@@ -327,15 +424,21 @@ fn whole(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// Name and port of an authority, without user information; `None` where it is no authority.
-fn server(authority: &str) -> Option<(String, u16)> {
+/// The port that the client asked for, if it is known.
+pub fn asked_port(operation: &Operation, security: Option<Security>) -> Option<u16> {
+    let (_, port) = server(operation.http.authority.as_deref()?)?;
+    port.or(security.map(|security| scheme(security).1))
+}
+
+/// Name and port of an authority, without user information; `None` where it is no authority. An
+/// empty port is the scheme's own (RFC 3986 §3.2.3), as is one that is not there.
+fn server(authority: &str) -> Option<(String, Option<u16>)> {
     let authority: Authority = authority.parse().ok()?;
     let host = authority.host();
     let after_host = &authority.as_str()[authority.as_str().rfind(host)? + host.len()..];
     let port = match after_host.strip_prefix(':') {
-        // RFC 3986 §3.2.3: an empty port is the scheme's own.
-        None | Some("") => HTTPS_PORT,
-        Some(port) => port.parse().ok()?,
+        None | Some("") => None,
+        Some(port) => Some(port.parse().ok()?),
     };
     let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     (!name.is_empty()).then(|| (name.to_owned(), port))

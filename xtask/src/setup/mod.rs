@@ -3,9 +3,10 @@
 //! System packages need root (or sudo); everything else goes into the target folder.
 
 pub(crate) mod bpf;
+pub(crate) mod fuzzer;
 mod node;
 mod python;
-mod stamp;
+pub(crate) mod stamp;
 mod system;
 
 use std::{path::PathBuf, process::Command};
@@ -29,7 +30,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     println!("Node packages: {}", Node::ready(workspace)?.modules.display());
     servers(workspace)?;
     openssl(workspace)?;
-    println!("nginx, openssl, cc: installed");
+    println!("nginx, openssl, tcpdump, cc: installed");
     Ok(())
 }
 
@@ -49,7 +50,13 @@ pub(crate) fn browser(workspace: &Workspace) -> Result<PathBuf> {
 pub(crate) fn servers(workspace: &Workspace) -> Result<()> {
     system::tools(
         workspace,
-        &[("nginx", "nginx-light"), ("openssl", "openssl"), ("cc", "gcc"), ("ar", "binutils")],
+        &[
+            ("nginx", "nginx-light"),
+            ("openssl", "openssl"),
+            ("tcpdump", "tcpdump"),
+            ("cc", "gcc"),
+            ("ar", "binutils"),
+        ],
     )
 }
 

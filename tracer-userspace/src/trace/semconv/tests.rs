@@ -1,10 +1,14 @@
 use serde_json::json;
 
 use super::*;
-use crate::{genai::ProviderError, trace::sample};
+use crate::{
+    capture::Addresses,
+    genai::{Agent, ProviderError},
+    trace::sample::{self, TLS},
+};
 
 fn find(operation: &Operation, key: &str) -> Option<Value> {
-    let list = attributes(operation, None);
+    let list = attributes(operation, TLS);
     let mut found = list.iter().filter(|attribute| attribute.key.as_str() == key);
     let value = found.next().map(|attribute| attribute.value.clone());
     assert!(found.next().is_none(), "{key} is there twice");
@@ -39,7 +43,28 @@ fn attributes_have_the_conventions_types() {
         conversation_id: Some("conv_1".into()),
         embedding_dimensions: Some(256),
         encoding_formats: vec!["base64".into()],
+        data_source_id: Some("kb_1".into()),
+        stream_cursor: Some("17".into()),
+        prompt_name: Some("pmpt_1".into()),
+        prompt_version: Some("2".into()),
+        agent: Agent {
+            id: Some("asst_1".into()),
+            name: Some("asked".into()),
+            description: Some("helps".into()),
+        },
     };
+    operation.response.agent.name = Some("told".into());
+    operation.response.status = Some("completed".into());
+    operation.response.run_id = Some("run_1".into());
+    let parts = |n| Modalities {
+        text: Some(n),
+        audio: Some(n + 1),
+        image: Some(n + 2),
+        video: Some(n + 3),
+    };
+    operation.usage.input = parts(10);
+    operation.usage.output = parts(20);
+    operation.usage.cache_read = parts(30);
     operation.response.service_tier = Some("default".into());
     operation.response.system_fingerprint = Some("fp".into());
     operation.response.tool_calls = vec!["search".into()];
@@ -57,6 +82,7 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.conversation.id", "conv_1".into()),
         ("gen_ai.embeddings.dimension.count", 256.into()),
         ("gen_ai.request.encoding_formats", strings(&["base64"])),
+        ("gen_ai.data_source.id", "kb_1".into()),
         ("gen_ai.request.temperature", 0.5.into()),
         ("gen_ai.request.top_p", 0.25.into()),
         ("gen_ai.request.top_k", 40.into()),
@@ -76,6 +102,26 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.usage.cache_read.input_tokens", 1000.into()),
         ("gen_ai.usage.cache_write.input_tokens", 10.into()),
         ("gen_ai.usage.reasoning.output_tokens", 128.into()),
+        ("gen_ai.usage.text.input_tokens", 10.into()),
+        ("gen_ai.usage.audio.input_tokens", 11.into()),
+        ("gen_ai.usage.image.input_tokens", 12.into()),
+        ("gen_ai.usage.video.input_tokens", 13.into()),
+        ("gen_ai.usage.text.output_tokens", 20.into()),
+        ("gen_ai.usage.audio.output_tokens", 21.into()),
+        ("gen_ai.usage.image.output_tokens", 22.into()),
+        ("gen_ai.usage.video.output_tokens", 23.into()),
+        ("gen_ai.usage.text.cache_read.input_tokens", 30.into()),
+        ("gen_ai.usage.audio.cache_read.input_tokens", 31.into()),
+        ("gen_ai.usage.image.cache_read.input_tokens", 32.into()),
+        ("gen_ai.usage.video.cache_read.input_tokens", 33.into()),
+        ("gen_ai.request.stream_cursor", "17".into()),
+        ("gen_ai.prompt.name", "pmpt_1".into()),
+        ("gen_ai.prompt.version", "2".into()),
+        ("gen_ai.agent.id", "asst_1".into()),
+        ("gen_ai.agent.name", "told".into()),
+        ("gen_ai.agent.description", "helps".into()),
+        ("gen_ai.response.status", "completed".into()),
+        ("llmtap.response.run.id", "run_1".into()),
         ("openai.api.type", "chat_completions".into()),
         ("openai.request.service_tier", "flex".into()),
         ("openai.response.service_tier", "default".into()),
@@ -83,6 +129,7 @@ fn attributes_have_the_conventions_types() {
         ("http.request.method", "POST".into()),
         ("http.response.status_code", 200.into()),
         ("url.path", "/v1/chat/completions".into()),
+        ("url.scheme", "https".into()),
         ("server.address", "api.openai.com".into()),
         ("server.port", 443.into()),
         ("llmtap.request.tools", 2.into()),
@@ -92,7 +139,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, None).len(), 41);
+    assert_eq!(attributes(&operation, TLS).len(), 63);
 }
 
 #[test]
@@ -104,9 +151,9 @@ fn unknown_values_are_left_out() {
     operation.timing.first_chunk = None;
     operation.http = HttpFacts::default();
     operation.api_type = None;
-    let list = attributes(&operation, None);
+    let list = attributes(&operation, TLS);
     let keys: Vec<_> = list.iter().map(|attribute| attribute.key.as_str()).collect();
-    assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name"]);
+    assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name", "url.scheme"]);
     assert_eq!(name(&operation), "chat");
 }
 
@@ -127,6 +174,15 @@ fn numbers_that_do_not_fit_are_unknown() {
 fn name_and_kind_follow_the_conventions() {
     let mut operation = sample::operation();
     assert_eq!(name(&operation), "chat gpt-4o-mini");
+    operation.request.agent.name = Some("tutor".into());
+    for (operation_name, expected) in [
+        (OperationName::InvokeAgent, "invoke_agent tutor"),
+        (OperationName::CreateAgent, "create_agent tutor"),
+        (OperationName::FetchResponse, "fetch_response"),
+    ] {
+        operation.name = operation_name;
+        assert_eq!(name(&operation), expected);
+    }
     assert_eq!(kind(&operation), SpanKind::Client);
     operation.role = Role::Server;
     assert_eq!(kind(&operation), SpanKind::Server);
@@ -138,10 +194,12 @@ fn each_end_is_told_apart() {
     assert_eq!(status(&operation), Status::Unset);
     assert_eq!(find(&operation, "llmtap.ended"), None);
     for (how, word, is_failure) in [
+        (Ended::AnsweredEarly, "answered_early", false),
         (Ended::ClientGone, "cancelled", true),
         (Ended::ServerClosed, "connection_closed", true),
         (Ended::ServerReset, "connection_reset", true),
         (Ended::ConnectionLost, "connection_lost", true),
+        (Ended::Refused, "refused", true),
         (Ended::StreamReset(8), "stream_reset", true),
         (Ended::Malformed, "protocol_error", true),
         (Ended::Gap, "capture_gap", false),
@@ -177,10 +235,12 @@ fn incomplete_capture_is_marked() {
     operation.end.missing_request = 5;
     operation.end.missing_response = 70_000;
     operation.end.joined_late = true;
+    operation.unknown_fields = 2;
     operation.unreadable = Some("truncated gzip");
     assert_eq!(find(&operation, MISSING_REQUEST_BYTES), Some(5.into()));
     assert_eq!(find(&operation, MISSING_RESPONSE_BYTES), Some(70_000.into()));
     assert_eq!(find(&operation, JOINED_LATE), Some(true.into()));
+    assert_eq!(find(&operation, UNKNOWN_FIELDS), Some(2.into()));
     assert_eq!(find(&operation, UNREADABLE), Some("truncated gzip".into()));
     assert_eq!(status(&operation), Status::Unset);
 }
@@ -188,12 +248,12 @@ fn incomplete_capture_is_marked() {
 #[test]
 fn servers_come_from_the_authority() {
     for (authority, expected) in [
-        ("api.openai.com", Some(("api.openai.com", 443))),
-        ("localhost:8443", Some(("localhost", 8443))),
-        ("localhost:", Some(("localhost", 443))),
-        ("[::1]:8443", Some(("::1", 8443))),
-        ("[::1]", Some(("::1", 443))),
-        ("user:secret@example.com", Some(("example.com", 443))),
+        ("api.openai.com", Some(("api.openai.com", None))),
+        ("localhost:8443", Some(("localhost", Some(8443)))),
+        ("localhost:", Some(("localhost", None))),
+        ("[::1]:8443", Some(("::1", Some(8443)))),
+        ("[::1]", Some(("::1", None))),
+        ("user:secret@example.com", Some(("example.com", None))),
         ("host:99999", None),
         ("host:x", None),
         ("", None),
@@ -206,12 +266,35 @@ fn servers_come_from_the_authority() {
 }
 
 #[test]
+fn scheme_and_port_are_what_carried_the_call() {
+    let mut operation = sample::operation();
+    for (authority, security, scheme, port) in [
+        ("llm.example", Some(Security::Tls), Some("https"), Some(443)),
+        ("llm.example", Some(Security::Plain), Some("http"), Some(80)),
+        ("llm.example:8080", Some(Security::Plain), Some("http"), Some(8080)),
+        ("llm.example", None, None, None),
+        ("llm.example:8080", None, None, Some(8080)),
+    ] {
+        operation.http.authority = Some(authority.into());
+        let list = attributes(&operation, Transport { security, addresses: None });
+        let get = |key: &str| {
+            let found = list.iter().find(|attribute| attribute.key.as_str() == key);
+            found.map(|attribute| attribute.value.clone())
+        };
+        assert_eq!(get("url.scheme"), scheme.map(Value::from), "{authority}");
+        assert_eq!(get("server.port"), port.map(Value::from), "{authority}");
+        let port = port.map(|port| u16::try_from(port).unwrap());
+        assert_eq!(asked_port(&operation, security), port, "{authority}");
+    }
+}
+
+#[test]
 fn addresses_are_the_sockets() {
     let addresses = Addresses {
         local: "[::ffff:10.0.0.1]:50000".parse().unwrap(),
         peer: "192.0.2.7:443".parse().unwrap(),
     };
-    let list = attributes(&sample::operation(), Some(addresses));
+    let list = attributes(&sample::operation(), Transport { addresses: Some(addresses), ..TLS });
     let get = |key: &str| {
         list.iter().find(|attribute| attribute.key.as_str() == key).unwrap().value.clone()
     };
@@ -249,7 +332,7 @@ fn content_is_json_text() {
 fn own_attributes_are_all_declared() {
     let mut operation = sample::operation();
     operation.end.joined_late = true;
-    for attribute in attributes(&operation, None) {
+    for attribute in attributes(&operation, TLS) {
         let key = attribute.key.as_str();
         let is_declared = OURS.iter().any(|(name, _)| *name == key);
         assert_eq!(key.starts_with("llmtap."), is_declared, "{key}");
