@@ -69,7 +69,7 @@ const PIECE: usize = 700;
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) fields: Vec<(String, Vec<u8>)>,
-    body: usize,
+    pub(super) body: usize,
     /// The client gives it up before its last piece.
     pub(super) is_reset: bool,
 }
