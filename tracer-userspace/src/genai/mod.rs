@@ -18,7 +18,7 @@ mod sse;
 mod tests;
 mod values;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use self::call::Call;
 pub use self::operation::*;
@@ -44,7 +44,7 @@ pub struct Calls {
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new() }
+        Self { options, open: HashMap::default() }
     }
 
     /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.

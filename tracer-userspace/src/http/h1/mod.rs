@@ -191,9 +191,9 @@ impl Connection {
         }
     }
 
-    /// The exchange whose request is under way.
+    /// The exchange whose request is under way: the last that began.
     fn asking(&mut self) -> Option<&mut Exchange> {
-        self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Request))
+        self.queue.back_mut().filter(|exchange| exchange.open.awaits(Side::Request))
     }
 
     /// The exchange that the next response bytes belong to.
@@ -203,11 +203,11 @@ impl Connection {
 
     /// Ends what is over.
     fn sweep(&mut self, out: &mut Output<'_>) {
-        while let Some(at) = self.queue.iter().position(|exchange| exchange.open.is_over()) {
-            if let Some(exchange) = self.queue.remove(at) {
-                exchange.open.end(out);
-            }
+        // Responses come in the order of their requests, so none behind the first is over before it.
+        while let Some(exchange) = self.queue.pop_front_if(|exchange| exchange.open.is_over()) {
+            exchange.open.end(out);
         }
+        debug_assert!(!self.queue.iter().any(|exchange| exchange.open.is_over()));
         if self.queue.is_empty() {
             self.queue.shrink_to(IDLE_QUEUE);
         }

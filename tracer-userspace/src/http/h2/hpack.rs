@@ -3,33 +3,28 @@
 //! A reference to an entry that was not seen gives no field and is counted, never a wrong one.
 //!
 //! No crate offers a table with entries that are known to exist but not what they are, so the
-//! table is here; Huffman codes are `httlib-huffman`'s. Entries are found by counting from the
-//! newest, so forgetting old ones early is always safe. It is only needed to know whether an
-//! insertion took place: it did unless the entry is larger than the table (§4.4), and then an
-//! unknown entry in its place is safe as well, since nothing refers to it.
+//! table is here; Huffman codes are `httlib-huffman`'s.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
 
 use httlib_huffman::DecoderSpeed;
 use http::{HeaderName, HeaderValue};
 
-use super::static_table::STATIC_TABLE;
+use super::{
+    static_table::STATIC_TABLE,
+    table::{ENTRY_OVERHEAD, SIZE_LIMIT, Table},
+};
 
 /// Table size before any update (RFC 9113 §6.5.2, `SETTINGS_HEADER_TABLE_SIZE`).
 const INITIAL_TABLE_SIZE: usize = 4096;
 
-/// Bytes of entries (§4.1) kept of a direction, whatever size its ends agreed on.
-const TABLE_SIZE_LIMIT: usize = 64 * 1024;
-
-/// Bytes added to an entry's size by §4.1.
-const ENTRY_OVERHEAD: usize = 32;
-
-/// Entries kept, unknown ones included.
-const ENTRIES_LIMIT: usize = TABLE_SIZE_LIMIT / ENTRY_OVERHEAD;
-
 /// Bytes of fields (names, values, overhead) that one block may give; what is more is not told.
 /// A block can refer to a 4 KiB entry with a single byte.
 const LIST_SIZE_LIMIT: usize = 1024 * 1024;
+
+/// The same over many blocks: so much for each of their bytes. Heads that a table of 4 KiB has in
+/// whole give some 50.
+const MAX_RATIO: usize = 128;
 
 /// Largest number that is read: longer than any block, and no overflow with another 7 bits.
 const INTEGER_LIMIT: usize = 1 << 32;
@@ -79,29 +74,25 @@ impl FieldList {
     }
 }
 
-/// The name and the value of an entry, each as far as it is known and valid.
-#[derive(Clone, Debug, Default)]
-struct Entry {
-    name: Option<Name>,
-    value: Option<HeaderValue>,
-    /// By §4.1; only the overhead where name or value are not known.
-    size: usize,
+/// A field as it is in a block: the octets of its name and value, each as far as it is known.
+struct Literal<'a> {
+    name: Option<Cow<'a, [u8]>>,
+    value: Cow<'a, [u8]>,
 }
 
 /// State of one direction.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    /// The newest first.
-    entries: VecDeque<Entry>,
-    size: usize,
-    max_size: usize,
+    table: Table,
+    /// Bytes of fields that may be given, at most [`LIST_SIZE_LIMIT`].
+    room: usize,
 }
 
 impl Decoder {
     /// `from_start`: no header block has passed before.
     pub(super) fn new(from_start: bool) -> Self {
-        let max_size = if from_start { INITIAL_TABLE_SIZE } else { TABLE_SIZE_LIMIT };
-        Self { entries: VecDeque::new(), size: 0, max_size }
+        let max_size = if from_start { INITIAL_TABLE_SIZE } else { SIZE_LIMIT };
+        Self { table: Table::new(max_size), room: LIST_SIZE_LIMIT }
     }
 
     /// Header blocks were missed: no entry is known any more, nor the table's size.
@@ -113,101 +104,84 @@ impl Decoder {
     /// [`HpackError`]: by RFC 9113 §4.3 the connection can't go on.
     pub(super) fn decode(&mut self, mut block: &[u8]) -> Result<FieldList, HpackError> {
         let mut list = FieldList::default();
-        let mut list_size = 0;
+        let room = &mut self.room;
+        *room = LIST_SIZE_LIMIT.min(*room + block.len().saturating_mul(MAX_RATIO));
         while let Some(first) = block.first() {
-            let entry = match first {
+            match first {
                 // §6.1 indexed field
-                0x80.. => self.entry(integer(&mut block, 7)?)?,
+                0x80.. => {
+                    let index = integer(&mut block, 7)?;
+                    let entry = entry(&self.table, index)?;
+                    list.add(entry.filter(|entry| fits(room, entry.0, entry.1)));
+                }
                 // §6.2.1 literal, to be inserted
                 0x40.. => {
-                    let entry = self.literal(&mut block, 6)?;
-                    self.insert(entry.clone());
-                    entry
+                    let Literal { name, value } = literal(&self.table, &mut block, 6)?;
+                    // Owned, since it may be an entry's, which this insertion evicts (§4.4).
+                    let name = name.map(|name| name.into_owned());
+                    match name.filter(|name| fits(room, name, &value)) {
+                        Some(name) => {
+                            list.add(Some((&name, &value)));
+                            self.table.insert(&name, &value);
+                        }
+                        None => {
+                            list.add(None);
+                            self.table.insert_unknown();
+                        }
+                    }
                 }
                 // §6.3 table size update
-                0x20.. => {
-                    self.max_size = integer(&mut block, 5)?.min(TABLE_SIZE_LIMIT);
-                    self.evict();
-                    continue;
-                }
+                0x20.. => self.table.resize(integer(&mut block, 5)?),
                 // §6.2.2 and §6.2.3 literal, not to be inserted (ever)
-                _ => self.literal(&mut block, 4)?,
-            };
-            list_size += entry.size;
-            match entry {
-                Entry { name: Some(name), value: Some(value), .. }
-                    if list_size <= LIST_SIZE_LIMIT =>
-                {
-                    list.fields.push(Field { name, value });
+                _ => {
+                    let Literal { name, value } = literal(&self.table, &mut block, 4)?;
+                    let name = name.filter(|name| fits(room, name, &value));
+                    list.add(name.as_ref().map(|name| (&**name, &*value)));
                 }
-                _ => list.unknown = list.unknown.saturating_add(1),
             }
         }
         Ok(list)
     }
+}
 
-    fn literal(&self, block: &mut &[u8], prefix: u32) -> Result<Entry, HpackError> {
-        let (name, name_size) = match integer(block, prefix)? {
-            0 => {
-                let bytes = string(block)?;
-                (name(&bytes), bytes.len())
-            }
-            index => {
-                let name = self.entry(index)?.name;
-                let size = name.as_ref().map_or(0, |name| name.as_str().len());
-                (name, size)
-            }
-        };
-        let value = string(block)?;
-        let size = name_size + value.len() + ENTRY_OVERHEAD;
-        Ok(Entry { name, value: HeaderValue::from_maybe_shared(value).ok(), size })
-    }
-
-    /// §2.3.3. An index beyond what is known gives an entry without name and value.
-    fn entry(&self, index: usize) -> Result<Entry, HpackError> {
-        let Some(at) = index.checked_sub(1) else { return Err(HpackError::ZeroIndex) };
-        Ok(match STATIC_TABLE.get(at) {
-            Some((name_text, value)) => Entry {
-                name: name(name_text.as_bytes()),
-                value: Some(HeaderValue::from_static(value)),
-                size: name_text.len() + value.len() + ENTRY_OVERHEAD,
-            },
-            None => self.entries.get(at - STATIC_TABLE.len()).cloned().unwrap_or_default(),
-        })
-    }
-
-    fn insert(&mut self, entry: Entry) {
-        if entry.size > self.max_size {
-            self.entries.clear();
-            self.size = 0;
-            self.entries.push_front(Entry::default());
-            return;
-        }
-        self.size += entry.size;
-        self.entries.push_front(entry);
-        self.evict();
-    }
-
-    fn evict(&mut self) {
-        while self.size > self.max_size || self.entries.len() > ENTRIES_LIMIT {
-            let Some(entry) = self.entries.pop_back() else { return };
-            self.size -= entry.size;
+impl FieldList {
+    fn add(&mut self, field: Option<(&[u8], &[u8])>) {
+        let field = field.and_then(|(name_octets, value)| {
+            Some(Field { name: name(name_octets)?, value: HeaderValue::from_bytes(value).ok()? })
+        });
+        match field {
+            Some(field) => self.fields.push(field),
+            None => self.unknown = self.unknown.saturating_add(1),
         }
     }
 }
 
-impl Name {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Authority => ":authority",
-            Self::Method => ":method",
-            Self::Path => ":path",
-            Self::Protocol => ":protocol",
-            Self::Scheme => ":scheme",
-            Self::Status => ":status",
-            Self::Field(name) => name.as_str(),
-        }
-    }
+/// Takes the field's size (§4.1) off the room that is left for the block's.
+fn fits(room: &mut usize, name: &[u8], value: &[u8]) -> bool {
+    let left = room.checked_sub(name.len() + value.len() + ENTRY_OVERHEAD);
+    *room = left.unwrap_or(0);
+    left.is_some()
+}
+
+fn literal<'a>(
+    table: &'a Table,
+    block: &mut &'a [u8],
+    prefix: u32,
+) -> Result<Literal<'a>, HpackError> {
+    let name = match integer(block, prefix)? {
+        0 => Some(string(block)?),
+        index => entry(table, index)?.map(|(name, _)| name.into()),
+    };
+    Ok(Literal { name, value: string(block)? })
+}
+
+/// §2.3.3. Nothing for an index beyond what is known.
+fn entry(table: &Table, index: usize) -> Result<Option<(&[u8], &[u8])>, HpackError> {
+    let Some(at) = index.checked_sub(1) else { return Err(HpackError::ZeroIndex) };
+    Ok(match STATIC_TABLE.get(at) {
+        Some((name, value)) => Some((name.as_bytes(), value.as_bytes())),
+        None => table.get(at - STATIC_TABLE.len()),
+    })
 }
 
 /// `None` for what is no valid name, as one with capitals (RFC 9113 §8.2.1).
@@ -249,13 +223,13 @@ fn integer(block: &mut &[u8], prefix: u32) -> Result<usize, HpackError> {
 }
 
 /// §5.2.
-fn string(block: &mut &[u8]) -> Result<bytes::Bytes, HpackError> {
+fn string<'a>(block: &mut &'a [u8]) -> Result<Cow<'a, [u8]>, HpackError> {
     let huffman = block.first().is_some_and(|first| first & 0x80 != 0);
     let len = integer(block, 7)?;
     let (string, rest) = block.split_at_checked(len).ok_or(HpackError::Truncated)?;
     *block = rest;
     if !huffman {
-        return Ok(bytes::Bytes::copy_from_slice(string));
+        return Ok(string.into());
     }
     // The shortest code has 5 bits.
     let mut decoded = Vec::with_capacity(string.len() * 8 / 5);
