@@ -43,7 +43,7 @@ pub(crate) fn count_loss(cause: Loss, bytes: u64) {
 /// # Safety
 /// `counter` is valid, aligned, and only ever changed atomically.
 #[inline(always)]
-unsafe fn add(counter: *mut u64, value: u64) {
+pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
     #[cfg(target_arch = "bpf")]
     // SAFETY: the caller's.
     unsafe {

@@ -12,4 +12,6 @@ pub mod genai;
 pub mod http;
 pub mod recording;
 pub mod session;
+#[cfg(test)]
+mod splits;
 pub mod trace;

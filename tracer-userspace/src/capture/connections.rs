@@ -9,8 +9,8 @@ use tracer_ebpf::{Header, ObjectKey};
 
 use super::{
     event::{
-        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, ProcessEvent, ProcessId,
-        Segment, Timestamp,
+        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessEvent,
+        ProcessId, Security, Segment, Timestamp,
     },
     record::{self, Body, Record},
 };
@@ -68,8 +68,8 @@ impl Connections {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
                 self.open(connection, process, opened.object);
-                let origin = record::origin(&opened);
-                sink(&Event::Opened(Opened { connection, process, time, origin }));
+                let (origin, security) = (record::origin(&opened), Security::Tls);
+                sink(&Event::Opened(Opened { connection, process, time, origin, security }));
             }
             Body::Closed(closed) => {
                 let end = Positions { received: closed.received, sent: closed.sent };
@@ -139,8 +139,8 @@ impl Connections {
             // The notice of its beginning was lost (and counted). What came before is unknown.
             let process = ProcessId { pid: header.tgid, incarnation: header.process };
             self.open(connection, process, 0);
-            let origin = super::event::Origin::JoinedLate;
-            sink(&Event::Opened(Opened { connection, process, time, origin }));
+            let (origin, security) = (Origin::JoinedLate, Security::Tls);
+            sink(&Event::Opened(Opened { connection, process, time, origin, security }));
         }
         let Some(known) = self.alive.get_mut(&connection) else { return };
         let position = known.positions.of(direction);

@@ -2,21 +2,21 @@
 //! Takes flags; gives the command's exit status, or 0, or 2 for what was refused.
 //! Nothing is attached before everything that can be checked was checked.
 
-use std::{ffi::OsString, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
-    privileges, refuse,
+    privileges, record, refuse,
 };
 use crate::{
     config::Config,
     export::Variables,
     genai::{self, Calls},
     session::{
-        Alive, Behind, Filters, Outcome, Pipeline, Processes, Session, Settings,
+        Alive, Behind, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
     trace::{Clock, Ids, Sampler, Spans},
@@ -36,11 +36,28 @@ pub(super) struct Arguments {
     outputs: OutputFlags,
 
     #[command(flatten)]
+    recording: RecordingFlags,
+
+    #[command(flatten)]
     kernel: KernelFlags,
 
     /// The command to run, with its arguments
     #[arg(last = true, value_name = "COMMAND", help_heading = "Command")]
     command: Vec<OsString>,
+}
+
+/// A recording beside the spans.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Recording")]
+pub(super) struct RecordingFlags {
+    /// Keep what passes in this file as well: `llmtap replay` gives the same spans again, with the
+    /// same ids. It holds prompts and answers, without credentials; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Replace no credentials in the recording and leave nothing out
+    #[arg(long, requires = "record")]
+    keep_credentials: bool,
 }
 
 /// How the kernel side is set up.
@@ -67,6 +84,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo llmtap trace -- python agent.py
   sudo llmtap trace --output otlp-json --output-file calls.jsonl -- node app.js
+  sudo llmtap trace --record calls.rec -- python agent.py
   sudo llmtap trace --pid 4242 --pid 4243
   sudo llmtap trace --exe 'python*' --port 443 --otlp-endpoint http://localhost:4317
 
@@ -80,22 +98,22 @@ const MIB: u32 = 1 << 20;
 const DEFAULT_RING: u32 = 32 * MIB;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    let (config, command, kernel_log) = arguments.config();
-    match Run::prepare(&config, command, kernel_log) {
+    let (config, recording, command, kernel_log) = arguments.config();
+    match Run::prepare(&config, recording, command, kernel_log) {
         Ok(run) => run.carry_out(),
         Err(error) => refuse(&*error),
     }
 }
 
 impl Arguments {
-    fn config(self) -> (Config, Vec<OsString>, bool) {
+    fn config(self) -> (Config, RecordingFlags, Vec<OsString>, bool) {
         let mut config = Config {
             filters: self.filters.into(),
             ring_bytes: Some(self.kernel.ring_bytes()),
             ..Config::default()
         };
         self.outputs.fill(&mut config);
-        (config, self.command, self.kernel.kernel_log)
+        (config, self.recording, self.command, self.kernel.kernel_log)
     }
 }
 
@@ -111,6 +129,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn prepare(
         config: &Config,
+        recording: RecordingFlags,
         command: Vec<OsString>,
         kernel_log: bool,
     ) -> Result<Self, Box<dyn std::error::Error>> {
@@ -119,12 +138,21 @@ impl Run {
         let outputs = CheckedOutputs::new(config, &variables)?;
         let calls =
             Calls::new(genai::Options { capture_content: config.captures_content(&variables) });
-        let spans = Spans::new(sampler(&variables), Clock::default(), Ids::Random);
+        let recording = recording.record.map(|path| {
+            let start = record::start(&filters, recording.keep_credentials);
+            (path, start)
+        });
+        // A replay has one clock and one seed, so a run that is recorded has them as well.
+        let (clock, ids) = recording.as_ref().map_or_else(Default::default, |(_, start)| {
+            (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
+        });
+        let spans = Spans::new(sampler(&variables), clock, ids);
         let ring_bytes = config.ring_bytes.unwrap_or(DEFAULT_RING);
         let behind = |filters: &Arc<Filters>| {
-            let (filters, processes) = (Arc::clone(filters), Processes::live());
-            let pipeline = Pipeline::new(filters, processes, calls, spans, outputs.start()?);
-            Ok(Behind::Pipeline(Box::new(pipeline)))
+            let recorder =
+                recording.map(|(path, start)| record::create(path, &start)).transpose()?;
+            let pipeline = Pipeline::new(Arc::clone(filters), calls, spans, outputs.start()?);
+            Ok(Behind::new(Some(pipeline), recorder))
         };
         Self::checked(filters, command, (ring_bytes, kernel_log), behind)
     }
@@ -208,10 +236,8 @@ impl Run {
 fn finish(session: Session, code: ExitCode) -> ExitCode {
     let summary = session.finish();
     eprintln!("{summary}");
-    match summary.outcome {
-        Some(Outcome::Recorded(ended)) if ended.error.is_some() => ExitCode::FAILURE,
-        _ => code,
-    }
+    let recorded = summary.outcome.and_then(|outcome| outcome.recorded);
+    if recorded.is_some_and(|ended| ended.error.is_some()) { ExitCode::FAILURE } else { code }
 }
 
 fn not_started(command: &[OsString], error: &io::Error) -> ExitCode {

@@ -44,6 +44,7 @@ impl From<&Metadata> for FileId {
 pub enum Function {
     SslNew,
     SslFree,
+    SslUpRef,
     SslClear,
     SslSetFd,
     SslRead,
@@ -57,9 +58,10 @@ pub enum Function {
 
 impl Function {
     /// Every function with the symbol it is known by.
-    pub const SYMBOLS: [(Self, &'static str); 10] = [
+    pub const SYMBOLS: [(Self, &'static str); 11] = [
         (Self::SslNew, "SSL_new"),
         (Self::SslFree, "SSL_free"),
+        (Self::SslUpRef, "SSL_up_ref"),
         (Self::SslClear, "SSL_clear"),
         (Self::SslSetFd, "SSL_set_fd"),
         (Self::SslRead, "SSL_read"),

@@ -12,6 +12,7 @@ mod h2;
 mod open;
 mod output;
 mod sniff;
+mod trailers;
 mod ws;
 
 pub use connections::{Counts, Exchanges};

@@ -148,7 +148,7 @@ impl Privacy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{ProcessId, Timestamp};
+    use crate::capture::{ProcessId, Security, Timestamp};
 
     #[derive(Default)]
     struct Run {
@@ -160,7 +160,8 @@ mod tests {
         fn open(&mut self, connection: u64, origin: Origin) {
             let process = ProcessId { pid: 1, incarnation: 1 };
             let (connection, time) = (ConnectionId(connection), Timestamp(1));
-            self.privacy.opened(&Opened { connection, process, time, origin });
+            let security = Security::Tls;
+            self.privacy.opened(&Opened { connection, process, time, origin, security });
         }
 
         /// What is kept of a segment; `~` for each byte that is withheld.

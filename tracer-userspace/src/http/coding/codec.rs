@@ -38,18 +38,22 @@ pub(super) enum State {
 }
 
 /// Room for one step's output.
-struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     /// Bytes that the last step gave.
     len: usize,
 }
 
 impl Buffer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: vec![0; STEP], len: 0 }
     }
 
-    fn output(&self) -> &[u8] {
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    pub(super) fn output(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
@@ -114,7 +118,7 @@ impl Codec {
     /// The next input is a coding's beginning.
     pub(super) fn restart(&mut self) {
         match self {
-            Self::Gzip(codec) => **codec = Gzip::new(),
+            Self::Gzip(codec) => codec.restart(),
             Self::Deflate(codec) => codec.format = Format::Undecided(None),
             Self::Brotli(codec) => **codec = Brotli::new(),
             Self::Zstd(codec) => codec.restart(),
@@ -136,19 +140,21 @@ impl Codec {
 /// `deflate`: the zlib format (RFC 9110 §8.4.1.2), or raw deflate, which some servers send for it.
 pub(super) struct Deflate {
     format: Format,
+    /// Kept from message to message: it holds a window of 32 KiB.
+    inflate: Option<Decompress>,
     out: Buffer,
 }
 
 enum Format {
     /// The two formats differ in the first two bytes: this is the first of them.
     Undecided(Option<u8>),
-    Inflating(Decompress),
+    Inflating,
     Finished,
 }
 
 impl Deflate {
     fn new() -> Self {
-        Self { format: Format::Undecided(None), out: Buffer::new() }
+        Self { format: Format::Undecided(None), inflate: None, out: Buffer::new() }
     }
 
     fn step(&mut self, input: &[u8]) -> Step {
@@ -164,12 +170,22 @@ impl Deflate {
                     (None, [first, second, ..]) => (*first, *second, 2),
                     (Some(first), [second, ..]) => (first, *second, 1),
                 };
-                let mut inflate = Decompress::new(is_zlib_header(first, second));
-                let state = inflate_step(&mut inflate, &[first, second], &mut self.out).state;
-                self.format = Format::Inflating(inflate);
+                let zlib = is_zlib_header(first, second);
+                let inflate = match &mut self.inflate {
+                    Some(inflate) => {
+                        inflate.reset(zlib);
+                        inflate
+                    }
+                    none => none.insert(Decompress::new(zlib)),
+                };
+                let state = inflate_step(inflate, &[first, second], &mut self.out).state;
+                self.format = Format::Inflating;
                 Step { read, state }
             }
-            Format::Inflating(inflate) => inflate_step(inflate, input, &mut self.out),
+            Format::Inflating => match &mut self.inflate {
+                Some(inflate) => inflate_step(inflate, input, &mut self.out),
+                None => Step { read: 0, state: Err(Unreadable::Corrupt) },
+            },
             Format::Finished => Step { read: input.len(), state: Ok(State::Finished) },
         };
         if step.state == Ok(State::Finished) {
@@ -184,7 +200,7 @@ fn is_zlib_header(first: u8, second: u8) -> bool {
     first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
-fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Buffer) -> Step {
+pub(super) fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Buffer) -> Step {
     let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
     let status = inflate.decompress(input, &mut out.bytes, FlushDecompress::None);
     // Both differences are at most the lengths of the slices given.

@@ -75,9 +75,10 @@ impl FieldList {
 }
 
 /// A field as it is in a block: the octets of its name and value, each as far as it is known.
-struct Literal<'a> {
-    name: Option<Cow<'a, [u8]>>,
-    value: Cow<'a, [u8]>,
+struct Literal<'t, 'b> {
+    /// Out of the table or out of the block.
+    name: Option<Cow<'t, [u8]>>,
+    value: Cow<'b, [u8]>,
 }
 
 /// State of one direction.
@@ -163,11 +164,11 @@ fn fits(room: &mut usize, name: &[u8], value: &[u8]) -> bool {
     left.is_some()
 }
 
-fn literal<'a>(
-    table: &'a Table,
-    block: &mut &'a [u8],
+fn literal<'t, 'b: 't>(
+    table: &'t Table,
+    block: &mut &'b [u8],
     prefix: u32,
-) -> Result<Literal<'a>, HpackError> {
+) -> Result<Literal<'t, 'b>, HpackError> {
     let name = match integer(block, prefix)? {
         0 => Some(string(block)?),
         index => entry(table, index)?.map(|(name, _)| name.into()),
