@@ -186,8 +186,7 @@ impl Call {
         };
         let body = body.to_string().into_bytes();
         let count = if choices.one_in(4) { 2 + choices.next(5) as usize } else { 1 };
-        let pieces: Vec<_> =
-            body.chunks(body.len().div_ceil(count)).map(<[u8]>::to_vec).collect();
+        let pieces: Vec<_> = body.chunks(body.len().div_ceil(count)).map(<[u8]>::to_vec).collect();
         let coding = if choices.one_in(4) { choices.coding() } else { Coding::Identity };
         if let Some(name) = coding.name() {
             self.headers.push(("content-encoding".into(), name.into()));
@@ -197,7 +196,8 @@ impl Call {
             encoded = vec![encoded.concat()];
         }
         self.headers.push(("content-type".into(), "application/json".into()));
-        self.body = encoded.iter().filter(|it| !it.is_empty()).map(|it| STANDARD.encode(it)).collect();
+        self.body =
+            encoded.iter().filter(|it| !it.is_empty()).map(|it| STANDARD.encode(it)).collect();
         Ok(())
     }
 

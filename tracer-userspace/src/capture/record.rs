@@ -36,6 +36,8 @@ impl<'a> Record<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let header: Header = plain(bytes)?;
         let payload = bytes.get(HEADER_LEN..)?.get(..header.len as usize)?;
+        // Positions past 2^64 do not exist; stages add to them.
+        header.offset.checked_add(header.len.into())?;
         let is = |kind: Kind| header.kind == kind as u32;
         let body = if is(Kind::Data) {
             let sent = header.flags & FLAG_SENT != 0;
@@ -148,6 +150,10 @@ mod tests {
         let beyond =
             bytes_of(&Header { kind: Kind::Data as u32, len: u32::MAX, ..Header::default() });
         assert!(Record::read(&beyond).is_none());
+        let (kind, offset) = (Kind::Data as u32, u64::MAX);
+        let mut past_the_end = bytes_of(&Header { kind, offset, len: 1, ..Header::default() });
+        past_the_end.push(b'x');
+        assert!(Record::read(&past_the_end).is_none());
     }
 
     #[test]

@@ -46,12 +46,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub fn new(
-        filters: Arc<Filters>,
-        calls: Calls,
-        spans: Spans,
-        outputs: Outputs,
-    ) -> Self {
+    pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
         Self {
             filters,
             exchanges: Exchanges::new(),
@@ -145,7 +140,10 @@ impl Pipeline {
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;
-        let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
+        let whole = end.missing_request == 0
+            && end.missing_response == 0
+            && !end.joined_late
+            && operation.unknown_fields == 0;
         counts.incomplete += u64::from(!whole);
     }
 }

@@ -3,9 +3,10 @@
 //! System packages need root (or sudo); everything else goes into the target folder.
 
 pub(crate) mod bpf;
+pub(crate) mod fuzzer;
 mod node;
 mod python;
-mod stamp;
+pub(crate) mod stamp;
 mod system;
 
 use std::{path::PathBuf, process::Command};

@@ -38,7 +38,10 @@ enum Part {
     Comment,
     HeaderCrc(u8),
     Body,
-    Trailer { bytes: [u8; TRAILER_LEN], len: usize },
+    Trailer {
+        bytes: [u8; TRAILER_LEN],
+        len: usize,
+    },
 }
 
 pub(super) struct Gzip {

@@ -193,9 +193,10 @@ impl Connection {
         }
     }
 
-    /// The exchange whose request is under way: the last that began.
+    /// The exchange whose request is under way: the last that began, but for responses that nobody
+    /// asked for.
     fn asking(&mut self) -> Option<&mut Exchange> {
-        self.queue.back_mut().filter(|exchange| exchange.open.awaits(Side::Request))
+        self.queue.iter_mut().rev().find(|exchange| exchange.open.awaits(Side::Request))
     }
 
     /// The exchange that the next response bytes belong to.
@@ -203,13 +204,26 @@ impl Connection {
         self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Response))
     }
 
-    /// Ends what is over.
+    /// Ends what is over. Responses come in order, so it stands before all that wait for theirs.
     fn sweep(&mut self, out: &mut Output<'_>) {
-        // Responses come in the order of their requests, so none behind the first is over before it.
-        while let Some(exchange) = self.queue.pop_front_if(|exchange| exchange.open.is_over()) {
-            exchange.open.end(out);
-        }
+        self.end_over(
+            |queue| {
+                let settled = |exchange: &&Exchange| !exchange.open.awaits(Side::Response);
+                queue.iter().take_while(settled).count()
+            },
+            out,
+        );
         debug_assert!(!self.queue.iter().any(|exchange| exchange.open.is_over()));
+    }
+
+    /// Ends what is over among the first exchanges, as many as `count` says.
+    fn end_over(&mut self, count: fn(&VecDeque<Exchange>) -> usize, out: &mut Output<'_>) {
+        let over = |exchange: &Exchange| exchange.open.is_over();
+        while let Some(at) = self.queue.iter().take(count(&self.queue)).position(over) {
+            if let Some(exchange) = self.queue.remove(at) {
+                exchange.open.end(out);
+            }
+        }
         if self.queue.is_empty() {
             self.queue.shrink_to(IDLE_QUEUE);
         }
@@ -246,7 +260,8 @@ impl Connection {
         } else if was_in_chunks && let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        self.sweep(out);
+        // Those that were lost may stand behind one whose response goes on.
+        self.end_over(VecDeque::len, out);
     }
 }
 
@@ -263,8 +278,11 @@ fn read_body(
             Step::Data(bytes) => open.body(side, bytes, out),
             Step::NeedMore => return Ok(false),
             Step::End => {
-                let (fields, unknown) = trailers::parse(body.take_trailer());
-                open.trailers(side, &fields, unknown, out);
+                let trailer = body.take_trailer();
+                if !trailer.is_empty() {
+                    let (fields, unknown) = trailers::parse(trailer);
+                    open.trailers(side, &fields, unknown, out);
+                }
                 open.done(side, out);
                 return Ok(true);
             }

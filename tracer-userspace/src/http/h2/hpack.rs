@@ -5,7 +5,7 @@
 //! No crate offers a table with entries that are known to exist but not what they are, so the
 //! table is here; Huffman codes are `httlib-huffman`'s.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use httlib_huffman::DecoderSpeed;
 use http::{HeaderName, HeaderValue};
@@ -68,21 +68,29 @@ pub(super) struct FieldList {
     pub(super) unknown: u32,
 }
 
+/// A value that a block spells out rather than refers to.
+#[derive(Debug)]
+pub(super) struct Literal<'a> {
+    /// `None`: it refers to an entry that is not known, or is no valid name.
+    pub(super) name: Option<&'a str>,
+    pub(super) value: Octets,
+}
+
+/// Where the octets of a string stand in its block, and how they are coded (§5.2).
+#[derive(Clone, Debug)]
+pub(super) struct Octets {
+    pub(super) place: Range<usize>,
+    pub(super) huffman: bool,
+}
+
 impl FieldList {
     pub(super) fn has(&self, name: &Name) -> bool {
         self.fields.iter().any(|field| field.name == *name)
     }
 }
 
-/// A field as it is in a block: the octets of its name and value, each as far as it is known.
-struct Literal<'t, 'b> {
-    /// Out of the table or out of the block.
-    name: Option<Cow<'t, [u8]>>,
-    value: Cow<'b, [u8]>,
-}
-
 /// State of one direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Decoder {
     table: Table,
     /// Bytes of fields that may be given, at most [`LIST_SIZE_LIMIT`].
@@ -103,86 +111,135 @@ impl Decoder {
 
     /// # Errors
     /// [`HpackError`]: by RFC 9113 §4.3 the connection can't go on.
-    pub(super) fn decode(&mut self, mut block: &[u8]) -> Result<FieldList, HpackError> {
+    pub(super) fn decode(&mut self, block: &[u8]) -> Result<FieldList, HpackError> {
         let mut list = FieldList::default();
-        let room = &mut self.room;
-        *room = LIST_SIZE_LIMIT.min(*room + block.len().saturating_mul(MAX_RATIO));
+        self.walk(block, &mut |pair, _| {
+            let field = pair.and_then(|(octets, value)| {
+                Some(Field { name: name(octets)?, value: HeaderValue::from_bytes(value).ok()? })
+            });
+            match field {
+                Some(field) => list.fields.push(field),
+                None => list.unknown = list.unknown.saturating_add(1),
+            }
+        })?;
+        Ok(list)
+    }
+
+    /// In place of [`Decoder::decode`]: tells where the values stand that the block spells out.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub(super) fn literals(
+        &mut self,
+        block: &[u8],
+        sink: &mut dyn FnMut(Literal<'_>),
+    ) -> Result<(), HpackError> {
+        self.walk(block, &mut |pair, octets| {
+            if let Some(value) = octets {
+                let name = pair.and_then(|(octets, _)| name(octets));
+                sink(Literal { name: name.as_ref().map(Name::as_str), value });
+            }
+        })
+    }
+
+    /// Name and value of every field of a block, if they are known and there is room for them, with
+    /// the place of the value's octets where it is a literal.
+    fn walk(&mut self, mut block: &[u8], sink: Sink<'_>) -> Result<(), HpackError> {
+        let whole = block.len();
+        let Self { table, room } = self;
+        *room = LIST_SIZE_LIMIT.min(*room + whole.saturating_mul(MAX_RATIO));
         while let Some(first) = block.first() {
             match first {
                 // §6.1 indexed field
                 0x80.. => {
-                    let index = integer(&mut block, 7)?;
-                    let entry = entry(&self.table, index)?;
-                    list.add(entry.filter(|entry| fits(room, entry.0, entry.1)));
+                    let pair = entry(table, integer(&mut block, 7)?)?;
+                    sink(pair.filter(|pair| fits(room, *pair)), None);
                 }
                 // §6.2.1 literal, to be inserted
                 0x40.. => {
-                    let Literal { name, value } = literal(&self.table, &mut block, 6)?;
+                    let name = literal_name(table, &mut block, 6)?;
                     // Owned, since it may be an entry's, which this insertion evicts (§4.4).
-                    let name = name.map(|name| name.into_owned());
-                    match name.filter(|name| fits(room, name, &value)) {
-                        Some(name) => {
-                            list.add(Some((&name, &value)));
-                            self.table.insert(&name, &value);
-                        }
-                        None => {
-                            list.add(None);
-                            self.table.insert_unknown();
-                        }
+                    let name = name.map(Cow::into_owned);
+                    let (value, octets) = literal_value(&mut block, whole)?;
+                    let pair = name.as_deref().map(|name| (name, &*value));
+                    let pair = pair.filter(|pair| fits(room, *pair));
+                    match pair {
+                        Some((name, value)) => table.insert(name, value),
+                        None => table.insert_unknown(),
                     }
+                    sink(pair, Some(octets));
                 }
                 // §6.3 table size update
-                0x20.. => self.table.resize(integer(&mut block, 5)?),
+                0x20.. => table.resize(integer(&mut block, 5)?),
                 // §6.2.2 and §6.2.3 literal, not to be inserted (ever)
                 _ => {
-                    let Literal { name, value } = literal(&self.table, &mut block, 4)?;
-                    let name = name.filter(|name| fits(room, name, &value));
-                    list.add(name.as_ref().map(|name| (&**name, &*value)));
+                    let name = literal_name(table, &mut block, 4)?;
+                    let (value, octets) = literal_value(&mut block, whole)?;
+                    let pair = name.as_deref().map(|name| (name, &*value));
+                    sink(pair.filter(|pair| fits(room, *pair)), Some(octets));
                 }
             }
         }
-        Ok(list)
+        Ok(())
     }
 }
 
-impl FieldList {
-    fn add(&mut self, field: Option<(&[u8], &[u8])>) {
-        let field = field.and_then(|(name_octets, value)| {
-            Some(Field { name: name(name_octets)?, value: HeaderValue::from_bytes(value).ok()? })
-        });
-        match field {
-            Some(field) => self.fields.push(field),
-            None => self.unknown = self.unknown.saturating_add(1),
-        }
-    }
-}
+type Sink<'a> = &'a mut dyn FnMut(Option<Pair<'_>>, Option<Octets>);
 
-/// Takes the field's size (§4.1) off the room that is left for the block's.
-fn fits(room: &mut usize, name: &[u8], value: &[u8]) -> bool {
+/// Octets of a name and of its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// Takes the field's size (§4.1) off the room that is left.
+fn fits(room: &mut usize, (name, value): Pair<'_>) -> bool {
     let left = room.checked_sub(name.len() + value.len() + ENTRY_OVERHEAD);
     *room = left.unwrap_or(0);
     left.is_some()
 }
 
-fn literal<'t, 'b: 't>(
-    table: &'t Table,
-    block: &mut &'b [u8],
-    prefix: u32,
-) -> Result<Literal<'t, 'b>, HpackError> {
-    let name = match integer(block, prefix)? {
-        0 => Some(string(block)?),
-        index => entry(table, index)?.map(|(name, _)| name.into()),
-    };
-    Ok(Literal { name, value: string(block)? })
-}
-
 /// §2.3.3. Nothing for an index beyond what is known.
-fn entry(table: &Table, index: usize) -> Result<Option<(&[u8], &[u8])>, HpackError> {
+fn entry(table: &Table, index: usize) -> Result<Option<Pair<'_>>, HpackError> {
     let Some(at) = index.checked_sub(1) else { return Err(HpackError::ZeroIndex) };
     Ok(match STATIC_TABLE.get(at) {
         Some((name, value)) => Some((name.as_bytes(), value.as_bytes())),
         None => table.get(at - STATIC_TABLE.len()),
     })
+}
+
+/// Out of the table or out of the block.
+fn literal_name<'t, 'b: 't>(
+    table: &'t Table,
+    block: &mut &'b [u8],
+    prefix: u32,
+) -> Result<Option<Cow<'t, [u8]>>, HpackError> {
+    Ok(match integer(block, prefix)? {
+        0 => Some(string(block)?.0),
+        index => entry(table, index)?.map(|(name, _)| name.into()),
+    })
+}
+
+/// `whole`: length of the block, of which `block` is the rest.
+fn literal_value<'b>(
+    block: &mut &'b [u8],
+    whole: usize,
+) -> Result<(Cow<'b, [u8]>, Octets), HpackError> {
+    let huffman = is_huffman(block);
+    let (value, coded) = string(block)?;
+    let end = whole - block.len();
+    Ok((value, Octets { place: end - coded..end, huffman }))
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Authority => ":authority",
+            Self::Method => ":method",
+            Self::Path => ":path",
+            Self::Protocol => ":protocol",
+            Self::Scheme => ":scheme",
+            Self::Status => ":status",
+            Self::Field(name) => name.as_str(),
+        }
+    }
 }
 
 /// `None` for what is no valid name, as one with capitals (RFC 9113 §8.2.1).
@@ -223,20 +280,24 @@ fn integer(block: &mut &[u8], prefix: u32) -> Result<usize, HpackError> {
     }
 }
 
-/// §5.2.
-fn string<'a>(block: &mut &'a [u8]) -> Result<Cow<'a, [u8]>, HpackError> {
-    let huffman = block.first().is_some_and(|first| first & 0x80 != 0);
+fn is_huffman(string: &[u8]) -> bool {
+    string.first().is_some_and(|first| first & 0x80 != 0)
+}
+
+/// §5.2. Gives the number of its octets in the block as well.
+fn string<'b>(block: &mut &'b [u8]) -> Result<(Cow<'b, [u8]>, usize), HpackError> {
+    let huffman = is_huffman(block);
     let len = integer(block, 7)?;
     let (string, rest) = block.split_at_checked(len).ok_or(HpackError::Truncated)?;
     *block = rest;
     if !huffman {
-        return Ok(string.into());
+        return Ok((string.into(), len));
     }
     // The shortest code has 5 bits.
     let mut decoded = Vec::with_capacity(string.len() * 8 / 5);
     httlib_huffman::decode(string, &mut decoded, DecoderSpeed::FourBits)
         .map_err(|_| HpackError::Huffman)?;
-    Ok(decoded.into())
+    Ok((decoded.into(), len))
 }
 
 fn take(block: &mut &[u8]) -> Result<u8, HpackError> {

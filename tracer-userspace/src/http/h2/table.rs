@@ -15,7 +15,7 @@ const GROWTH: usize = 256;
 
 /// Holds at most a quarter and [`GROWTH`] more octets than its entries have, and nothing before the
 /// first of them: most connections are idle, and hold but a few hundred octets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     /// Name and value of each entry, one behind the other, the oldest first.
     octets: Vec<u8>,

@@ -2,7 +2,7 @@
 //! A script of what passed gives owned events, runs of body bytes joined.
 //! [`check`] runs a script at every way of splitting its bytes.
 
-mod corpus;
+mod bodies;
 mod ends;
 mod fork;
 mod http2;

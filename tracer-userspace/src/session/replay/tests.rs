@@ -2,7 +2,9 @@ use std::{fs, io::Write as _, path::Path};
 
 use super::*;
 use crate::{
-    capture::{CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Security, Segment},
+    capture::{
+        CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Security, Segment,
+    },
     export::{Format, Host, Lines, Outputs, Resources, Variables},
     genai::{Calls, Options},
     recording::{Start, Writer},

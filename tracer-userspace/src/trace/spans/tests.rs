@@ -20,7 +20,9 @@ const UNSAMPLED_CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920
 #[test]
 fn traceparent_makes_a_child() {
     let process = sample::process(1, "a");
-    let span = spans(Sampler::default()).span(called_with(CALLER, "v=1"), &process, Transport::default()).unwrap();
+    let span = spans(Sampler::default())
+        .span(called_with(CALLER, "v=1"), &process, Transport::default())
+        .unwrap();
     assert_eq!(span.context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(span.parent.to_string(), "b7ad6b7169203331");
     assert!(span.parent_is_remote);
@@ -44,7 +46,8 @@ fn calls_without_context_are_roots() {
     let process = sample::process(1, "a");
     let spans = spans(Sampler::default());
     let first = spans.span(sample::operation(), &process, Transport::default()).unwrap();
-    let second = spans.span(called_with("nonsense", "v=1"), &process, Transport::default()).unwrap();
+    let second =
+        spans.span(called_with("nonsense", "v=1"), &process, Transport::default()).unwrap();
     for span in [&first, &second] {
         assert_eq!(span.parent, SpanId::INVALID);
         assert!(!span.parent_is_remote && span.context.is_valid());

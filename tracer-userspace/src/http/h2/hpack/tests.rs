@@ -4,20 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-impl Name {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Authority => ":authority",
-            Self::Method => ":method",
-            Self::Path => ":path",
-            Self::Protocol => ":protocol",
-            Self::Scheme => ":scheme",
-            Self::Status => ":status",
-            Self::Field(name) => name.as_str(),
-        }
-    }
-}
-
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex
         .chars()
