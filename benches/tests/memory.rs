@@ -56,7 +56,7 @@ impl Stages {
     fn on(&mut self, event: &Event<'_>) {
         let Self { exchanges, calls, operations } = self;
         exchanges.on(event, &mut |event: ExchangeEvent<'_>| {
-            *operations += usize::from(calls.on(&event).is_some());
+            *operations += calls.on(&event).len();
         });
     }
 }

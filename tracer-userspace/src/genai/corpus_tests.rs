@@ -46,12 +46,18 @@ const FAMILIES: &[&str] = &[
     "openai-embeddings",
     "openai-responses",
     "openai-responses-other",
+    "rerank",
     "watsonx",
 ];
+
+/// Providers whose exchanges stand under `other` though they are calls: their reader took what every
+/// format has and looked for nothing else, so that only what it tells is compared.
+const PROVIDERS: &[&str] = &["alephalpha", "replicate", "sagemaker"];
 
 #[derive(Deserialize)]
 struct Record {
     id: String,
+    provider: String,
     family: String,
     method: String,
     url: String,
@@ -67,6 +73,13 @@ struct Message {
     headers: BTreeMap<String, Value>,
     #[serde(default)]
     body_b64: Option<String>,
+}
+
+impl Record {
+    /// Its format is read.
+    fn is_covered(&self) -> bool {
+        FAMILIES.contains(&self.family.as_str()) || PROVIDERS.contains(&self.provider.as_str())
+    }
 }
 
 impl Message {
@@ -269,7 +282,7 @@ fn recorded_calls_are_read_right() {
     let Some(records) = records() else { return };
     let mut differences = BTreeMap::new();
     let mut covered = 0;
-    for record in records.iter().filter(|record| FAMILIES.contains(&record.family.as_str())) {
+    for record in records.iter().filter(|record| record.is_covered()) {
         covered += 1;
         let (request, response) = (record.request.body(), record.response.body());
         let Some(operation) = run(record, [&request[..]], [&response[..]]) else {
@@ -282,7 +295,8 @@ fn recorded_calls_are_read_right() {
         };
         super::tests::schemas::check_all(&operation);
         let found = found(&operation, record, &response);
-        for key in record.expect.keys().chain(found.keys()) {
+        let more = found.keys().filter(|_| record.family != "other");
+        for key in record.expect.keys().chain(more) {
             let (expected, got) = (record.expect.get(key), found.get(key));
             let expected = expected.filter(|value| key != "resp_text_len" || **value != 0);
             if !same(expected, got) {
@@ -302,7 +316,7 @@ fn recorded_calls_are_read_right() {
 #[test]
 fn recorded_other_traffic_is_left() {
     let Some(records) = records() else { return };
-    for record in records.iter().filter(|record| record.family == "other") {
+    for record in records.iter().filter(|it| it.family == "other" && !it.is_covered()) {
         let (request, response) = (record.request.body(), record.response.body());
         let operation = run(record, [&request[..]], [&response[..]]);
         assert!(operation.is_none(), "{} {} {}", record.id, record.method, record.url);
@@ -313,7 +327,7 @@ fn recorded_other_traffic_is_left() {
 fn splits_of_recorded_bodies_make_no_difference() {
     let Some(records) = records() else { return };
     let mut runner = TestRunner::deterministic();
-    for record in records.iter().filter(|record| FAMILIES.contains(&record.family.as_str())) {
+    for record in records.iter().filter(|record| record.is_covered()) {
         let (request, response) = (record.request.body(), record.response.body());
         let comparable = |operation: Option<Operation>| {
             let mut operation = operation?;

@@ -62,6 +62,15 @@ impl Buffer {
     }
 }
 
+/// A content coding that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
 pub(super) enum Codec {
     Gzip(Box<Gzip>),
     Deflate(Deflate),
@@ -80,22 +89,34 @@ impl fmt::Debug for Codec {
     }
 }
 
-impl Codec {
+impl Coding {
     /// By its name in the IANA content coding registry.
     pub(super) fn named(name: &str) -> Option<Self> {
         if matches_any(name, &["gzip", "x-gzip"]) {
-            Some(Self::Gzip(Box::new(Gzip::new())))
+            Some(Self::Gzip)
         } else if matches_any(name, &["deflate"]) {
-            Some(Self::Deflate(Deflate::new()))
+            Some(Self::Deflate)
         } else if matches_any(name, &["br"]) {
-            Some(Self::Brotli(Box::new(Brotli::new())))
+            Some(Self::Brotli)
         } else if matches_any(name, &["zstd"]) {
-            Zstd::new().map(Self::Zstd)
+            Some(Self::Zstd)
         } else {
             None
         }
     }
 
+    /// `None` where the library has no memory for it.
+    pub(super) fn codec(self) -> Option<Codec> {
+        Some(match self {
+            Self::Gzip => Codec::Gzip(Box::new(Gzip::new())),
+            Self::Deflate => Codec::Deflate(Deflate::new()),
+            Self::Brotli => Codec::Brotli(Box::new(Brotli::new())),
+            Self::Zstd => Codec::Zstd(Zstd::new()?),
+        })
+    }
+}
+
+impl Codec {
     pub(super) fn step(&mut self, input: &[u8]) -> Step {
         match self {
             Self::Gzip(codec) => codec.step(input),
@@ -126,7 +147,7 @@ impl Codec {
     }
 
     /// No more input will come.
-    pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
+    pub(super) fn finish(&self) -> Result<(), Unreadable> {
         let whole = match self {
             Self::Gzip(codec) => return codec.finish(),
             Self::Deflate(codec) => matches!(codec.format, Format::Finished),
