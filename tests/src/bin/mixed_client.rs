@@ -60,8 +60,8 @@ async fn over_http2(tls: TlsStream<TcpStream>, port: u16, calls: Vec<Call>) -> R
     let uri = format!("https://localhost:{port}");
     for round in calls.chunks(Connection::STREAMS) {
         let mut streams = JoinSet::new();
-        for call in round.iter().cloned() {
-            let mut sender = sender.clone();
+        for call in round {
+            let (call, mut sender) = (call.clone(), sender.clone());
             let request = request(&call, port, &uri)?;
             streams.spawn(async move { take(&call, sender.send_request(request).await?).await });
         }
