@@ -18,6 +18,7 @@ use tracer_ebpf::{
 use crate::{
     connections,
     maps::{CALLS, CONTINUATIONS, PORTS, setting},
+    overload,
     processes::{Admitted, admit, pid_tgid},
     records::{self, count_loss, header, notify, now},
     sockets,
@@ -138,7 +139,10 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         }
         return None;
     }
-    let state = connections::of_object(&process, call.object)?;
+    let Some(state) = connections::of_object(&process, call.object) else {
+        count_loss(Loss::MapFull, bytes);
+        return None;
+    };
     if !included(&process, state) {
         return None;
     }
@@ -150,6 +154,10 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         *position = offset + bytes;
         ((*state).id, offset)
     };
+    if let Some(cause) = overload::cause(state, sent, offset) {
+        count_loss(cause, bytes);
+        return None;
+    }
     let time = if sent { call.time } else { now() };
     let call = Call {
         time,

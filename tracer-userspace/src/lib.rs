@@ -10,6 +10,7 @@ pub mod discover;
 pub mod export;
 pub mod genai;
 pub mod http;
+pub mod metrics;
 pub mod recording;
 pub mod session;
 pub mod trace;

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tracer_ebpf::{Header, ObjectKey};
+use tracer_ebpf::{Header, ObjectKey, Verdict};
 
 use super::{
     event::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, ProcessEvent, ProcessId,
         Segment, Timestamp,
     },
+    overload::{self, Use},
     record::{self, Body, Record},
 };
 
@@ -34,6 +35,8 @@ impl Positions {
 struct Connection {
     key: ObjectKey,
     positions: Positions,
+    /// What the kernel side was told of it.
+    verdict: Verdict,
 }
 
 /// Forgets a connection in the kernel's table and says how far it came there, if it was there.
@@ -44,11 +47,22 @@ pub(super) type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
 pub(super) struct Connections {
     alive: HashMap<ConnectionId, Connection>,
     of_process: HashMap<u64, BTreeSet<ConnectionId>>,
+    captured: Captured,
+    /// Closed ones of which the kernel side was told something.
+    judged: Vec<ConnectionId>,
+}
+
+/// What arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// Plaintext.
+    pub bytes: u64,
+    /// Records of any kind.
+    pub records: u64,
 }
 
 impl Connections {
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.alive.len()
     }
 
@@ -62,6 +76,7 @@ impl Connections {
         let time = Timestamp(header.time);
         let connection = ConnectionId(header.connection);
         let process = ProcessId { pid: header.tgid, incarnation: header.process };
+        self.captured.records += 1;
         match record.body {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
@@ -103,6 +118,22 @@ impl Connections {
         }
     }
 
+    /// What the kernel side is to be told of a connection, if that is news.
+    pub(super) fn judge(&mut self, connection: ConnectionId, usage: Use) -> Option<Verdict> {
+        let known = self.alive.get_mut(&connection)?;
+        let verdict = overload::verdict(usage, known.positions);
+        (std::mem::replace(&mut known.verdict, verdict) != verdict).then_some(verdict)
+    }
+
+    pub(super) fn captured(&self) -> Captured {
+        self.captured
+    }
+
+    /// Closed connections of which the kernel side still knows something.
+    pub(super) fn take_judged(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.judged)
+    }
+
     /// Ends every connection, since the tracer stops.
     pub(super) fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
         let mut all: Vec<ConnectionId> = self.alive.keys().copied().collect();
@@ -120,7 +151,7 @@ impl Connections {
 
     fn open(&mut self, connection: ConnectionId, process: ProcessId, object: u64) {
         let key = ObjectKey { process: process.incarnation, object };
-        self.alive.insert(connection, Connection { key, positions: Positions::default() });
+        self.alive.insert(connection, Connection { key, positions: Positions::default(), verdict: Verdict::default() });
         self.of_process.entry(process.incarnation).or_default().insert(connection);
     }
 
@@ -144,6 +175,7 @@ impl Connections {
         let position = known.positions.of(direction);
         let missing = header.offset.saturating_sub(*position);
         *position = header.offset + bytes.len() as u64;
+        self.captured.bytes += bytes.len() as u64;
         if missing > 0 {
             let offset = header.offset - missing;
             let data = Data::Gap(missing);
@@ -162,6 +194,9 @@ impl Connections {
         closed: Closed,
     ) {
         let Some(known) = self.alive.remove(&connection) else { return };
+        if known.verdict != Verdict::default() {
+            self.judged.push(connection);
+        }
         if let Some(siblings) = self.of_process.get_mut(&known.key.process) {
             siblings.remove(&connection);
             if siblings.is_empty() {
@@ -312,6 +347,26 @@ mod tests {
         executed.header.process = PROCESS + 1;
         let said = run(&mut connections, &[opened(1), executed]);
         assert_eq!(said, ["open 1", "gap 0+1016", "close ProcessExecuted", "Executed"]);
+    }
+
+    #[test]
+    fn kernel_side_is_told_what_changed() {
+        let mut connections = Connections::default();
+        let data = record(1, 0, Body::Data(Direction::Received, b"abc"));
+        run(&mut connections, &[opened(1), opened(2), data]);
+        let [first, second, unknown] = [1, 2, 3].map(ConnectionId);
+        let body = Use::Body { direction: Direction::Received, left: None };
+        let told = connections.judge(first, body).unwrap();
+        assert_eq!(told, overload::verdict(body, Positions { received: 3, sent: 0 }));
+        assert_eq!(connections.judge(first, body), None, "nothing is new");
+        assert_eq!(connections.judge(second, Use::Unknown), None);
+        assert_eq!(connections.judge(unknown, Use::Call), None);
+        // Bytes in the other direction may begin another message.
+        run(&mut connections, &[record(1, 0, Body::Data(Direction::Sent, b"x"))]);
+        assert_ne!(connections.judge(first, body), None);
+        run(&mut connections, &[record(0, 0, Body::Exited)]);
+        assert_eq!(connections.take_judged(), [first]);
+        assert_eq!(connections.captured(), Captured { bytes: 4, records: 5 });
     }
 
     #[test]

@@ -13,9 +13,10 @@ use std::{
 use super::{
     filters::FilterFlags,
     refuse,
-    trace::{KernelFlags, Run},
+    trace::{KernelFlags, KernelSide, Run},
 };
 use crate::{
+    capture::{Limits, Thresholds},
     export::Host,
     recording::Start,
     session::{Behind, Filters, Recorder},
@@ -84,7 +85,11 @@ fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
         ports: filters.ports.clone(),
         credentials_kept: keep_credentials,
     };
-    Run::checked(filters, command, (kernel.ring_bytes(), kernel.kernel_log), |_| {
+    // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
+    let thresholds = Thresholds::NEVER;
+    let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
+    let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
+    Run::checked(filters, command, kernel, |_| {
         let recorder = Recorder::create(&output, &start)
             .map_err(|source| CannotWrite { path: output, source })?;
         Ok(Behind::Recorder(Box::new(recorder)))

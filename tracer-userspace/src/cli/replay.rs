@@ -130,7 +130,12 @@ fn carry_out(
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
     let outcome = Some(Outcome::Traced { counts, outputs });
-    let summary = Summary { outcome, lost: finish.lost, unreadable: finish.unreadable };
+    let summary = Summary {
+        outcome,
+        lost: finish.lost,
+        unreadable: finish.unreadable,
+        ..Summary::default()
+    };
     eprintln!("{summary}");
     for passed in source.passed_over() {
         eprintln!("llmtap: passed over: {passed}");

@@ -33,11 +33,20 @@ const REQUEST_IDS: [&str; 7] = [
     "x-ms-client-request-id",
 ];
 
+/// What to keep of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Numbers,
+    /// Content was asked for, and there is no time for it.
+    NumbersForNow,
+    Content,
+}
+
 #[derive(Debug)]
 pub(super) struct Call {
     exchange: ExchangeId,
     role: Role,
-    capture_content: bool,
+    keep: Keep,
     provider: Option<&'static str>,
     certainty: Certainty,
     /// The model, where the path names it.
@@ -67,8 +76,9 @@ impl Call {
         exchange: ExchangeId,
         recognized: Recognized,
         (head, role, started): (&RequestHead, Role, Timestamp),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
+        let capture_content = keep == Keep::Content;
         let reading = |format: &'static Format| Reading {
             format,
             request: Document::new(format.request.shapes(capture_content)),
@@ -78,7 +88,7 @@ impl Call {
         Self {
             exchange,
             role,
-            capture_content,
+            keep,
             provider: recognized.provider,
             certainty: recognized.certainty,
             model: recognized.model,
@@ -139,7 +149,7 @@ impl Call {
         self.http.request_id =
             REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
         for reading in &mut self.readings {
-            reading.body = Some(Body::new(reading.format, head, self.capture_content));
+            reading.body = Some(Body::new(reading.format, head, self.keep == Keep::Content));
         }
     }
 
@@ -216,12 +226,13 @@ impl Call {
             },
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
-            content: self.capture_content.then_some(Content {
+            content: (self.keep != Keep::Numbers).then_some(Content {
                 input_messages: asked.input_messages,
                 output_messages: read.answered.output_messages,
                 system_instructions: asked.system_instructions,
                 tool_definitions: asked.tool_definitions,
                 truncated: asked.truncated || read.answered.truncated,
+                shed: self.keep == Keep::NumbersForNow,
             }),
             end: End { how, ..end },
             unreadable: self

@@ -18,11 +18,14 @@ mod sse;
 mod tests;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use self::call::Call;
+use self::call::{Call, Keep};
 pub use self::operation::*;
-use crate::http::{ExchangeEvent, ExchangeId, Kind};
+use crate::{
+    capture::ConnectionId,
+    http::{ExchangeEvent, ExchangeId, Kind},
+};
 
 /// What to keep of calls beside their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,12 +42,14 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,
-    open: HashMap<ExchangeId, Call>,
+    /// There is no time for content.
+    hurried: bool,
+    open: BTreeMap<ExchangeId, Call>,
 }
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new() }
+        Self { options, hurried: false, open: BTreeMap::new() }
     }
 
     /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.
@@ -53,9 +58,12 @@ impl Calls {
     pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
         if let Kind::Request { head, role, started } = event.kind {
             if let Some(recognized) = recognize::recognize(head) {
-                let capture_content = self.options.capture_content;
-                let call =
-                    Call::new(event.exchange, recognized, (head, role, started), capture_content);
+                let keep = match (self.options.capture_content, self.hurried) {
+                    (false, _) => Keep::Numbers,
+                    (true, true) => Keep::NumbersForNow,
+                    (true, false) => Keep::Content,
+                };
+                let call = Call::new(event.exchange, recognized, (head, role, started), keep);
                 self.open.insert(event.exchange, call);
             }
             return None;
@@ -97,6 +105,17 @@ impl Calls {
             self.open.remove(&event.exchange);
         }
         None
+    }
+
+    /// Under overload no content is kept of calls that begin; [`Content::shed`] tells it.
+    pub fn hurry(&mut self, hurried: bool) {
+        self.hurried = hurried;
+    }
+
+    /// The connection has an exchange that may be an LLM call.
+    pub fn is_under_way_on(&self, connection: ConnectionId) -> bool {
+        let id = |index| ExchangeId { connection, index };
+        self.open.range(id(0)..=id(u64::MAX)).next().is_some()
     }
 
     /// Exchanges under way that may be LLM calls.

@@ -254,6 +254,8 @@ impl file::Finish {
             fault: count(self.fault),
             oversize: count(self.oversize),
             map_full: count(self.map_full),
+            // A recording is of everything: nothing is shed.
+            ..Lost::default()
         };
         let (unreadable, withheld) = (self.unreadable, self.withheld);
         Finish { time: Timestamp(self.time), lost, unreadable, withheld }

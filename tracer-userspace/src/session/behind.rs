@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Counts, Pipeline, Recorder, recorder};
+use super::{Counts, Pipeline, Recorder, Status, recorder};
 use crate::{
-    capture::{Event, ProcessId},
+    capture::{ConnectionId, Event, ProcessId, Use},
     export::Tallies,
     recording::Finish,
 };
@@ -41,6 +41,26 @@ impl Behind {
                 pipeline.processes().learn(id);
             }
             Self::Recorder(recorder) => recorder.learn(id),
+        }
+    }
+
+    /// What a connection is used for; a recording does not ask.
+    pub(super) fn usage(&self, connection: ConnectionId) -> Use {
+        match self {
+            Self::Pipeline(pipeline) => pipeline.usage(connection),
+            Self::Recorder(_) => Use::Unknown,
+        }
+    }
+
+    pub(super) fn hurry(&mut self, hurried: bool) {
+        if let Self::Pipeline(pipeline) = self {
+            pipeline.hurry(hurried);
+        }
+    }
+
+    pub(super) fn fill(&self, status: &mut Status) {
+        if let Self::Pipeline(pipeline) = self {
+            pipeline.fill(status);
         }
     }
 

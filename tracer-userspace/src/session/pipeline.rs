@@ -5,12 +5,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessId, Timestamp},
+    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessId, Timestamp, Use},
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
-    http::{ExchangeEvent, Exchanges},
-    session::{Filters, Processes},
+    http::{ExchangeEvent, Exchanges, Passing},
+    session::{Filters, Processes, Status},
     trace::{Spans, semconv},
 };
 
@@ -25,6 +25,8 @@ pub struct Counts {
     pub incomplete: u64,
     /// Calls that were not exported: not sampled.
     pub unsampled: u64,
+    /// Calls of which no content was kept under overload.
+    pub shed_contents: u64,
 }
 
 struct Connection {
@@ -88,6 +90,23 @@ impl Pipeline {
         }
     }
 
+    /// What a connection is used for.
+    pub fn usage(&self, connection: ConnectionId) -> Use {
+        if self.calls.is_under_way_on(connection) {
+            return Use::Call;
+        }
+        match self.exchanges.passing(connection) {
+            Some(Passing::Body { direction, left, .. }) => Use::Body { direction, left },
+            Some(Passing::Nothing) => Use::Foreign,
+            None => Use::Unknown,
+        }
+    }
+
+    /// Under overload no text is kept of calls that begin.
+    pub fn hurry(&mut self, hurried: bool) {
+        self.calls.hurry(hurried);
+    }
+
     /// The tracer stops: what is under way ends as it is.
     pub fn stop(&mut self, time: Timestamp) {
         let mut finished = Vec::new();
@@ -101,6 +120,14 @@ impl Pipeline {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Tells what the stages counted.
+    pub fn fill(&self, status: &mut Status) {
+        status.http = self.exchanges.counts();
+        status.open_calls = self.calls.open();
+        status.calls = self.counts;
+        status.outputs = self.outputs.tallies();
     }
 
     pub fn into_outputs(self) -> Outputs {
@@ -145,6 +172,8 @@ impl Pipeline {
         let end = &operation.end;
         let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
         counts.incomplete += u64::from(!whole);
+        let shed = operation.content.as_ref().is_some_and(|content| content.shed);
+        counts.shed_contents += u64::from(shed);
     }
 }
 

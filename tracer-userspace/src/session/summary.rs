@@ -5,16 +5,19 @@ use std::fmt;
 
 use super::{Counts, Outcome, recorder};
 use crate::{
-    capture::Lost,
+    capture::{Captured, Lost, Strain},
     export::{Tallies, Tally},
     recording::Withheld,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Summary {
     /// `None` where the reading thread failed.
     pub outcome: Option<Outcome>,
+    /// `None` for what was captured by another run.
+    pub captured: Option<Captured>,
     pub lost: Lost,
+    pub strain: Strain,
     /// Records of the ring that were not understood.
     pub unreadable: u64,
 }
@@ -26,10 +29,14 @@ impl fmt::Display for Summary {
             Some(Outcome::Recorded(ended)) => recorded(text, ended)?,
             None => write!(text, "llmtap: the run failed")?,
         }
+        self.overload(text)?;
+        if let Some(Captured { bytes, records }) = self.captured {
+            write!(text, "\nllmtap: bytes captured: {bytes}, in {records} records")?;
+        }
         write!(text, "\nllmtap: bytes lost:")?;
         for (index, (cause, count)) in self.lost.by_cause().into_iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
-            write!(text, "{separator} {cause} {}", count.bytes)?;
+            write!(text, "{separator} {} {}", cause.replace('_', " "), count.bytes)?;
             if count.bytes == 0 && count.records > 0 {
                 write!(text, " ({} notices)", count.records)?;
             }
@@ -49,8 +56,26 @@ impl fmt::Display for Summary {
     }
 }
 
+impl Summary {
+    /// Whether it was hard to keep up, and what was done about it.
+    fn overload(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [content, bodies, connections] = self.strain.entered;
+        if content + bodies + connections == 0 {
+            return Ok(());
+        }
+        write!(text, "\nllmtap: did not keep up: left out the text of messages {content} times, ")?;
+        write!(text, "bodies of no LLM call {bodies} times, connections {connections} times")?;
+        match &self.outcome {
+            Some(Outcome::Traced { counts, .. }) if counts.shed_contents > 0 => {
+                write!(text, "; {} calls without their text", counts.shed_contents)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn traced(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
-    let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled } = counts;
+    let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled, .. } = counts;
     write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
     write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
     if *incomplete > 0 {
