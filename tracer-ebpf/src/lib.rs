@@ -39,6 +39,8 @@ pub enum Kind {
     LibrariesChanged = 9,
     /// A process that passes the in-kernel filters was seen for the first time. No payload.
     Appeared = 10,
+    /// Bytes of a connection were left out, and others pass now. Payload: [`Skipped`].
+    Skipped = 11,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -101,6 +103,15 @@ pub struct Closed {
     pub sent: u64,
     /// Time of the last call that read nothing, in nanoseconds; 0 if there was none since data came.
     pub last_empty_read: u64,
+}
+
+/// How far a connection has come when it is followed again. Without it the gap would be told only by
+/// the next bytes of its direction, behind what the other direction carried in between.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Skipped {
+    pub received: u64,
+    pub sent: u64,
 }
 
 /// Values of `SSL_get_error` that end a connection (OpenSSL `ssl.h`).
@@ -288,6 +299,8 @@ pub const CONNECTION_HAS_FD: u32 = 4;
 pub const CONNECTION_SOCKET_TOLD: u32 = 8;
 /// In [`ConnectionState::flags`]: it began under overload, and is left out until that is over.
 pub const CONNECTION_SHED: u32 = 16;
+/// In [`ConnectionState::flags`]: bytes were left out and [`Kind::Skipped`] did not tell it yet.
+pub const CONNECTION_SKIPPED: u32 = 32;
 
 /// Value of map `CONNECTIONS`.
 #[repr(C)]

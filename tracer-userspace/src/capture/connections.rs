@@ -39,6 +39,27 @@ struct Connection {
     verdict: Verdict,
 }
 
+impl Connection {
+    /// So far it has come: what did not arrive is a gap.
+    fn reach(
+        &mut self,
+        connection: ConnectionId,
+        mut reached: Positions,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        for direction in [Direction::Sent, Direction::Received] {
+            let (position, end) = (self.positions.of(direction), *reached.of(direction));
+            let offset = *position;
+            if end > offset {
+                *position = end;
+                let data = Data::Gap(end - offset);
+                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            }
+        }
+    }
+}
+
 /// Forgets a connection in the kernel's table and says how far it came there, if it was there.
 pub(super) type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
 
@@ -94,6 +115,12 @@ impl Connections {
                     sink,
                     Closed { connection, time, cause: CloseCause::Freed, last_empty_read },
                 );
+            }
+            Body::Skipped(skipped) => {
+                let reached = Positions { received: skipped.received, sent: skipped.sent };
+                if let Some(known) = self.alive.get_mut(&connection) {
+                    known.reach(connection, reached, time, sink);
+                }
             }
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
@@ -193,7 +220,7 @@ impl Connections {
         sink: &mut dyn FnMut(&Event<'_>),
         closed: Closed,
     ) {
-        let Some(known) = self.alive.remove(&connection) else { return };
+        let Some(mut known) = self.alive.remove(&connection) else { return };
         if known.verdict != Verdict::default() {
             self.judged.push(connection);
         }
@@ -203,15 +230,8 @@ impl Connections {
                 self.of_process.remove(&known.key.process);
             }
         }
-        let mut reached = known.positions;
-        let mut end = end.unwrap_or(reached);
-        for direction in [Direction::Sent, Direction::Received] {
-            let (offset, end) = (*reached.of(direction), *end.of(direction));
-            if end > offset {
-                let data = Data::Gap(end - offset);
-                let time = closed.time;
-                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
-            }
+        if let Some(end) = end {
+            known.reach(connection, end, closed.time, sink);
         }
         sink(&Event::Closed(closed));
     }
@@ -347,6 +367,26 @@ mod tests {
         executed.header.process = PROCESS + 1;
         let said = run(&mut connections, &[opened(1), executed]);
         assert_eq!(said, ["open 1", "gap 0+1016", "close ProcessExecuted", "Executed"]);
+    }
+
+    #[test]
+    fn skipped_bytes_are_told_before_what_follows() {
+        let mut connections = Connections::default();
+        let skipped = |received, sent| {
+            record(1, 0, Body::Skipped(tracer_ebpf::Skipped { received, sent }))
+        };
+        let said = run(
+            &mut connections,
+            &[
+                opened(1),
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                skipped(90, 0),
+                record(1, 0, Body::Data(Direction::Sent, b"x")),
+                record(1, 90, Body::Data(Direction::Received, b"de")),
+                skipped(92, 1),
+            ],
+        );
+        assert_eq!(said, ["open 1", "bytes 0+3", "gap 3+87", "bytes 0+1", "bytes 90+2"]);
     }
 
     #[test]
