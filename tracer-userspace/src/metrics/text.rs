@@ -5,7 +5,7 @@ use std::fmt;
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet, text},
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
     metrics::MetricType,
     registry::{Registry, Unit},
 };
@@ -43,14 +43,21 @@ impl Collector for Source {
             let mut family =
                 encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), kind)?;
             for (values, number) in (metric.read)(self) {
-                let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
-                let mut sample = family.encode_family(&labels)?;
-                match metric.kind {
-                    Kind::Counter => sample.encode_counter::<NoLabelSet, _, f64>(&number, None)?,
-                    Kind::Gauge => sample.encode_gauge(&number)?,
+                if values.is_empty() {
+                    write(&mut family, metric.kind, number)?;
+                    continue;
                 }
+                let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
+                write(&mut family.encode_family(&labels)?, metric.kind, number)?;
             }
         }
         Ok(())
+    }
+}
+
+fn write(sample: &mut MetricEncoder<'_>, kind: Kind, number: f64) -> Result<(), fmt::Error> {
+    match kind {
+        Kind::Counter => sample.encode_counter::<NoLabelSet, _, f64>(&number, None),
+        Kind::Gauge => sample.encode_gauge(&number),
     }
 }
