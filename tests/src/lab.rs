@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::{Authority, Parts, Protocol, Receiver, Running, Server, Tracer};
 
+/// Links a C program to OpenSSL without its development files.
+pub const OPENSSL: [&str; 2] = ["-l:libssl.so.3", "-l:libcrypto.so.3"];
+
 #[derive(Debug)]
 pub struct Lab {
     pub parts: Parts,
@@ -77,16 +80,20 @@ impl Lab {
     /// Compiles `tests/programs/c/call.c`; `late`: it opens the TLS library by itself.
     ///
     /// # Errors
-    /// The compiler is missing or failed.
+    /// As [`Lab::compile_c`].
     pub fn compile(&self, late: bool) -> Result<PathBuf> {
-        let binary = self.file("call");
+        self.compile_c("call.c", if late { &["-DLATE", "-ldl"] } else { &OPENSSL })
+    }
+
+    /// Compiles a program of `tests/programs/c`.
+    ///
+    /// # Errors
+    /// The compiler is missing or failed.
+    pub fn compile_c(&self, source: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let binary = self.file("program");
         let mut compiler = Command::new("cc");
-        compiler.args(["-Wall", "-Werror", "-o"]).arg(&binary).arg(Parts::program("c/call.c"));
-        if late {
-            compiler.args(["-DLATE", "-ldl"]);
-        } else {
-            compiler.args(["-l:libssl.so.3", "-l:libcrypto.so.3"]);
-        }
+        compiler.args(["-Wall", "-Werror", "-o"]).arg(&binary);
+        compiler.arg(Parts::program("c").join(source)).args(arguments);
         Running::start(compiler)?.finish(Duration::from_secs(60))?.success()?;
         Ok(binary)
     }
@@ -108,9 +115,27 @@ impl Lab {
         Ok(command)
     }
 
+    /// Starts a server that takes a certificate, its key and a log, and prints its port.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn serve(&self, mut server: Command) -> Result<(Running, PathBuf)> {
+        let log = self.file("server.jsonl");
+        server.args([&self.authority.certificate, &self.authority.key, &log]);
+        Ok((Running::start(server)?, log))
+    }
+
     /// `llmtap trace` with its spans in a file of the folder.
     pub fn tracer(&self) -> Tracer {
         Tracer::new(self.parts.llmtap.as_os_str(), self.file("spans.jsonl"))
+    }
+
+    /// `llmtap record` of a command into `file`, with everything that passes.
+    pub fn recorder(&self, file: &Path, program: &Command) -> Command {
+        let mut command = self.llmtap(&["record", "--keep-credentials", "-o"]);
+        command.arg(file).arg("--").arg(program.get_program()).args(program.get_args());
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
     }
 
     /// `llmtap` with these arguments only.

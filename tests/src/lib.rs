@@ -5,6 +5,7 @@
 mod authority;
 mod compare;
 mod lab;
+pub mod mixed;
 mod nginx;
 mod parts;
 mod phoenix;
@@ -16,7 +17,7 @@ mod tracer;
 
 pub use authority::Authority;
 pub use compare::{differences, differences_of_attributes, without_span};
-pub use lab::Lab;
+pub use lab::{Lab, OPENSSL};
 pub use nginx::Nginx;
 pub use parts::Parts;
 pub use phoenix::Phoenix;
@@ -24,7 +25,7 @@ pub use process::{Finished, Lines, Running, tell, wait_until};
 pub use receiver::{Protocol, Receiver};
 pub use server::Server;
 pub use span::{CLIENT, SERVER, Span};
-pub use tracer::{Attached, Trace, Tracer};
+pub use tracer::{Attached, Trace, Tracer, no_bytes_lost};
 
 /// One call as the program that made it (or answered it) saw it: a JSON object, see `calls.py`.
 pub type Record = serde_json::Value;

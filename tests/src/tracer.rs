@@ -18,7 +18,7 @@ use crate::{Finished, Running, Span, wait_until};
 /// From Ctrl-C to the end.
 const FLUSH: Duration = Duration::from_secs(30);
 /// The longest that any traced command may take.
-const COMMAND: Duration = Duration::from_secs(180);
+const COMMAND: Duration = Duration::from_secs(600);
 
 /// A tracer that is not started yet.
 #[derive(Debug)]
@@ -175,19 +175,13 @@ impl Trace {
     /// # Errors
     /// There is none that contains `what`.
     pub fn summary(&self, what: &str) -> Result<&str> {
-        self.errors
-            .lines()
-            .rfind(|line| line.starts_with("llmtap: ") && line.contains(what))
-            .with_context(|| format!("no summary with {what:?}: {}", self.errors))
+        summary(&self.errors, what)
     }
 
     /// # Errors
-    /// The summary tells of lost bytes, or does not say that there were none; or a span does.
+    /// As [`no_bytes_lost`], or a span tells of loss.
     pub fn nothing_lost(&self) -> Result<()> {
-        let line = self.summary("bytes lost:")?;
-        let numbers: Vec<_> =
-            line.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
-        anyhow::ensure!(!numbers.is_empty() && numbers.iter().all(|one| *one == "0"), "{line}");
+        no_bytes_lost(&self.errors)?;
         for span in &self.spans {
             for (name, value) in &span.attributes {
                 anyhow::ensure!(
@@ -198,4 +192,22 @@ impl Trace {
         }
         Ok(())
     }
+}
+
+/// The last line of `errors`, a tracer's standard error, that is its own and contains `what`.
+fn summary<'a>(errors: &'a str, what: &str) -> Result<&'a str> {
+    errors
+        .lines()
+        .rfind(|line| line.starts_with("llmtap: ") && line.contains(what))
+        .with_context(|| format!("no summary with {what:?}: {errors}"))
+}
+
+/// # Errors
+/// The summary in `errors` tells of lost bytes, or does not say that there were none.
+pub fn no_bytes_lost(errors: &str) -> Result<()> {
+    let line = summary(errors, "bytes lost:")?;
+    let numbers: Vec<_> =
+        line.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
+    anyhow::ensure!(!numbers.is_empty() && numbers.iter().all(|one| *one == "0"), "{line}");
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
     maps::CONNECTIONS,
     overload,
     processes::Admitted,
-    records::{count_loss, header, notify, unique},
+    records::{add, count_loss, header, notify, unique},
 };
 
 /// The state of a connection, which may be one never seen before. `None`: there is no room for it.
@@ -21,19 +21,27 @@ pub(crate) fn of_object(process: &Admitted, object: u64) -> Option<*mut Connecti
     if let Some(state) = CONNECTIONS.get_ptr_mut(key) {
         return Some(state);
     }
-    let inherited = if process.parent == 0 {
-        None
-    } else {
-        CONNECTIONS.get_ptr(ObjectKey { process: process.parent, object })
-    };
-    match inherited {
+    match inherited(process, object) {
         Some(parent) => {
-            // SAFETY: a pointer to a map value is valid while the program runs.
-            let parent = unsafe { *parent };
-            open(process, key, Origin::Inherited, parent.id, over_descriptor_of(&parent))
+            let references = parent.references;
+            let state = ConnectionState { references, ..over_descriptor_of(&parent) };
+            open(process, key, Origin::Inherited, parent.id, state)
         }
         None => open(process, key, Origin::JoinedLate, 0, ConnectionState::default()),
     }
+}
+
+/// The parent process's connection that a copy of came with the fork. One that the parent has made
+/// at this address since then is another: ids of connections and processes come from one clock.
+#[inline(always)]
+fn inherited(process: &Admitted, object: u64) -> Option<ConnectionState> {
+    if process.parent == 0 {
+        return None;
+    }
+    let parent = CONNECTIONS.get_ptr(ObjectKey { process: process.parent, object })?;
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let parent = unsafe { *parent };
+    (parent.id < process.incarnation).then_some(parent)
 }
 
 /// The state of a connection that was seen before.
@@ -79,9 +87,35 @@ fn over_descriptor_of(state: &ConnectionState) -> ConnectionState {
     }
 }
 
+/// The program keeps another reference to the object, which outlives one `SSL_free` by that.
+#[inline(always)]
+pub(crate) fn shared(process: &Admitted, object: u64) {
+    if let Some(state) = of_object(process, object) {
+        // SAFETY: a pointer to a map value is valid while the program runs; the field is aligned.
+        unsafe { add(&raw mut (*state).references, 1) };
+    }
+}
+
+/// The program gave a reference up, perhaps the last.
+#[inline(always)]
+pub(crate) fn released(process: &Admitted, object: u64) {
+    if let Some(state) = known(process, object) {
+        // SAFETY: a pointer to a map value is valid while the program runs; the field is aligned.
+        // Two threads that give up one each at the same instant may both leave it to the other:
+        // then the connection ends with its process, or when its address is used anew.
+        unsafe {
+            if (&raw const (*state).references).read_volatile() as i64 > 0 {
+                add(&raw mut (*state).references, u64::MAX);
+                return;
+            }
+        }
+    }
+    freed(process, object);
+}
+
 /// A TLS object was freed, or made anew for another connection.
 #[inline(always)]
-pub(crate) fn freed(process: &Admitted, object: u64) {
+fn freed(process: &Admitted, object: u64) {
     let key = ObjectKey { process: process.incarnation, object };
     let Some(state) = CONNECTIONS.get_ptr(key) else {
         return;

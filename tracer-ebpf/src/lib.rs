@@ -310,6 +310,8 @@ pub struct ConnectionState {
     pub received: u64,
     pub sent: u64,
     pub last_empty_read: u64,
+    /// `SSL_up_ref` was called so many times more than `SSL_free`: the object outlives that many.
+    pub references: u64,
     /// `CONNECTION_*`.
     pub flags: u32,
     /// Descriptor given to `SSL_set_fd`; valid with [`CONNECTION_HAS_FD`].

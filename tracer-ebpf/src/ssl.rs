@@ -327,8 +327,15 @@ fn ssl_new_return(ctx: RetProbeContext) -> u32 {
 fn ssl_free(ctx: ProbeContext) -> u32 {
     with_object(&ctx, |process, object| {
         debug!(&ctx, "process {} freed TLS object {:x}", process.pid_tgid >> 32, object);
-        connections::freed(process, object);
+        connections::released(process, object);
     });
+    0
+}
+
+/// `int SSL_up_ref(SSL *)`.
+#[uprobe]
+fn ssl_up_ref(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, connections::shared);
     0
 }
 

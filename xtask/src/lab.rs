@@ -84,6 +84,7 @@ pub(crate) fn variables(workspace: &Workspace) -> Result<Vec<(&'static str, OsSt
     let python = setup::Python::ready(workspace)?;
     let node = setup::Node::ready(workspace)?;
     setup::servers(workspace)?;
+    setup::openssl(workspace)?;
     let llmtap = build::llmtap(workspace, true)?;
     Ok(vec![
         ("LLMTAP_BINARY", llmtap.into()),

@@ -5,12 +5,18 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{build, setup::bpf, step, tidy, workspace::Workspace};
+use crate::{
+    build,
+    setup::{self, bpf},
+    step, tidy,
+    workspace::Workspace,
+};
 
 /// # Errors
 /// Something is not as it should be; all of it has been printed.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     components(workspace)?;
+    setup::openssl(workspace)?;
     // The build script of tracer-userspace wants the object to be there.
     build::object(workspace)?;
     let mut failed = Vec::new();

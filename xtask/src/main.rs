@@ -3,6 +3,7 @@
 //! Knows nothing of the tracer's inside.
 
 mod build;
+mod fuzz;
 mod lab;
 mod lint;
 mod setup;
@@ -30,6 +31,8 @@ enum Command {
     Demo(lab::DemoArguments),
     /// Run every test
     Test(test::Arguments),
+    /// Fuzz everything that reads bytes from outside
+    Fuzz(fuzz::Arguments),
     /// Measure
     #[command(subcommand)]
     Bench(lab::Bench),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let result = Workspace::find().and_then(|workspace| match arguments.command {
         Command::Demo(arguments) => lab::demo(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Command::Bench(bench) => lab::bench(&workspace, &bench),
         Command::Lint => lint::run(&workspace),
         Command::Tidy => tidy::run(&workspace),

@@ -8,8 +8,8 @@ use tracer_ebpf::{Header, ObjectKey, Verdict};
 
 use super::{
     event::{
-        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, ProcessEvent, ProcessId,
-        Segment, Timestamp,
+        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessEvent,
+        ProcessId, Security, Segment, Timestamp,
     },
     overload::{self, Use},
     record::{self, Body, Record},
@@ -17,9 +17,9 @@ use super::{
 
 /// How far each direction of a connection came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Positions {
-    pub(super) received: u64,
-    pub(super) sent: u64,
+pub struct Positions {
+    pub received: u64,
+    pub sent: u64,
 }
 
 impl Positions {
@@ -61,11 +61,11 @@ impl Connection {
 }
 
 /// Forgets a connection in the kernel's table and says how far it came there, if it was there.
-pub(super) type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
+pub type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
 
 /// All connections that live.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub struct Connections {
     alive: HashMap<ConnectionId, Connection>,
     of_process: HashMap<u64, BTreeSet<ConnectionId>>,
     captured: Captured,
@@ -87,7 +87,8 @@ impl Connections {
         self.alive.len()
     }
 
-    pub(super) fn apply(
+    /// What a record tells.
+    pub fn apply(
         &mut self,
         record: &Record<'_>,
         forget: Forget<'_>,
@@ -102,8 +103,8 @@ impl Connections {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
                 self.open(connection, process, opened.object);
-                let origin = record::origin(&opened);
-                sink(&Event::Opened(Opened { connection, process, time, origin }));
+                let (origin, security) = (record::origin(&opened), Security::Tls);
+                sink(&Event::Opened(Opened { connection, process, time, origin, security }));
             }
             Body::Closed(closed) => {
                 let end = Positions { received: closed.received, sent: closed.sent };
@@ -162,7 +163,7 @@ impl Connections {
     }
 
     /// Ends every connection, since the tracer stops.
-    pub(super) fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
+    pub fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
         let mut all: Vec<ConnectionId> = self.alive.keys().copied().collect();
         all.sort_unstable();
         for connection in all {
@@ -195,8 +196,8 @@ impl Connections {
             // The notice of its beginning was lost (and counted). What came before is unknown.
             let process = ProcessId { pid: header.tgid, incarnation: header.process };
             self.open(connection, process, 0);
-            let origin = super::event::Origin::JoinedLate;
-            sink(&Event::Opened(Opened { connection, process, time, origin }));
+            let (origin, security) = (Origin::JoinedLate, Security::Tls);
+            sink(&Event::Opened(Opened { connection, process, time, origin, security }));
         }
         let Some(known) = self.alive.get_mut(&connection) else { return };
         let position = known.positions.of(direction);

@@ -82,12 +82,22 @@ pub enum Origin {
     Inherited(ConnectionId),
 }
 
+/// What the plaintext went through on its way to the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// TLS: the bytes were read above its library.
+    Tls,
+    /// Nothing: the bytes are those of the wire.
+    Plain,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Opened {
     pub connection: ConnectionId,
     pub process: ProcessId,
     pub time: Timestamp,
     pub origin: Origin,
+    pub security: Security,
 }
 
 /// Both ends of a socket, where they are known for certain.

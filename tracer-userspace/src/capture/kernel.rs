@@ -36,6 +36,7 @@ fn programs_of(function: Function) -> &'static [&'static str] {
     match function {
         Function::SslNew => &["ssl_new_return"],
         Function::SslFree => &["ssl_free"],
+        Function::SslUpRef => &["ssl_up_ref"],
         Function::SslClear => &["ssl_clear"],
         Function::SslSetFd => &["ssl_set_fd"],
         Function::SslRead => &["ssl_read_return", "ssl_read"],

@@ -10,8 +10,10 @@ mod overload;
 mod reader;
 mod record;
 
+pub use connections::{Connections, Forget, Positions};
 pub use event::*;
 pub use kernel::{Kernel, KernelError, KernelFilters, Limits, lift_memory_limit};
 pub use offsets::OffsetsError;
 pub use overload::{Thresholds, Use};
 pub use reader::{Captured, Lost, LostCount, Reader, Strain};
+pub use record::Record;

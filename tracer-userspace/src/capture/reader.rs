@@ -13,7 +13,7 @@ use super::{
     event::{ConnectionId, Event, ProcessId, Timestamp},
     kernel::Maps,
     overload::Use,
-    record,
+    record::{Body, Record},
 };
 
 /// Bytes that passed and were not captured, by cause.
@@ -110,9 +110,9 @@ impl Reader {
                 break;
             };
             taken += 1;
-            match record::read(&item) {
+            match Record::read(&item) {
                 Some(record) => {
-                    if matches!(record.body, record::Body::Exited) {
+                    if matches!(record.body, Body::Exited) {
                         forget_calls(calls, record.header.tgid);
                     }
                     self.connections.apply(&record, &mut forget, sink);

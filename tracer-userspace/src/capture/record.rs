@@ -12,7 +12,7 @@ use super::event::{Addresses, Direction, PeerEnd};
 
 /// One record of the ring.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     pub(super) header: Header,
     pub(super) body: Body<'a>,
 }
@@ -32,38 +32,42 @@ pub(super) enum Body<'a> {
     Appeared,
 }
 
-/// Reads a record. `None`: cut short, or of an unknown kind.
-pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
-    let header: Header = plain(bytes)?;
-    let payload = bytes.get(HEADER_LEN..)?.get(..header.len as usize)?;
-    let is = |kind: Kind| header.kind == kind as u32;
-    let body = if is(Kind::Data) {
-        let sent = header.flags & FLAG_SENT != 0;
-        Body::Data(if sent { Direction::Sent } else { Direction::Received }, payload)
-    } else if is(Kind::Opened) {
-        Body::Opened(plain(payload)?)
-    } else if is(Kind::Closed) {
-        Body::Closed(plain(payload)?)
-    } else if is(Kind::PeerEnded) {
-        Body::PeerEnded(peer_end(plain(payload)?))
-    } else if is(Kind::Skipped) {
-        Body::Skipped(plain(payload)?)
-    } else if is(Kind::Socket) {
-        Body::Socket(addresses(&plain(payload)?)?)
-    } else if is(Kind::Forked) {
-        Body::Forked(plain(payload)?)
-    } else if is(Kind::Executed) {
-        Body::Executed(plain(payload)?)
-    } else if is(Kind::Exited) {
-        Body::Exited
-    } else if is(Kind::LibrariesChanged) {
-        Body::LibrariesChanged
-    } else if is(Kind::Appeared) {
-        Body::Appeared
-    } else {
-        return None;
-    };
-    Some(Record { header, body })
+impl<'a> Record<'a> {
+    /// Reads a record. `None`: cut short, or of an unknown kind.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let header: Header = plain(bytes)?;
+        let payload = bytes.get(HEADER_LEN..)?.get(..header.len as usize)?;
+        // Positions past 2^64 do not exist; stages add to them.
+        header.offset.checked_add(header.len.into())?;
+        let is = |kind: Kind| header.kind == kind as u32;
+        let body = if is(Kind::Data) {
+            let sent = header.flags & FLAG_SENT != 0;
+            Body::Data(if sent { Direction::Sent } else { Direction::Received }, payload)
+        } else if is(Kind::Opened) {
+            Body::Opened(plain(payload)?)
+        } else if is(Kind::Closed) {
+            Body::Closed(plain(payload)?)
+        } else if is(Kind::PeerEnded) {
+            Body::PeerEnded(peer_end(plain(payload)?))
+        } else if is(Kind::Skipped) {
+            Body::Skipped(plain(payload)?)
+        } else if is(Kind::Socket) {
+            Body::Socket(addresses(&plain(payload)?)?)
+        } else if is(Kind::Forked) {
+            Body::Forked(plain(payload)?)
+        } else if is(Kind::Executed) {
+            Body::Executed(plain(payload)?)
+        } else if is(Kind::Exited) {
+            Body::Exited
+        } else if is(Kind::LibrariesChanged) {
+            Body::LibrariesChanged
+        } else if is(Kind::Appeared) {
+            Body::Appeared
+        } else {
+            return None;
+        };
+        Some(Self { header, body })
+    }
 }
 
 /// Types of the kernel side's layout that are valid for any bytes.
@@ -133,7 +137,7 @@ mod tests {
             Header { kind: Kind::Data as u32, flags: FLAG_SENT, len: 3, ..Header::default() };
         let mut bytes = bytes_of(&header);
         bytes.extend(b"abc-and-what-the-tier-left-over");
-        let record = read(&bytes).unwrap();
+        let record = Record::read(&bytes).unwrap();
         assert!(matches!(record.body, Body::Data(Direction::Sent, b"abc")));
     }
 
@@ -142,14 +146,18 @@ mod tests {
         let header = Header { kind: Kind::Opened as u32, len: 24, ..Header::default() };
         let whole = bytes_of(&header);
         for end in 0..whole.len() {
-            assert!(read(&whole[..end]).is_none());
+            assert!(Record::read(&whole[..end]).is_none());
         }
-        assert!(read(&whole).is_none(), "payload missing");
+        assert!(Record::read(&whole).is_none(), "payload missing");
         let unknown = bytes_of(&Header { kind: 99, ..Header::default() });
-        assert!(read(&unknown).is_none());
+        assert!(Record::read(&unknown).is_none());
         let beyond =
             bytes_of(&Header { kind: Kind::Data as u32, len: u32::MAX, ..Header::default() });
-        assert!(read(&beyond).is_none());
+        assert!(Record::read(&beyond).is_none());
+        let (kind, offset) = (Kind::Data as u32, u64::MAX);
+        let mut past_the_end = bytes_of(&Header { kind, offset, len: 1, ..Header::default() });
+        past_the_end.push(b'x');
+        assert!(Record::read(&past_the_end).is_none());
     }
 
     #[test]

@@ -59,7 +59,7 @@ Examples:
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to {path}: {source}")]
-struct CannotWrite {
+pub(super) struct CannotWrite {
     path: PathBuf,
     source: io::Error,
 }
@@ -74,8 +74,20 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
     let Arguments { output, keep_credentials, filters, kernel, command } = arguments;
     let filters = Filters::check(filters.into(), !command.is_empty())?;
+    let start = start(&filters, keep_credentials);
+    // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
+    let thresholds = Thresholds::NEVER;
+    let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
+    let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
+    Run::checked(filters, command, kernel, |_| {
+        Ok(Behind::new(None, Some(create(output, &start)?)))
+    })
+}
+
+/// What a recording that begins now says of itself.
+pub(super) fn start(filters: &Filters, credentials_kept: bool) -> Start {
     let host = Host::this();
-    let start = Start {
+    Start {
         boot: measured_boot(),
         // Keys of the standard library's hash tables are random.
         seed: RandomState::new().build_hasher().finish(),
@@ -83,15 +95,10 @@ fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
         host_name: host.name,
         machine: host.machine,
         ports: filters.ports.clone(),
-        credentials_kept: keep_credentials,
-    };
-    // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
-    let thresholds = Thresholds::NEVER;
-    let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
-    let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
-    Run::checked(filters, command, kernel, |_| {
-        let recorder = Recorder::create(&output, &start)
-            .map_err(|source| CannotWrite { path: output, source })?;
-        Ok(Behind::Recorder(Box::new(recorder)))
-    })
+        credentials_kept,
+    }
+}
+
+pub(super) fn create(path: PathBuf, start: &Start) -> Result<Recorder, CannotWrite> {
+    Recorder::create(&path, start).map_err(|source| CannotWrite { path, source })
 }

@@ -22,7 +22,7 @@ use crate::{
     export::{Host, Variables},
     genai::{self, Calls},
     recording::{OpenError, Source},
-    session::{Filters, Outcome, Pace, Pipeline, Processes, Summary, replay},
+    session::{Filters, Outcome, Pace, Pipeline, Summary, Traced, replay},
     trace::{Clock, Ids, Spans},
 };
 
@@ -89,7 +89,7 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let spans = Spans::new(sampler(&variables), clock, Ids::Seeded(start.seed));
     let stop = stopped_by_signals()?;
     let outputs = outputs.start()?.patient();
-    let pipeline = Pipeline::new(Arc::new(filters), Processes::recorded(), calls, spans, outputs);
+    let pipeline = Pipeline::new(Arc::new(filters), calls, spans, outputs);
     Ok((source, pipeline, stop))
 }
 
@@ -129,7 +129,8 @@ fn carry_out(
     let counts = pipeline.counts();
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
-    let outcome = Some(Outcome::Traced { counts, outputs });
+    let traced = Some(Traced { counts, outputs });
+    let outcome = Some(Outcome { traced, recorded: None });
     let summary = Summary {
         outcome,
         lost: finish.lost,

@@ -3,7 +3,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::{refuse, trace::Run};
+use super::{
+    refuse,
+    trace::{RecordingFlags, Run},
+};
 use crate::config::Config;
 
 /// Trace what a configuration file says, until SIGTERM
@@ -19,7 +22,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let run = Config::read(&arguments.config)
         .map_err(Into::into)
-        .and_then(|config| Run::prepare(&config, Vec::new(), false));
+        .and_then(|config| Run::prepare(&config, RecordingFlags::default(), Vec::new(), false));
     match run {
         Ok(run) => run.carry_out(),
         Err(error) => refuse(&*error),

@@ -2,14 +2,14 @@
 //! Takes flags; gives the command's exit status, or 0, or 2 for what was refused.
 //! Nothing is attached before everything that can be checked was checked.
 
-use std::{ffi::OsString, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
-    privileges, refuse,
+    privileges, record, refuse,
 };
 use crate::{
     capture::Limits,
@@ -18,7 +18,7 @@ use crate::{
     genai::{self, Calls},
     metrics::Metrics,
     session::{
-        Alive, Behind, Board, Filters, Outcome, Pipeline, Processes, Session, Settings,
+        Alive, Behind, Board, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
     trace::{Clock, Ids, Sampler, Spans},
@@ -38,6 +38,9 @@ pub(super) struct Arguments {
     outputs: OutputFlags,
 
     #[command(flatten)]
+    recording: RecordingFlags,
+
+    #[command(flatten)]
     kernel: KernelFlags,
 
     /// Serve llmtap's own metrics at http://ADDR/metrics; a port alone is one of loopback
@@ -47,6 +50,20 @@ pub(super) struct Arguments {
     /// The command to run, with its arguments
     #[arg(last = true, value_name = "COMMAND", help_heading = "Command")]
     command: Vec<OsString>,
+}
+
+/// A recording beside the spans.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Recording")]
+pub(super) struct RecordingFlags {
+    /// Keep what passes in this file as well: `llmtap replay` gives the same spans again, with the
+    /// same ids. It holds prompts and answers, without credentials; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Replace no credentials in the recording and leave nothing out
+    #[arg(long, requires = "record")]
+    keep_credentials: bool,
 }
 
 /// How the kernel side is set up.
@@ -73,6 +90,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo llmtap trace -- python agent.py
   sudo llmtap trace --output otlp-json --output-file calls.jsonl -- node app.js
+  sudo llmtap trace --record calls.rec -- python agent.py
   sudo llmtap trace --pid 4242 --pid 4243
   sudo llmtap trace --exe 'python*' --port 443 --otlp-endpoint http://localhost:4317
 
@@ -84,15 +102,15 @@ Environment:
 const MIB: u32 = 1 << 20;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    let (config, command, kernel_log) = arguments.config();
-    match Run::prepare(&config, command, kernel_log) {
+    let (config, recording, command, kernel_log) = arguments.config();
+    match Run::prepare(&config, recording, command, kernel_log) {
         Ok(run) => run.carry_out(),
         Err(error) => refuse(&*error),
     }
 }
 
 impl Arguments {
-    fn config(self) -> (Config, Vec<OsString>, bool) {
+    fn config(self) -> (Config, RecordingFlags, Vec<OsString>, bool) {
         let mut config = Config {
             filters: self.filters.into(),
             ring_bytes: Some(self.kernel.ring_bytes()),
@@ -100,7 +118,7 @@ impl Arguments {
             ..Config::default()
         };
         self.outputs.fill(&mut config);
-        (config, self.command, self.kernel.kernel_log)
+        (config, self.recording, self.command, self.kernel.kernel_log)
     }
 }
 
@@ -123,6 +141,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn prepare(
         config: &Config,
+        recording: RecordingFlags,
         command: Vec<OsString>,
         kernel_log: bool,
     ) -> Result<Self, Box<dyn std::error::Error>> {
@@ -131,14 +150,23 @@ impl Run {
         let outputs = CheckedOutputs::new(config, &variables)?;
         let calls =
             Calls::new(genai::Options { capture_content: config.captures_content(&variables) });
-        let spans = Spans::new(sampler(&variables), Clock::default(), Ids::Random);
+        let recording = recording.record.map(|path| {
+            let start = record::start(&filters, recording.keep_credentials);
+            (path, start)
+        });
+        // A replay has one clock and one seed, so a run that is recorded has them as well.
+        let (clock, ids) = recording.as_ref().map_or_else(Default::default, |(_, start)| {
+            (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
+        });
+        let spans = Spans::new(sampler(&variables), clock, ids);
         let metrics = config.metrics.listen.map(|listen| Metrics::bind(listen.0)).transpose()?;
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
         let kernel = KernelSide { limits: config.limits(), board, log: kernel_log };
         let behind = |filters: &Arc<Filters>| {
-            let (filters, processes) = (Arc::clone(filters), Processes::live());
-            let pipeline = Pipeline::new(filters, processes, calls, spans, outputs.start()?);
-            Ok(Behind::Pipeline(Box::new(pipeline)))
+            let recorder =
+                recording.map(|(path, start)| record::create(path, &start)).transpose()?;
+            let pipeline = Pipeline::new(Arc::clone(filters), calls, spans, outputs.start()?);
+            Ok(Behind::new(Some(pipeline), recorder))
         };
         let run = Self::checked(filters, command, kernel, behind)?;
         if let Some(metrics) = metrics {
@@ -226,10 +254,8 @@ impl Run {
 fn finish(session: Session, code: ExitCode) -> ExitCode {
     let summary = session.finish();
     eprintln!("{summary}");
-    match summary.outcome {
-        Some(Outcome::Recorded(ended)) if ended.error.is_some() => ExitCode::FAILURE,
-        _ => code,
-    }
+    let recorded = summary.outcome.and_then(|outcome| outcome.recorded);
+    if recorded.is_some_and(|ended| ended.error.is_some()) { ExitCode::FAILURE } else { code }
 }
 
 fn not_started(command: &[OsString], error: &io::Error) -> ExitCode {

@@ -20,6 +20,12 @@ use object::{
 /// binary, among the largest there are, they have some 40 MiB.
 const TABLE_LIMIT: u64 = 64 << 20;
 
+/// Sections and segments of a file. Linkers write some 50 and 15; what says more is read no further.
+const HEADERS_LIMIT: u32 = 4096;
+
+/// Executable segments that are searched for an address; linkers write one or two.
+const EXECUTABLE_LIMIT: usize = 16;
+
 /// What makes a file the same file: probes are attached once a file, however it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
@@ -44,6 +50,7 @@ impl From<&Metadata> for FileId {
 pub enum Function {
     SslNew,
     SslFree,
+    SslUpRef,
     SslClear,
     SslSetFd,
     SslRead,
@@ -57,9 +64,10 @@ pub enum Function {
 
 impl Function {
     /// Every function with the symbol it is known by.
-    pub const SYMBOLS: [(Self, &'static str); 10] = [
+    pub const SYMBOLS: [(Self, &'static str); 11] = [
         (Self::SslNew, "SSL_new"),
         (Self::SslFree, "SSL_free"),
+        (Self::SslUpRef, "SSL_up_ref"),
         (Self::SslClear, "SSL_clear"),
         (Self::SslSetFd, "SSL_set_fd"),
         (Self::SslRead, "SSL_read"),
@@ -135,36 +143,40 @@ fn sites<'data, R: ReadRef<'data>>(data: R) -> Option<Vec<Site>> {
     if header.e_machine(endian) != MACHINE {
         return None;
     }
+    let headers = [header.shnum(endian, data).ok()?, header.phnum(endian, data).ok()?];
+    if headers.iter().any(|count| *count > HEADERS_LIMIT) {
+        return None;
+    }
     let sections = header.sections(endian, data).ok()?;
     let segments = header.program_headers(endian, data).ok()?;
+    let executable = segments.iter().filter(|segment| {
+        segment.p_type(endian) == elf::PT_LOAD && segment.p_flags(endian).0 & elf::PF_X.0 != 0
+    });
+    let executable: Vec<_> = executable.take(EXECUTABLE_LIMIT).collect();
     let file_offset = |address: u64| {
-        segments.iter().find_map(|segment| {
+        executable.iter().find_map(|segment| {
             let start = segment.p_vaddr(endian);
-            let inside = segment.p_type(endian) == elf::PT_LOAD
-                && segment.p_flags(endian).0 & elf::PF_X.0 != 0
-                && (start..start.checked_add(segment.p_filesz(endian))?).contains(&address);
-            if !inside {
-                return None;
-            }
-            (address - start).checked_add(segment.p_offset(endian))
+            let end = start.checked_add(segment.p_filesz(endian))?;
+            let inside = (start..end).contains(&address).then_some(address)? - start;
+            inside.checked_add(segment.p_offset(endian))
         })
     };
     let mut sites = Vec::new();
+    // A file has at most one section of each of these types (System V ABI, chapter 4).
     for table in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
         let fits = |section: &&SectionHeader64<Endianness>| {
             section.sh_type(endian) == table && section.sh_size(endian) <= TABLE_LIMIT
         };
-        for section in sections.iter().filter(fits) {
-            let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, data) else {
-                continue;
-            };
-            let names = sections.section(section.link(endian)).ok();
-            let names = names.filter(|names| names.sh_size(endian) <= TABLE_LIMIT);
-            let Some(names) = names.and_then(|names| names.data(endian, data).ok()) else {
-                continue;
-            };
-            collect(symbols, names, endian, &file_offset, &mut sites);
-        }
+        let Some(section) = sections.iter().find(fits) else { continue };
+        let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, data) else {
+            continue;
+        };
+        let names = sections.section(section.link(endian)).ok();
+        let names = names.filter(|names| names.sh_size(endian) <= TABLE_LIMIT);
+        let Some(names) = names.and_then(|names| names.data(endian, data).ok()) else {
+            continue;
+        };
+        collect(symbols, names, endian, &file_offset, &mut sites);
     }
     share(Function::SslRead, Function::SslReadEx, data, &mut sites);
     share(Function::SslWrite, Function::SslWriteEx, data, &mut sites);

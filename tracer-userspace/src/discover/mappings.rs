@@ -2,8 +2,9 @@
 //! Takes a pid; gives files that can be opened although deleted or in another mount namespace.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead, BufReader},
     path::PathBuf,
 };
 
@@ -30,12 +31,17 @@ impl Mapping {
 
 /// The executable file mappings of a process, one a file.
 pub fn of_process(pid: u32) -> io::Result<Vec<Mapping>> {
+    read(BufReader::new(File::open(format!("/proc/{pid}/maps"))?))
+}
+
+/// The same of what such a file says.
+pub fn read(maps: impl BufRead) -> io::Result<Vec<Mapping>> {
     let mut mappings: Vec<Mapping> = Vec::new();
-    for line in BufReader::new(File::open(format!("/proc/{pid}/maps"))?).split(b'\n') {
+    let mut seen = HashSet::new();
+    for line in maps.split(b'\n') {
         let line = line?;
         let Some(mapping) = parse(&String::from_utf8_lossy(&line)) else { continue };
-        let seen = |other: &Mapping| other.inode == mapping.inode && other.device == mapping.device;
-        if !mappings.iter().any(seen) {
+        if seen.insert((mapping.inode, mapping.device.clone())) {
             mappings.push(mapping);
         }
     }
@@ -120,6 +126,18 @@ mod tests {
         ] {
             assert_eq!(parse(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn file_is_told_once() {
+        let line = |inode: u64, device: &str| format!("1-2 r-xp 0 {device} {inode} /a\n");
+        let maps = [line(1, "fd:01"), line(1, "fd:02"), line(2, "fd:01"), line(1, "fd:01")];
+        let files: Vec<_> = read(maps.concat().as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|mapping| (mapping.inode, mapping.device))
+            .collect();
+        assert_eq!(files, [(1, "fd:01".into()), (1, "fd:02".into()), (2, "fd:01".into())]);
     }
 
     #[test]

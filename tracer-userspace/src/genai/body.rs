@@ -22,6 +22,8 @@ pub(super) struct Body {
     framing: Framing,
     reading: Reading,
     fault: Option<Fault>,
+    /// When the last bytes passed.
+    last: Timestamp,
     ended: bool,
 }
 
@@ -48,11 +50,11 @@ enum Framing {
         data: Document,
     },
     /// A run of values. A single one that nothing labels as a stream is a whole body: it is `held`
-    /// until another follows.
+    /// until another follows, with the time at which it ended.
     Values {
         values: Values,
         data: Document,
-        held: bool,
+        held: Option<Timestamp>,
         labelled: bool,
     },
 }
@@ -82,11 +84,13 @@ impl Body {
             framing: Framing::Unknown,
             reading: Reading::new(answer),
             fault: None,
+            last: Timestamp::default(),
             ended: false,
         }
     }
 
     pub(super) fn push(&mut self, mut bytes: &[u8], time: Timestamp) {
+        self.last = time;
         if matches!(self.framing, Framing::Unknown) {
             if self.label != Label::EventStream {
                 // White space before JSON means nothing, and empty lines before an event neither.
@@ -110,15 +114,15 @@ impl Body {
                 let stream = *labelled;
                 match item {
                     values::Item::Data(piece) => {
-                        if std::mem::take(held) {
+                        if let Some(ended) = held.take() {
                             // The value that was held is the first of several after all.
                             *labelled = true;
-                            reading.event(b"", data, time);
+                            reading.event(b"", data, ended);
                         }
                         data.push(piece);
                     }
                     values::Item::End if stream => reading.event(b"", data, time),
-                    values::Item::End => *held = true,
+                    values::Item::End => *held = Some(time),
                 }
             }),
         }
@@ -147,7 +151,7 @@ impl Body {
         let whole = self.format.response.shapes(self.capture_content);
         if json && self.format.streams_values {
             let data = Document::new(if labelled { event } else { whole });
-            return Framing::Values { values: Values::default(), data, held: false, labelled };
+            return Framing::Values { values: Values::default(), data, held: None, labelled };
         }
         Framing::Whole(Document::new(whole))
     }
@@ -177,7 +181,7 @@ impl Body {
                 if *labelled {
                     data.clear();
                 } else {
-                    *held = true;
+                    *held = Some(self.last);
                     data.gap();
                 }
             }
@@ -186,7 +190,7 @@ impl Body {
     }
 
     /// The body is over, by its framing or because the exchange is.
-    pub(super) fn end(&mut self, time: Timestamp) {
+    pub(super) fn end(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -199,7 +203,7 @@ impl Body {
             }
             Framing::Whole(document) => reading.whole(document),
             Framing::Sse { sse, data } => {
-                sse.finish(|item| reading.sse(item, data, time));
+                sse.finish(|item| reading.sse(item, data, self.last));
                 None
             }
             Framing::EventStream { stream, .. } => (!stream.is_whole()).then_some(Fault::Truncated),
@@ -211,8 +215,8 @@ impl Body {
         self.framing = Framing::Unknown;
     }
 
-    pub(super) fn finish(mut self, time: Timestamp) -> Read {
-        self.end(time);
+    pub(super) fn finish(mut self) -> Read {
+        self.end();
         let Reading { answer, chunks, first_chunk, done, error, clipped } = self.reading;
         let mut answered = answer.finish();
         answered.error = error.or(answered.error);

@@ -57,6 +57,7 @@ pub(super) struct Call {
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
+    unknown_fields: u32,
     unreadable: Option<Unreadable>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
@@ -97,6 +98,7 @@ impl Call {
             started,
             request_end: None,
             response_end: None,
+            unknown_fields: 0,
             unreadable: None,
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
@@ -168,13 +170,18 @@ impl Call {
     pub(super) fn response_end(&mut self, time: Timestamp) {
         self.response_end = Some(time);
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
-            body.end(time);
+            body.end();
         }
     }
 
     /// The exchange goes on under another id.
     pub(super) fn moved(&mut self, exchange: ExchangeId) {
         self.exchange = exchange;
+    }
+
+    /// So many fields of a head or of trailers can't be told.
+    pub(super) fn fields_unknown(&mut self, count: u32) {
+        self.unknown_fields = self.unknown_fields.saturating_add(count);
     }
 
     /// A body's content coding ends here; the first reason stands.
@@ -189,7 +196,7 @@ impl Call {
         for mut reading in std::mem::take(&mut self.readings) {
             reading.read_request();
             let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(|body| body.finish(time)).unwrap_or_default();
+            let read = reading.body.map(Body::finish).unwrap_or_default();
             let fits = match certainty {
                 Certainty::Sure => true,
                 Certainty::Path => asked.fits || read.answered.fits,
@@ -203,7 +210,9 @@ impl Call {
         let (format, asked, read) = found?;
         let provider = self.provider.unwrap_or(format.flavour);
         let (how, over) = match (end.how, self.response_end, read.done) {
-            (Ended::Complete, Some(response_end), _) => (Ended::Complete, response_end),
+            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
+                (how, response_end)
+            }
             // Many clients close after the stream's end mark, before the last chunk of its framing.
             (_, _, Some(done)) => (Ended::Complete, done),
             (how, ..) => (how, time),
@@ -235,6 +244,7 @@ impl Call {
                 shed: self.keep == Keep::NumbersForNow,
             }),
             end: End { how, ..end },
+            unknown_fields: self.unknown_fields,
             unreadable: self
                 .unreadable
                 .map(Unreadable::as_str)

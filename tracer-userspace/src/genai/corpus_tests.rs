@@ -27,6 +27,7 @@ use super::{
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
+    splits,
 };
 
 /// Families whose format is read; the others' exchanges must give nothing or are not yet covered.
@@ -331,6 +332,27 @@ fn splits_of_recorded_bodies_make_no_difference() {
             let cut = comparable(run(record, request.chunks(1), response.chunks(1)));
             assert_eq!(whole, cut, "{}", record.id);
         }
+    }
+}
+
+/// Every single split of a choice of the recorded answers; `LLMTAP_FULL` takes more.
+#[test]
+fn single_splits_of_recorded_answers_make_no_difference() {
+    const SMALL: usize = 4 << 10;
+    let Some(records) = records() else { return };
+    let is_full = std::env::var_os("LLMTAP_FULL").is_some();
+    let records = records.iter().filter(|record| FAMILIES.contains(&record.family.as_str()));
+    for record in records.step_by(if is_full { 8 } else { 97 }) {
+        let (request, response) = (record.request.body(), record.response.body());
+        if response.len() > SMALL {
+            continue;
+        }
+        splits::check(&response, |pieces| {
+            let mut operation = run(record, [&request[..]], pieces.iter().copied())?;
+            operation.timing.first_chunk = operation.timing.first_chunk.map(|_| Timestamp(0));
+            operation.timing.end = Timestamp(0);
+            Some(format!("{operation:?}"))
+        });
     }
 }
 

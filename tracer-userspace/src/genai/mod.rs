@@ -9,7 +9,11 @@ mod clip;
 mod corpus_tests;
 mod eventstream;
 mod formats;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
+mod jsonrpc;
 mod operation;
 mod providers;
 mod recognize;
@@ -90,8 +94,9 @@ impl Calls {
             Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
                 call.unreadable(reason);
             }
-            // Fields that HTTP/2 joined late could not tell: the end says that it was joined late.
-            Kind::RequestFieldsUnknown(_) | Kind::ResponseFieldsUnknown(_) => {}
+            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
+                call.fields_unknown(count);
+            }
             // Messages of gRPC and WebSocket, and trailers: no format reads them yet.
             Kind::RequestMessageEnd(_)
             | Kind::ResponseMessageEnd(_)

@@ -161,6 +161,8 @@ pub struct Operation {
     pub http: HttpFacts,
     pub content: Option<Content>,
     pub end: End,
+    /// Fields of the heads and trailers that are there and could not be told.
+    pub unknown_fields: u32,
     /// The body could not be read to its end, and why; what was read before stands.
     pub unreadable: Option<&'static str>,
 }

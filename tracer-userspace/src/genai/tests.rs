@@ -19,6 +19,7 @@ mod openai_chat;
 mod openai_others;
 mod recognition;
 pub(super) mod schemas;
+mod times;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.

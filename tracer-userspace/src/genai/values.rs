@@ -93,6 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::splits;
 
     fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
         let mut values = Values::default();
@@ -108,12 +109,8 @@ mod tests {
     }
 
     fn check(body: &str, expected: &[&str]) {
-        let body = body.as_bytes();
-        assert_eq!(read([body]), expected);
-        for at in 0..body.len() {
-            let (left, right) = body.split_at(at);
-            assert_eq!(read([left, right]), expected, "split at {at}");
-        }
+        let values = splits::check(body.as_bytes(), |pieces| read(pieces.iter().copied()));
+        assert_eq!(values, expected);
     }
 
     #[test]

@@ -382,6 +382,10 @@ impl Protocol {
             // What goes through a tunnel is found out as on a connection of its own.
             Switch::Tunnel { begun: false } => Self::Starting(Box::default()),
             Switch::Tunnel { begun: true } => Self::Middle,
+            Switch::Http2 { exchange } => {
+                let role = self.role().unwrap_or(Role::Client);
+                Self::Http2(Box::new(h2::Connection::upgraded(role, exchange)))
+            }
             Switch::Upgrade { exchange: mut open, head } => {
                 let role = self.role().unwrap_or(Role::Client);
                 let to = head.headers.get(UPGRADE).map_or(&b""[..], HeaderValue::as_bytes);

@@ -22,6 +22,9 @@ pub struct Counts {
     pub exchanges: u64,
     /// Exchanges of which neither head could be read, and which are not told therefore.
     pub headless_exchanges: u64,
+    /// Exchanges whose request was not seen, of those: it passed before the connection was joined, or
+    /// was lost.
+    pub unasked_exchanges: u64,
     /// Messages whose bytes break the rules of their protocol.
     pub malformed_messages: u64,
     /// Times that a direction out of step found a message's start again.
@@ -34,6 +37,8 @@ pub struct Counts {
     pub given_up_connections: u64,
     /// HTTP/2 streams beyond what is followed at a time on one connection.
     pub untracked_streams: u64,
+    /// HTTP/2 streams that a server promised to push. Their bytes are passed over.
+    pub pushed_streams: u64,
     /// Connections that carry no HTTP.
     pub foreign_connections: u64,
     /// Captured bytes of those.

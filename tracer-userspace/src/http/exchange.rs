@@ -57,7 +57,7 @@ pub enum Kind<'a> {
         role: Role,
         started: Timestamp,
     },
-    /// So many of the request head's fields are not known, since they refer to what passed before
+    /// So many fields of the request's head or trailers are not known, since they refer to what passed before
     /// the connection was joined, or are no valid fields. Those that were told are right.
     RequestFieldsUnknown(u32),
     /// Body bytes, content codings removed. Of gRPC and WebSocket the messages' bytes only, without
@@ -72,7 +72,7 @@ pub enum Kind<'a> {
     /// The request's content coding could not be removed from here on; what was told before stands.
     /// Of a WebSocket: the message under way can't be read, others may follow that can.
     RequestUnreadable(Unreadable),
-    /// Fields behind the body (HTTP/2 only).
+    /// Fields behind the body: of HTTP/2, of a chunked body, or in the last frame of gRPC-web.
     RequestTrailers(&'a HeaderMap),
     /// The request is whole. Where the response is 101, the two directions go on as those of what
     /// the connection was upgraded to, and each ends once more if that has an end of its own.
@@ -157,6 +157,9 @@ pub struct End {
 pub enum Ended {
     /// Both messages are whole by their framing.
     Complete,
+    /// The response is whole, and the request never was: the server did not wait for the rest of it,
+    /// and it did not come.
+    AnsweredEarly,
     /// The client closed, freed or abandoned the connection, or its process ended, before the end.
     ClientGone,
     /// The server closed the connection in order (`close_notify`, end of file) before the end.
@@ -165,6 +168,9 @@ pub enum Ended {
     ServerReset,
     /// The connection ended before the response did, and which end did it is not known.
     ConnectionLost,
+    /// The server went away (GOAWAY) without having taken the HTTP/2 stream up: the request can be
+    /// sent again (RFC 9113 §6.8).
+    Refused,
     /// An HTTP/2 stream was reset, with this error code (RFC 9113 §7).
     StreamReset(u32),
     /// The bytes were not the protocol they began as.

@@ -12,9 +12,11 @@ mod h2;
 mod open;
 mod output;
 mod sniff;
+mod trailers;
 mod ws;
 
 pub use connections::{Counts, Exchanges};
 pub use exchange::*;
+pub(crate) use h2::redact::{Redactor, Secrecy};
 #[cfg(test)]
 mod tests;

@@ -25,13 +25,6 @@ impl Side {
         }
     }
 
-    fn part(self, part: grpc::Part<'_>) -> Kind<'_> {
-        match part {
-            grpc::Part::Bytes(bytes) => self.body(bytes),
-            grpc::Part::MessageEnd => self.message_end(MessageKind::Grpc),
-        }
-    }
-
     fn gap(self) -> Kind<'static> {
         match self {
             Self::Request => Kind::RequestGap,
@@ -130,6 +123,8 @@ pub(super) struct Open {
     asked: bool,
     /// The response's head was told.
     answered: bool,
+    /// The two directions are those of what the connection or stream was upgraded to.
+    upgraded: bool,
 }
 
 impl Open {
@@ -142,6 +137,7 @@ impl Open {
             joined_late: false,
             asked: false,
             answered: false,
+            upgraded: false,
         }
     }
 
@@ -207,8 +203,15 @@ impl Open {
         }
     }
 
-    pub(super) fn trailers(&mut self, side: Side, fields: &HeaderMap, out: &mut Output<'_>) {
-        out.tell(self.id, side.trailers(fields));
+    /// `unknown`: fields of the trailers that can't be told.
+    pub(super) fn trailers(
+        &mut self,
+        side: Side,
+        fields: &HeaderMap,
+        unknown: u32,
+        out: &mut Output<'_>,
+    ) {
+        tell_part(self.id, side, grpc::Part::Trailers { fields, unknown }, out);
     }
 
     /// Body bytes as the framing gave them.
@@ -222,7 +225,7 @@ impl Open {
             Coding::Decoding(decoder) => {
                 decoder.decode(bytes, &mut |decoded| out.tell(id, side.body(decoded)))
             }
-            Coding::Grpc(reader) => reader.read(bytes, &mut |part| out.tell(id, side.part(part))),
+            Coding::Grpc(reader) => reader.read(bytes, &mut |part| tell_part(id, side, part, out)),
             Coding::Unknown(reason) => Err(*reason),
             Coding::Unreadable => Ok(()),
         };
@@ -233,6 +236,7 @@ impl Open {
 
     /// The connection was upgraded: both directions go on with what is told as it is.
     pub(super) fn reopen(&mut self) {
+        self.upgraded = true;
         for message in [&mut self.request, &mut self.response] {
             message.progress = Progress::Open;
             message.coding = Coding::Identity;
@@ -268,7 +272,9 @@ impl Open {
         message.missing += missing;
         let result = match &mut message.coding {
             Coding::Decoding(_) => Err(Unreadable::Gap),
-            Coding::Grpc(reader) => reader.skip(missing, &mut |part| out.tell(id, side.part(part))),
+            Coding::Grpc(reader) => {
+                reader.skip(missing, &mut |part| tell_part(id, side, part, out))
+            }
             Coding::Identity | Coding::Unknown(_) | Coding::Unreadable => Ok(()),
         };
         if let Err(reason) = result {
@@ -336,12 +342,16 @@ impl Open {
         self.end_as(how, out);
     }
 
-    /// The connection is over, as `how` says; a response that was lost before stays lost.
+    /// The connection or stream is over, as `how` says. A response that was lost before stays lost,
+    /// and one that is whole needs no more of its request.
     pub(super) fn cut(self, how: Ended, out: &mut Output<'_>) {
-        match self.response.progress {
-            Progress::Lost(lost) => self.end_as(lost, out),
-            _ => self.end_as(how, out),
-        }
+        let is_seen = !matches!(how, Ended::Gap | Ended::TracerStopped);
+        let how = match self.response.progress {
+            Progress::Lost(lost) => lost,
+            Progress::Done if is_seen && !self.upgraded => Ended::AnsweredEarly,
+            _ => how,
+        };
+        self.end_as(how, out);
     }
 
     fn end_as(self, how: Ended, out: &mut Output<'_>) {
@@ -351,6 +361,7 @@ impl Open {
             return;
         }
         out.counts.exchanges += 1;
+        out.counts.unasked_exchanges += u64::from(!self.asked);
         let end = End {
             how,
             missing_request: self.request.missing,
@@ -367,5 +378,20 @@ impl Open {
             out.tell(self.id, Kind::Moved(id));
         }
         self.id = id;
+    }
+}
+
+fn tell_part(id: ExchangeId, side: Side, part: grpc::Part<'_>, out: &mut Output<'_>) {
+    match part {
+        grpc::Part::Bytes(bytes) => out.tell(id, side.body(bytes)),
+        grpc::Part::MessageEnd => out.tell(id, side.message_end(MessageKind::Grpc)),
+        grpc::Part::Trailers { fields, unknown } => {
+            if !fields.is_empty() {
+                out.tell(id, side.trailers(fields));
+            }
+            if unknown > 0 {
+                out.tell(id, side.fields_unknown(unknown));
+            }
+        }
     }
 }

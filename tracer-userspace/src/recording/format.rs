@@ -16,7 +16,7 @@ pub(super) const OPENING_LEN: usize = SKIPPABLE.len() + NAME.len() + 4;
 pub(super) const MAJOR: u16 = 1;
 
 /// Grows with each field or kind of record that is added. A reader takes any.
-pub(super) const MINOR: u16 = 0;
+pub(super) const MINOR: u16 = 1;
 
 /// Plain bytes at which a frame is closed.
 pub(super) const FRAME_TARGET: usize = 1 << 20;
@@ -179,6 +179,14 @@ pub(super) enum Origin {
     Inherited = 3,
 }
 
+/// What version 1.0 recorded is TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub(super) enum Security {
+    Tls = 0,
+    Plain = 1,
+}
+
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(super) struct Opened {
     #[prost(uint64, tag = "1")]
@@ -192,6 +200,9 @@ pub(super) struct Opened {
     /// With [`Origin::Inherited`].
     #[prost(uint64, tag = "5")]
     pub(super) parent: u64,
+    /// Since version 1.1.
+    #[prost(enumeration = "Security", tag = "6")]
+    pub(super) security: i32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -292,6 +303,10 @@ pub(super) struct Finish {
     pub(super) unreadable: u64,
     #[prost(uint64, tag = "7")]
     pub(super) withheld: u64,
+    #[prost(message, optional, tag = "8")]
+    pub(super) shed_body: Option<LostCount>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) shed_connection: Option<LostCount>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

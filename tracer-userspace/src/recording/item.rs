@@ -12,7 +12,7 @@ use super::format::{self as file, Kind};
 use crate::{
     capture::{
         Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost, LostCount,
-        Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Segment, Timestamp,
+        Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
 };
@@ -135,15 +135,24 @@ impl From<&Event<'_>> for Kind {
     fn from(event: &Event<'_>) -> Self {
         match *event {
             Event::Process(event) => of_process(&event),
-            Event::Opened(Opened { connection, process, time, origin }) => {
+            Event::Opened(Opened { connection, process, time, origin, security }) => {
                 let (origin, parent) = match origin {
                     Origin::Created => (file::Origin::Created, 0),
                     Origin::JoinedLate => (file::Origin::JoinedLate, 0),
                     Origin::Inherited(parent) => (file::Origin::Inherited, parent.0),
                 };
-                let (connection, process, time) = (connection.0, id(process), time.0);
-                let origin = origin.into();
-                Self::Opened(file::Opened { connection, process, time, origin, parent })
+                let security = match security {
+                    Security::Tls => file::Security::Tls,
+                    Security::Plain => file::Security::Plain,
+                };
+                Self::Opened(file::Opened {
+                    connection: connection.0,
+                    process: id(process),
+                    time: time.0,
+                    origin: origin.into(),
+                    parent,
+                    security: security.into(),
+                })
             }
             Event::Addresses { connection, addresses } => Self::Addresses(file::Addresses {
                 connection: connection.0,
@@ -235,6 +244,8 @@ impl From<&Finish> for Kind {
             fault: count(finish.lost.fault),
             oversize: count(finish.lost.oversize),
             map_full: count(finish.lost.map_full),
+            shed_body: count(finish.lost.shed_body),
+            shed_connection: count(finish.lost.shed_connection),
             unreadable: finish.unreadable,
             withheld: finish.withheld,
         })
@@ -254,8 +265,8 @@ impl file::Finish {
             fault: count(self.fault),
             oversize: count(self.oversize),
             map_full: count(self.map_full),
-            // A recording is of everything: nothing is shed.
-            ..Lost::default()
+            shed_body: count(self.shed_body),
+            shed_connection: count(self.shed_connection),
         };
         let (unreadable, withheld) = (self.unreadable, self.withheld);
         Finish { time: Timestamp(self.time), lost, unreadable, withheld }
@@ -328,6 +339,10 @@ impl file::Opened {
                 file::Origin::JoinedLate => Origin::JoinedLate,
                 file::Origin::Inherited => Origin::Inherited(ConnectionId(self.parent)),
                 file::Origin::Unspecified => return None,
+            },
+            security: match file::Security::try_from(self.security).ok()? {
+                file::Security::Tls => Security::Tls,
+                file::Security::Plain => Security::Plain,
             },
         })
     }

@@ -1,11 +1,13 @@
-//! What capture's events go into: the stages behind it, or a file.
+//! What capture's events go into: the stages behind it, a recording, or both.
 //! Takes events on the reading thread; gives what the summary tells.
+//! Processes are described here, once, so that the pipeline and the recording are told the same.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{Counts, Pipeline, Recorder, Status, recorder};
+use super::{Counts, Pipeline, Processes, Recorder, Status, recorder};
 use crate::{
     capture::{ConnectionId, Event, ProcessId, Use},
+    discover::Process,
     export::Tallies,
     recording::Finish,
 };
@@ -14,78 +16,100 @@ use crate::{
 const FLUSH: Duration = Duration::from_secs(10);
 
 /// Behind capture.
-pub enum Behind {
-    Pipeline(Box<Pipeline>),
-    Recorder(Box<Recorder>),
+pub struct Behind {
+    processes: Processes,
+    pipeline: Option<Pipeline>,
+    recorder: Option<Recorder>,
 }
 
 /// What became of the events.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub traced: Option<Traced>,
+    pub recorded: Option<recorder::Ended>,
+}
+
+/// What became of them in the pipeline.
 #[derive(Debug)]
-pub enum Outcome {
-    Traced { counts: Counts, outputs: Tallies },
-    Recorded(recorder::Ended),
+pub struct Traced {
+    pub counts: Counts,
+    pub outputs: Tallies,
 }
 
 impl Behind {
+    /// The processes are this machine's, and run now.
+    pub fn new(pipeline: Option<Pipeline>, recorder: Option<Recorder>) -> Self {
+        Self { processes: Processes::live(), pipeline, recorder }
+    }
+
     pub(super) fn on(&mut self, event: &Event<'_>) {
-        match self {
-            Self::Pipeline(pipeline) => pipeline.on(event),
-            Self::Recorder(recorder) => recorder.on(event),
+        let described = match event {
+            Event::Process(event) => self.processes.on(event),
+            Event::Opened(opened) => self.processes.needed(opened.process),
+            _ => None,
+        };
+        self.describe(described);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.on(event);
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.on(event);
         }
     }
 
     /// A process was there before the run.
     pub(super) fn learn(&mut self, id: ProcessId) {
-        match self {
-            Self::Pipeline(pipeline) => {
-                pipeline.processes().learn(id);
-            }
-            Self::Recorder(recorder) => recorder.learn(id),
+        let described = self.processes.learn(id);
+        self.describe(described);
+    }
+
+    fn describe(&mut self, described: Option<Arc<Process>>) {
+        let Some(process) = described else { return };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.describe(&process);
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.processes().told(process);
         }
     }
 
     /// What a connection is used for; a recording does not ask.
     pub(super) fn usage(&self, connection: ConnectionId) -> Use {
-        match self {
-            Self::Pipeline(pipeline) => pipeline.usage(connection),
-            Self::Recorder(_) => Use::Unknown,
-        }
+        self.pipeline.as_ref().map_or(Use::Unknown, |pipeline| pipeline.usage(connection))
     }
 
+    /// Under overload no text is kept of calls that begin.
     pub(super) fn hurry(&mut self, hurried: bool) {
-        if let Self::Pipeline(pipeline) = self {
+        if let Some(pipeline) = &mut self.pipeline {
             pipeline.hurry(hurried);
         }
     }
 
     pub(super) fn fill(&self, status: &mut Status) {
-        if let Self::Pipeline(pipeline) = self {
+        if let Some(pipeline) = &self.pipeline {
             pipeline.fill(status);
         }
     }
 
     /// How long [`Behind::settle`] may wait, if it has something to do.
     pub(super) fn patience(&self) -> Option<Duration> {
-        match self {
-            Self::Pipeline(_) => None,
-            Self::Recorder(recorder) => recorder.patience(),
-        }
+        self.recorder.as_ref().and_then(Recorder::patience)
     }
 
     pub(super) fn settle(&mut self) {
-        if let Self::Recorder(recorder) = self {
+        if let Some(recorder) = &mut self.recorder {
             recorder.settle();
         }
     }
 
     pub(super) fn finish(self, finish: &Finish) -> Outcome {
-        match self {
-            Self::Pipeline(mut pipeline) => {
-                pipeline.stop(finish.time);
-                let counts = pipeline.counts();
-                Outcome::Traced { counts, outputs: pipeline.into_outputs().finish(FLUSH) }
-            }
-            Self::Recorder(recorder) => Outcome::Recorded(recorder.finish(finish)),
-        }
+        // The recording first: outputs may wait for a receiver.
+        let recorded = self.recorder.map(|recorder| recorder.finish(finish));
+        let traced = self.pipeline.map(|mut pipeline| {
+            pipeline.stop(finish.time);
+            let counts = pipeline.counts();
+            Traced { counts, outputs: pipeline.into_outputs().finish(FLUSH) }
+        });
+        Outcome { traced, recorded }
     }
 }

@@ -20,10 +20,10 @@ use std::{
     thread,
 };
 
-pub use behind::{Behind, Outcome};
+pub use behind::{Behind, Outcome, Traced};
 pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
 pub use pipeline::{Counts, Pipeline};
-pub use processes::Processes;
+use processes::Processes;
 pub use reading::Alive;
 pub use recorder::{Ended, Recorder};
 pub use replay::{Pace, replay};

@@ -5,13 +5,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    capture::{Addresses, Closed, ConnectionId, Event, Opened, ProcessId, Timestamp, Use},
+    capture::{Closed, ConnectionId, Event, Opened, ProcessId, Timestamp, Use},
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
     http::{ExchangeEvent, Exchanges, Passing},
     session::{Filters, Processes, Status},
-    trace::{Spans, semconv},
+    trace::{Spans, Transport, semconv},
 };
 
 /// What the summary tells.
@@ -31,7 +31,7 @@ pub struct Counts {
 
 struct Connection {
     process: ProcessId,
-    addresses: Option<Addresses>,
+    transport: Transport,
 }
 
 pub struct Pipeline {
@@ -46,20 +46,14 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub fn new(
-        filters: Arc<Filters>,
-        processes: Processes,
-        calls: Calls,
-        spans: Spans,
-        outputs: Outputs,
-    ) -> Self {
+    pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
         Self {
             filters,
             exchanges: Exchanges::new(),
             calls,
             spans,
             outputs,
-            processes,
+            processes: Processes::told_of(),
             connections: HashMap::new(),
             counts: Counts::default(),
         }
@@ -74,7 +68,7 @@ impl Pipeline {
             Event::Opened(opened) => self.opened(opened),
             Event::Addresses { connection, addresses } => {
                 if let Some(connection) = self.connections.get_mut(connection) {
-                    connection.addresses = Some(*addresses);
+                    connection.transport.addresses = Some(*addresses);
                 }
             }
             _ => {}
@@ -140,22 +134,23 @@ impl Pipeline {
     }
 
     fn opened(&mut self, opened: &Opened) {
-        self.processes.needed(opened.process);
-        let connection = Connection { process: opened.process, addresses: None };
+        let transport = Transport { security: Some(opened.security), addresses: None };
+        let connection = Connection { process: opened.process, transport };
         self.connections.insert(opened.connection, connection);
     }
 
     fn finished(&mut self, operation: Operation) {
         let connection = self.connections.get(&operation.connection());
-        let addresses = connection.and_then(|connection| connection.addresses);
-        if addresses.is_none() && !self.filters.authority_passes(asked_port(&operation)) {
+        let transport = connection.map_or_else(Transport::default, |known| known.transport);
+        let port = semconv::asked_port(&operation, transport.security);
+        if transport.addresses.is_none() && !self.filters.authority_passes(port) {
             return;
         }
         let process = connection
             .and_then(|connection| self.processes.get(connection.process))
             .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
         self.count(&operation);
-        match self.spans.span(operation, &process, addresses) {
+        match self.spans.span(operation, &process, transport) {
             Some(span) => self.outputs.push(&span),
             None => self.counts.unsampled += 1,
         }
@@ -170,19 +165,14 @@ impl Pipeline {
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;
-        let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
+        let whole = end.missing_request == 0
+            && end.missing_response == 0
+            && !end.joined_late
+            && operation.unknown_fields == 0;
         counts.incomplete += u64::from(!whole);
         let shed = operation.content.as_ref().is_some_and(|content| content.shed);
         counts.shed_contents += u64::from(shed);
     }
-}
-
-/// The port that the client asked for; without one the scheme's (RFC 9110 §4.2.2), which behind a
-/// TLS library is 443.
-fn asked_port(operation: &Operation) -> Option<u16> {
-    let authority = operation.http.authority.as_deref()?;
-    let authority: ::http::uri::Authority = authority.parse().ok()?;
-    Some(authority.port_u16().unwrap_or(443))
 }
 
 /// A process that `/proc` no longer knew when it was looked at.

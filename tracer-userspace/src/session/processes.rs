@@ -1,6 +1,6 @@
 //! The descriptions of the processes of one run, for as long as they live.
 //! Takes capture's process events; gives each process's [`Process`], and tells when one is new.
-//! Reads `/proc` in a live run; in a replay it knows what the recording told it.
+//! Reads `/proc` where a run is live; behind that, and in a replay, it knows what it was told.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,8 +20,8 @@ pub struct Processes {
 enum Source {
     /// `/proc` of this machine, now.
     Proc,
-    /// Only what [`Processes::told`] is given: the pids are another time's or another machine's.
-    Recording,
+    /// [`Processes::told`] alone: the pids may be another time's or another machine's.
+    Told,
 }
 
 impl Processes {
@@ -30,9 +30,9 @@ impl Processes {
         Self { known: HashMap::new(), source: Source::Proc }
     }
 
-    /// Of a recording, known as far as it tells.
-    pub fn recorded() -> Self {
-        Self { known: HashMap::new(), source: Source::Recording }
+    /// Known as far as they are told of.
+    pub fn told_of() -> Self {
+        Self { known: HashMap::new(), source: Source::Told }
     }
 
     /// Follows the life of processes; gives the description that was read because of the event.
@@ -69,7 +69,7 @@ impl Processes {
 
     /// Reads what `/proc` says of a process while it is there.
     pub fn learn(&mut self, id: ProcessId) -> Option<Arc<Process>> {
-        if self.source == Source::Recording {
+        if self.source == Source::Told {
             return None;
         }
         match Process::read(id) {
@@ -86,8 +86,8 @@ impl Processes {
     }
 
     /// A description that was made elsewhere.
-    pub fn told(&mut self, process: Process) {
-        self.known.insert(process.id, Arc::new(process));
+    pub fn told(&mut self, process: Arc<Process>) {
+        self.known.insert(process.id, process);
     }
 
     pub fn get(&self, id: ProcessId) -> Option<Arc<Process>> {
@@ -113,21 +113,21 @@ mod tests {
     }
 
     #[test]
-    fn recorded_processes_never_touch_proc() {
+    fn told_processes_never_touch_proc() {
         let own = ProcessId { pid: std::process::id(), incarnation: 1 };
         let time = Timestamp(1);
-        let mut recorded = Processes::recorded();
-        assert_eq!(recorded.on(&ProcessEvent::Appeared { process: own, time }), None);
-        assert_eq!(recorded.needed(own), None);
-        assert!(recorded.is_empty());
+        let mut told = Processes::told_of();
+        assert_eq!(told.on(&ProcessEvent::Appeared { process: own, time }), None);
+        assert_eq!(told.needed(own), None);
+        assert!(told.is_empty());
         assert!(Processes::live().needed(own).is_some());
     }
 
     #[test]
     fn forked_child_is_what_its_parent_is() {
         let time = Timestamp(1);
-        let mut processes = Processes::recorded();
-        processes.told(crate::trace::sample::process(1, "shop").as_ref().clone());
+        let mut processes = Processes::told_of();
+        processes.told(crate::trace::sample::process(1, "shop"));
         let parent = crate::trace::sample::process(1, "shop").id;
         processes.on(&ProcessEvent::Forked { parent, child: id(2), time });
         processes.on(&ProcessEvent::Exited { process: parent, time });

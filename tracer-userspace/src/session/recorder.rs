@@ -1,6 +1,6 @@
-//! What stands in the pipeline's place when a run is recorded.
-//! Takes capture's events; gives a file, and what was written at the end.
-//! Describes processes when they are seen, as the pipeline would have.
+//! A recording of a live run, in a file.
+//! Takes capture's events and what describes processes; tells at the end what was written.
+//! Goes on beside the pipeline or without it; where writing fails, the recording alone ends.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -10,9 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Processes;
 use crate::{
-    capture::{Event, ProcessId},
+    capture::Event,
     discover::Process,
     export::naming_arguments,
     recording::{Finish, Recorded, Start, Writer},
@@ -24,7 +23,6 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Writes a recording of a live run.
 pub struct Recorder {
     path: PathBuf,
-    processes: Processes,
     /// `None` after an error.
     writer: Option<Writer<File>>,
     flushed: Instant,
@@ -56,7 +54,6 @@ impl Recorder {
         }
         Ok(Self {
             path: path.to_owned(),
-            processes: Processes::live(),
             writer: Some(Writer::start(file, start)?),
             flushed: Instant::now(),
             ended: Ended::default(),
@@ -64,25 +61,12 @@ impl Recorder {
     }
 
     pub(super) fn on(&mut self, event: &Event<'_>) {
-        let described = match event {
-            Event::Process(event) => self.processes.on(event),
-            Event::Opened(opened) => self.processes.needed(opened.process),
-            _ => None,
-        };
-        if let Some(process) = described {
-            self.describe(&process);
-        }
         self.write(|writer| writer.event(event));
     }
 
-    pub(super) fn learn(&mut self, id: ProcessId) {
-        if let Some(process) = self.processes.learn(id) {
-            self.describe(&process);
-        }
-    }
-
-    /// Arguments may hold secrets: only those are kept that name the service.
-    fn describe(&mut self, process: &Process) {
+    /// What a process is, before anything of it is told. Arguments may hold secrets: only those are
+    /// kept that name the service.
+    pub(super) fn describe(&mut self, process: &Process) {
         let command = naming_arguments(process).to_vec();
         self.write(|writer| writer.process(&Process { command, ..process.clone() }));
     }
@@ -133,23 +117,25 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::{
-        capture::{ProcessEvent, Timestamp},
+        capture::{ProcessEvent, ProcessId, Timestamp},
         recording::{Item, Source},
+        session::Behind,
     };
 
     #[test]
-    fn recorder_describes_what_it_sees() {
+    fn processes_are_described_before_their_events() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         // Of an earlier run, and open to all.
         std::fs::write(&path, "old").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let mut recorder = Recorder::create(&path, &Start::default()).unwrap();
+        let recorder = Recorder::create(&path, &Start::default()).unwrap();
+        let mut behind = Behind::new(None, Some(recorder));
         let process = ProcessId { pid: std::process::id(), incarnation: 1 };
         let event = ProcessEvent::Appeared { process, time: Timestamp(1) };
-        recorder.on(&Event::Process(event));
-        assert!(recorder.patience().is_some_and(|left| left <= FLUSH_EVERY));
-        let ended = recorder.finish(&Finish::default());
+        behind.on(&Event::Process(event));
+        assert!(behind.patience().is_some_and(|left| left <= FLUSH_EVERY));
+        let ended = behind.finish(&Finish::default()).recorded.unwrap();
         assert!(ended.error.is_none() && ended.unwritten == 0);
         let metadata = std::fs::metadata(&path).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);

@@ -3,7 +3,10 @@
 //! Nothing of this machine or of now enters: the same source gives the same spans.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -41,7 +44,7 @@ pub fn replay(
     let mut metronome = Metronome { pace, begun: None };
     let result = source.play(&mut |item| {
         match item {
-            Item::Process(process) => pipeline.processes().told(process),
+            Item::Process(process) => pipeline.processes().told(Arc::new(process)),
             Item::Event(event) => {
                 let time = time(&event);
                 metronome.wait_for(time, stop);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Counts, Outcome, recorder};
+use super::{Counts, Outcome, Traced, recorder};
 use crate::{
     capture::{Captured, Lost, Strain},
     export::{Tallies, Tally},
@@ -24,16 +24,25 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.outcome {
-            Some(Outcome::Traced { counts, .. }) => traced(text, counts)?,
-            Some(Outcome::Recorded(ended)) => recorded(text, ended)?,
-            None => write!(text, "llmtap: the run failed")?,
+        let none = Outcome::default();
+        let Outcome { traced, recorded } = match &self.outcome {
+            Some(outcome) => outcome,
+            None => {
+                writeln!(text, "llmtap: the run failed")?;
+                &none
+            }
+        };
+        if let Some(Traced { counts, .. }) = traced {
+            write_calls(text, counts)?;
+        }
+        if let Some(ended) = recorded {
+            write_recording(text, ended)?;
         }
         self.overload(text)?;
         if let Some(Captured { bytes, records }) = self.captured {
-            write!(text, "\nllmtap: bytes captured: {bytes}, in {records} records")?;
+            writeln!(text, "llmtap: bytes captured: {bytes}, in {records} records")?;
         }
-        write!(text, "\nllmtap: bytes lost:")?;
+        write!(text, "llmtap: bytes lost:")?;
         for (index, (cause, count)) in self.lost.by_cause().into_iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
             write!(text, "{separator} {} {}", cause.replace('_', " "), count.bytes)?;
@@ -41,7 +50,7 @@ impl fmt::Display for Summary {
                 write!(text, " ({} notices)", count.records)?;
             }
         }
-        if let Some(Outcome::Traced { outputs: Tallies { lines, otlp }, .. }) = &self.outcome {
+        if let Some(Traced { outputs: Tallies { lines, otlp }, .. }) = traced {
             for (what, tally) in [("not written", lines), ("not exported", otlp)] {
                 let lost = tally.as_ref().map_or(0, Tally::lost);
                 if lost > 0 {
@@ -63,18 +72,18 @@ impl Summary {
         if content + bodies + connections == 0 {
             return Ok(());
         }
-        write!(text, "\nllmtap: did not keep up: left out the text of messages {content} times, ")?;
+        write!(text, "llmtap: did not keep up: left out the text of messages {content} times, ")?;
         write!(text, "bodies of no LLM call {bodies} times, connections {connections} times")?;
-        match &self.outcome {
-            Some(Outcome::Traced { counts, .. }) if counts.shed_contents > 0 => {
-                write!(text, "; {} calls without their text", counts.shed_contents)
-            }
-            _ => Ok(()),
+        let traced = self.outcome.as_ref().and_then(|outcome| outcome.traced.as_ref());
+        let shed = traced.map_or(0, |traced| traced.counts.shed_contents);
+        if shed > 0 {
+            write!(text, "; {shed} calls without their text")?;
         }
+        writeln!(text)
     }
 }
 
-fn traced(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+fn write_calls(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
     let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled, .. } = counts;
     write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
     write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
@@ -84,10 +93,10 @@ fn traced(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
     if *unsampled > 0 {
         write!(text, ", {unsampled} calls not sampled")?;
     }
-    Ok(())
+    writeln!(text)
 }
 
-fn recorded(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fmt::Result {
+fn write_recording(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fmt::Result {
     let recorded = &ended.recorded;
     write!(text, "llmtap: {} bytes of plaintext recorded in ", recorded.bytes)?;
     write!(text, "{} ({} bytes)", ended.path.display(), recorded.file)?;
@@ -103,5 +112,5 @@ fn recorded(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fmt::Resu
     if http2 > 0 {
         write!(text, " (--keep-credentials records them)")?;
     }
-    Ok(())
+    writeln!(text)
 }

@@ -20,8 +20,8 @@ pub enum Clock {
     /// Asks the running kernel for each span: the clock may be set or slewed while llmtap runs.
     #[default]
     Running,
-    /// The Unix time in nanoseconds at which `CLOCK_BOOTTIME` was 0, for times that were recorded
-    /// on another machine or under another boot.
+    /// The Unix time in nanoseconds at which `CLOCK_BOOTTIME` was 0 when a recording began: for its
+    /// replay, on any machine and under any boot, and for spans that shall be the same as in one.
     Recorded { boot: i64 },
 }
 

@@ -4,6 +4,8 @@
 
 mod clock;
 mod context;
+#[cfg(test)]
+mod ends_tests;
 mod ids;
 #[cfg(test)]
 pub(crate) mod sample;

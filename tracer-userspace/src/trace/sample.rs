@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Clock, Ids, Sampler, Span, Spans};
+use super::{Clock, Ids, Sampler, Span, Spans, Transport};
 use crate::{
-    capture::{ConnectionId, ProcessId, Timestamp},
+    capture::{ConnectionId, ProcessId, Security, Timestamp},
     discover::Process,
     genai::{HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
     http::{End, Ended, ExchangeId, Role},
@@ -14,6 +14,8 @@ use crate::{
 pub(crate) const BOOT: i64 = 1_700_000_000_000_000_000;
 
 const MILLISECOND: u64 = 1_000_000;
+
+pub(crate) const TLS: Transport = Transport { security: Some(Security::Tls), addresses: None };
 
 pub(crate) fn process(pid: u32, service: &str) -> Arc<Process> {
     Arc::new(Process {
@@ -65,13 +67,14 @@ pub(crate) fn operation() -> Operation {
             missing_response: 0,
             joined_late: false,
         },
+        unknown_fields: 0,
         unreadable: None,
     }
 }
 
 pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
     let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
-    spans.span(operation, process, None).expect("kept by the default sampler")
+    spans.span(operation, process, TLS).expect("kept by the default sampler")
 }
 
 pub(crate) fn span() -> Span {

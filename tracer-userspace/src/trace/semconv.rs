@@ -1,5 +1,5 @@
 //! What a span says of an operation, by the GenAI semantic conventions.
-//! Takes an [`Operation`] and the connection's addresses; gives name, kind, status and attributes.
+//! Takes an [`Operation`] and what carried it; gives name, kind, status and attributes.
 //! Names are those of semantic-conventions-genai `main` ("latest"); nothing else in llmtap knows
 //! them, so that other profiles are a matter of this module.
 //!
@@ -13,13 +13,14 @@ use opentelemetry::{
 };
 
 use crate::{
-    capture::Addresses,
+    capture::{Addresses, Security},
     genai::{Content, HttpFacts, Operation, Request, Response, Usage},
     http::{Ended, Role},
+    trace::Transport,
 };
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 11] = [
+pub const OURS: [(&str, &str); 12] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
@@ -30,6 +31,7 @@ pub const OURS: [(&str, &str); 11] = [
     (MISSING_REQUEST_BYTES, "int: bytes of the request that passed and were not captured"),
     (MISSING_RESPONSE_BYTES, "int: bytes of the response that passed and were not captured"),
     (JOINED_LATE, "true where the call may have begun before llmtap saw the connection"),
+    (UNKNOWN_FIELDS, "int: header fields that could not be told, as on HTTP/2 joined late"),
     (UNREADABLE, "string: why the rest of a body could not be read"),
 ];
 
@@ -43,11 +45,16 @@ const ENDED: &str = "llmtap.ended";
 const MISSING_REQUEST_BYTES: &str = "llmtap.capture.missing_request_bytes";
 const MISSING_RESPONSE_BYTES: &str = "llmtap.capture.missing_response_bytes";
 const JOINED_LATE: &str = "llmtap.capture.joined_late";
+const UNKNOWN_FIELDS: &str = "llmtap.capture.unknown_fields";
 const UNREADABLE: &str = "llmtap.capture.unreadable";
 
-/// Port of a server whose authority names none: captured connections are TLS, so the scheme is
-/// `https` (RFC 9110 §4.2.2).
-const HTTPS_PORT: u16 = 443;
+/// The scheme of a URL, and the port of a server whose authority names none (RFC 9110 §4.2).
+fn scheme(security: Security) -> (&'static str, u16) {
+    match security {
+        Security::Tls => ("https", 443),
+        Security::Plain => ("http", 80),
+    }
+}
 
 /// Methods that `http.request.method` may be; others are `_OTHER` (HTTP semantic conventions).
 const METHODS: [&str; 10] =
@@ -100,10 +107,12 @@ fn failure(operation: &Operation) -> Option<(String, Option<String>)> {
 pub(crate) fn ended(how: Ended) -> &'static str {
     match how {
         Ended::Complete => "complete",
+        Ended::AnsweredEarly => "answered_early",
         Ended::ClientGone => "cancelled",
         Ended::ServerClosed => "connection_closed",
         Ended::ServerReset => "connection_reset",
         Ended::ConnectionLost => "connection_lost",
+        Ended::Refused => "refused",
         Ended::StreamReset(_) => "stream_reset",
         Ended::Malformed => "protocol_error",
         Ended::Gap => "capture_gap",
@@ -111,16 +120,17 @@ pub(crate) fn ended(how: Ended) -> &'static str {
     }
 }
 
-/// The status description of an end that is a failure of the call. A gap and llmtap's own end are
-/// none: of the call they say nothing.
+/// The status description of an end that is a failure of the call. A whole answer is none, whatever
+/// became of its request, and of a gap and llmtap's own end the call knows nothing.
 fn failed_end(how: Ended) -> Option<String> {
     let words = match how {
-        Ended::Complete | Ended::Gap | Ended::TracerStopped => return None,
+        Ended::Complete | Ended::AnsweredEarly | Ended::Gap | Ended::TracerStopped => return None,
         Ended::ClientGone => "the client ended the call before the response was complete",
         Ended::ServerClosed => "the server closed the connection before the response was complete",
         Ended::ServerReset => "the connection broke before the response was complete",
         Ended::ConnectionLost => "the connection ended before the response was complete",
         Ended::Malformed => "the bytes on the connection stopped being the protocol they began as",
+        Ended::Refused => "the server went away without taking the request up",
         Ended::StreamReset(code) => return Some(format!("HTTP/2 stream reset: {}", h2_code(code))),
     };
     Some(words.to_owned())
@@ -151,7 +161,7 @@ fn h2_code(code: u32) -> String {
 }
 
 /// All attributes of the span.
-pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) -> Vec<KeyValue> {
+pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
     list.text("gen_ai.operation.name", Some(operation.name.as_str()));
     list.text("gen_ai.provider.name", Some(&operation.provider));
@@ -164,8 +174,8 @@ pub(super) fn attributes(operation: &Operation, addresses: Option<Addresses>) ->
     list.conversation(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
     list.usage(operation.usage);
-    list.http(&operation.http);
-    list.network(addresses);
+    list.http(&operation.http, transport.security);
+    list.network(transport.addresses);
     list.capture(operation);
     if let Some(content) = &operation.content {
         list.content(content);
@@ -269,7 +279,7 @@ impl Attributes {
         self.int("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens);
     }
 
-    fn http(&mut self, http: &HttpFacts) {
+    fn http(&mut self, http: &HttpFacts, security: Option<Security>) {
         if METHODS.contains(&http.method.as_str()) {
             self.text("http.request.method", Some(&http.method));
         } else if !http.method.is_empty() {
@@ -279,9 +289,11 @@ impl Attributes {
         self.text("url.path", Some(http.path.as_str()).filter(|path| !path.is_empty()));
         self.int("http.response.status_code", http.status);
         self.text(PROVIDER_REQUEST_ID, http.request_id.as_deref());
-        if let Some(server) = http.authority.as_deref().and_then(server) {
-            self.set("server.address", server.0);
-            self.set("server.port", i64::from(server.1));
+        self.text("url.scheme", security.map(|security| scheme(security).0));
+        if let Some((name, port)) = http.authority.as_deref().and_then(server) {
+            self.set("server.address", name);
+            let port = port.or(security.map(|security| scheme(security).1));
+            self.int("server.port", port.map(u64::from));
         }
     }
 
@@ -302,6 +314,7 @@ impl Attributes {
         self.int(MISSING_REQUEST_BYTES, Some(end.missing_request).filter(|bytes| *bytes > 0));
         self.int(MISSING_RESPONSE_BYTES, Some(end.missing_response).filter(|bytes| *bytes > 0));
         self.flag(JOINED_LATE, end.joined_late);
+        self.int(UNKNOWN_FIELDS, Some(operation.unknown_fields).filter(|fields| *fields > 0));
         self.text(UNREADABLE, operation.unreadable);
     }
 
@@ -330,15 +343,21 @@ fn whole(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// Name and port of an authority, without user information; `None` where it is no authority.
-fn server(authority: &str) -> Option<(String, u16)> {
+/// The port that the client asked for, if it is known.
+pub fn asked_port(operation: &Operation, security: Option<Security>) -> Option<u16> {
+    let (_, port) = server(operation.http.authority.as_deref()?)?;
+    port.or(security.map(|security| scheme(security).1))
+}
+
+/// Name and port of an authority, without user information; `None` where it is no authority. An
+/// empty port is the scheme's own (RFC 3986 §3.2.3), as is one that is not there.
+fn server(authority: &str) -> Option<(String, Option<u16>)> {
     let authority: Authority = authority.parse().ok()?;
     let host = authority.host();
     let after_host = &authority.as_str()[authority.as_str().rfind(host)? + host.len()..];
     let port = match after_host.strip_prefix(':') {
-        // RFC 3986 §3.2.3: an empty port is the scheme's own.
-        None | Some("") => HTTPS_PORT,
-        Some(port) => port.parse().ok()?,
+        None | Some("") => None,
+        Some(port) => Some(port.parse().ok()?),
     };
     let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     (!name.is_empty()).then(|| (name.to_owned(), port))

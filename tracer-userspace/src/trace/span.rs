@@ -8,7 +8,18 @@ use opentelemetry::{
     trace::{SpanContext, SpanId, SpanKind, Status},
 };
 
-use crate::{discover::Process, genai::Operation};
+use crate::{
+    capture::{Addresses, Security},
+    discover::Process,
+    genai::Operation,
+};
+
+/// What carried an operation, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transport {
+    pub security: Option<Security>,
+    pub addresses: Option<Addresses>,
+}
 
 #[derive(Clone, Debug)]
 pub struct Span {

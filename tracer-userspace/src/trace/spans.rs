@@ -1,13 +1,13 @@
 //! Puts an operation into its trace: who called it, whether it is kept, when it was by the clock.
-//! Takes an [`Operation`] with its process and addresses; gives a [`Span`].
+//! Takes an [`Operation`] with its process and what carried it; gives a [`Span`].
 //! What the span says is decided in `semconv`.
 
 use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
-use super::{Clock, Ids, Sampler, Span, context, semconv};
-use crate::{capture::Addresses, discover::Process, genai::Operation};
+use super::{Clock, Ids, Sampler, Span, Transport, context, semconv};
+use crate::{discover::Process, genai::Operation};
 
 /// Makes spans: a sampler, a clock and a source of ids.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Spans {
         &self,
         operation: Operation,
         process: &Arc<Process>,
-        addresses: Option<Addresses>,
+        transport: Transport,
     ) -> Option<Span> {
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
         let trace = match &parent {
@@ -53,7 +53,7 @@ impl Spans {
             start,
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
-            attributes: semconv::attributes(&operation, addresses),
+            attributes: semconv::attributes(&operation, transport),
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })

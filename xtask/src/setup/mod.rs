@@ -3,12 +3,13 @@
 //! System packages need root (or sudo); everything else goes into the target folder.
 
 pub(crate) mod bpf;
+pub(crate) mod fuzzer;
 mod node;
 mod python;
-mod stamp;
+pub(crate) mod stamp;
 mod system;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -16,7 +17,7 @@ pub(crate) use node::Node;
 pub(crate) use python::Python;
 pub(crate) use system::as_root;
 
-use crate::workspace::Workspace;
+use crate::{step, workspace::Workspace};
 
 /// Everything that any command needs, apart from the backend that the demo may be shown in.
 ///
@@ -28,6 +29,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     println!("Python: {}", Python::ready(workspace)?.interpreter.display());
     println!("Node packages: {}", Node::ready(workspace)?.modules.display());
     servers(workspace)?;
+    openssl(workspace)?;
     println!("nginx, openssl, cc: installed");
     Ok(())
 }
@@ -50,4 +52,15 @@ pub(crate) fn servers(workspace: &Workspace) -> Result<()> {
         workspace,
         &[("nginx", "nginx-light"), ("openssl", "openssl"), ("cc", "gcc"), ("ar", "binutils")],
     )
+}
+
+/// OpenSSL to build with: the tests' own client in Rust is linked to the system's.
+///
+/// # Errors
+/// As [`everything`].
+pub(crate) fn openssl(workspace: &Workspace) -> Result<()> {
+    match step::answer(Command::new("pkg-config").args(["--exists", "openssl"])) {
+        Some(_) => Ok(()),
+        None => system::packages(workspace, &["pkg-config", "libssl-dev"]),
+    }
 }

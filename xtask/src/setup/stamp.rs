@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 
 const NAME: &str = ".made-from";
 
-pub(super) fn fits(folder: &Path, inputs: &str) -> bool {
+pub(crate) fn fits(folder: &Path, inputs: &str) -> bool {
     fs::read_to_string(folder.join(NAME)).is_ok_and(|made_from| made_from == inputs)
 }
 
 /// # Errors
 /// The stamp could not be written.
-pub(super) fn set(folder: &Path, inputs: &str) -> Result<()> {
+pub(crate) fn set(folder: &Path, inputs: &str) -> Result<()> {
     let file = folder.join(NAME);
     fs::write(&file, inputs).with_context(|| format!("can't write {}", file.display()))
 }

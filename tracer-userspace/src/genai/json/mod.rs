@@ -39,5 +39,16 @@ impl Fault {
     }
 }
 
+/// Reads one value by a shape, in pieces.
+#[cfg(fuzzing)]
+pub(super) fn read<'a>(
+    shape: &'static Shape,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (serde_json::Value, Option<Fault>, bool) {
+    let mut reader = reader::Reader::new(shape);
+    pieces.for_each(|piece| reader.push(piece));
+    reader.finish(None)
+}
+
 #[cfg(test)]
 mod tests;

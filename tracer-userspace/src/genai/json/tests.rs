@@ -10,6 +10,8 @@ use super::{
     reader::{MAX_DEPTH, Reader},
 };
 
+use crate::splits;
+
 static ALL: Shape = Shape::Fact;
 
 fn read(shape: &'static Shape, pieces: &[&[u8]]) -> (Value, Option<Fault>, bool) {
@@ -21,11 +23,8 @@ fn read(shape: &'static Shape, pieces: &[&[u8]]) -> (Value, Option<Fault>, bool)
 }
 
 fn check(text: &str, expected: &Value) {
-    let bytes = text.as_bytes();
-    for at in 0..=bytes.len() {
-        let (left, right) = bytes.split_at(at);
-        assert_eq!(read(&ALL, &[left, right]), (expected.clone(), None, false), "{text} at {at}");
-    }
+    let told = splits::check(text.as_bytes(), |pieces| read(&ALL, pieces));
+    assert_eq!(told, (expected.clone(), None, false), "{text}");
 }
 
 fn value() -> impl Strategy<Value = Value> {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Item, MAX_NAME, Sse};
+use crate::splits;
 
 /// Events as (name, data), from pieces of a body.
 fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, String)> {
@@ -24,12 +25,7 @@ fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, String
 fn check(body: &[u8], expected: &[(&str, &str)]) {
     let expected: Vec<_> =
         expected.iter().map(|(name, data)| ((*name).to_owned(), (*data).to_owned())).collect();
-    assert_eq!(events([body]), expected, "whole");
-    assert_eq!(events(body.chunks(1)), expected, "byte by byte");
-    for at in 0..body.len() {
-        let (left, right) = body.split_at(at);
-        assert_eq!(events([left, right]), expected, "split at {at}");
-    }
+    assert_eq!(splits::check(body, |pieces| events(pieces.iter().copied())), expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod codec;
 mod gzip;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use http::{
     HeaderMap,

@@ -2,13 +2,19 @@
 
 use std::io::Write;
 
+use ::base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{http::coding, splits};
 
 fn reader(coding: Option<&'static str>) -> Reader {
-    let content_type = (CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"));
+    reader_of("application/grpc+proto", coding)
+}
+
+fn reader_of(content_type: &'static str, coding: Option<&'static str>) -> Reader {
+    let content_type = (CONTENT_TYPE, HeaderValue::from_static(content_type));
     let coding = coding.map(|coding| (GRPC_ENCODING, HeaderValue::from_static(coding)));
     let headers = HeaderMap::from_iter([content_type].into_iter().chain(coding));
     Reader::for_headers(&headers).expect("gRPC")
@@ -34,6 +40,9 @@ fn read<'a>(
         let result = reader.read(part, &mut |part| match part {
             Part::Bytes(bytes) => message.extend_from_slice(bytes),
             Part::MessageEnd => messages.push(std::mem::take(&mut message)),
+            Part::Trailers { fields, unknown } => {
+                messages.push(format!("{fields:?} {unknown}").into_bytes());
+            }
         });
         if result.is_err() {
             return (messages, result);
@@ -42,28 +51,88 @@ fn read<'a>(
     (messages, reader.finish())
 }
 
+const TEXTS: [&[u8]; 4] = [b"first", b"", b"a second, longer message", b""];
+
+/// Every other message compressed, as each message's flag says.
+fn coded(coding: &str) -> Vec<u8> {
+    let one = |(n, text): (usize, &&[u8])| match n % 2 {
+        0 => message(1, &coding::tests::encode(coding, text)),
+        _ => message(0, text),
+    };
+    TEXTS.iter().enumerate().flat_map(one).collect()
+}
+
 #[test]
 fn every_split_gives_the_same_messages() {
-    let texts = [&b"first"[..], b"", b"a second, longer message", b""];
-    let coded: Vec<u8> = texts
-        .iter()
-        .enumerate()
-        .flat_map(|(n, text)| match n % 2 {
-            0 => message(1, &gzip(text)),
-            _ => message(0, text),
-        })
-        .collect();
-    let expected: Vec<_> = texts.map(<[u8]>::to_vec).to_vec();
-    for at in 0..=coded.len() {
-        let (first, last) = coded.split_at(at);
-        assert_eq!(read(reader(Some("gzip")), [first, last]), (expected.clone(), Ok(())));
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let expected = (TEXTS.map(<[u8]>::to_vec).to_vec(), Ok(()));
+        let told = splits::check(&coded(coding), |pieces| {
+            read(reader(Some(coding)), pieces.iter().copied())
+        });
+        assert_eq!(told, expected, "{coding}");
     }
-    assert_eq!(read(reader(Some("gzip")), coded.chunks(1)), (expected, Ok(())));
+}
+
+const STATUS: &[u8] = b"grpc-status:5\r\ngrpc-message: not found\r\n";
+
+#[test]
+fn web_trailers_come_in_the_last_frame() {
+    let fields = r#"{"grpc-status": "5", "grpc-message": "not found"} 0"#;
+    let expected = [TEXTS.map(<[u8]>::to_vec).to_vec(), vec![fields.as_bytes().to_vec()]].concat();
+    for (flag, trailer) in [(0x80, STATUS.to_vec()), (0x81, gzip(STATUS))] {
+        let body = [coded("gzip"), message(flag, &trailer)].concat();
+        for content_type in ["application/grpc-web", "application/grpc-web+proto; charset=utf-8"] {
+            let told = splits::check(&body, |pieces| {
+                read(reader_of(content_type, Some("gzip")), pieces.iter().copied())
+            });
+            assert_eq!(told, (expected.clone(), Ok(())), "{content_type}");
+        }
+        // As text: whole, or padded wherever the server flushed.
+        for flush in [usize::MAX, 7, 2] {
+            let text: Vec<u8> = body
+                .chunks(flush.min(body.len()))
+                .flat_map(|part| BASE64_STANDARD.encode(part).into_bytes())
+                .collect();
+            let told = splits::check(&text, |pieces| {
+                let reader = reader_of("application/grpc-web-text+proto", Some("gzip"));
+                read(reader, pieces.iter().copied())
+            });
+            assert_eq!(told, (expected.clone(), Ok(())), "flushed at {flush}");
+        }
+    }
+}
+
+#[test]
+fn broken_web_bodies_end_the_reading() {
+    let good = message(0, b"good");
+    let text = BASE64_STANDARD.encode(&good).into_bytes();
+    let long = message(0x80, &vec![b'x'; TRAILER_LIMIT + 1]);
+    for (content_type, body, reason) in [
+        ("application/grpc", [&good[..], &message(0x80, STATUS)].concat(), Unreadable::Corrupt),
+        ("application/grpc-web", [&good[..], &message(2, b"x")].concat(), Unreadable::Corrupt),
+        ("application/grpc-web", [&good[..], &long].concat(), Unreadable::Corrupt),
+        ("application/grpc-web-text", [&text[..], b"AA=A"].concat(), Unreadable::Corrupt),
+        ("application/grpc-web-text", [&text[..], b"\n"].concat(), Unreadable::Truncated),
+        ("application/grpc-web-text", [&text[..], b"AAA="].concat(), Unreadable::Truncated),
+    ] {
+        let told = splits::check(&body, |pieces| {
+            read(reader_of(content_type, None), pieces.iter().copied())
+        });
+        assert_eq!(told, (vec![b"good".to_vec()], Err(reason)), "{content_type} {body:.40x?}");
+    }
+}
+
+#[test]
+fn gap_in_text_form_is_no_place_to_go_on() {
+    let mut reader = reader_of("application/grpc-web-text", None);
+    let text = BASE64_STANDARD.encode(message(0, b"0123456789"));
+    reader.read(&text.as_bytes()[..12], &mut |_| {}).expect("sound");
+    assert_eq!(reader.skip(4, &mut |_| {}), Err(Unreadable::Gap));
 }
 
 #[test]
 fn other_content_types_are_none() {
-    for other in ["application/json", "application/grpc-web", "application/grpcx"] {
+    for other in ["application/json", "application/grpc-webx", "application/grpcx"] {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(other))]);
         assert!(Reader::for_headers(&headers).is_none(), "{other}");
     }
@@ -104,6 +173,7 @@ fn gap_within_a_message_is_passed_over() {
     let mut sink = |part: Part<'_>| match part {
         Part::Bytes(bytes) => got.extend_from_slice(bytes),
         Part::MessageEnd => got.push(b'|'),
+        Part::Trailers { .. } => got.push(b'T'),
     };
     reader.read(&bytes[..7], &mut sink).expect("sound");
     reader.skip(8, &mut sink).expect("within the message");

@@ -93,6 +93,14 @@ impl Body {
         }
     }
 
+    /// The lines of the trailer section of a body that has ended; of most there are none.
+    pub(super) fn take_trailer(&mut self) -> Vec<u8> {
+        match self {
+            Self::Chunked(chunked) => chunked.take_trailer(),
+            Self::Length(_) | Self::UntilClose => Vec::new(),
+        }
+    }
+
     /// `missing` bytes were not captured.
     pub(super) fn skip(&mut self, missing: u64) -> Skip {
         match self {

@@ -1,14 +1,12 @@
 //! The chunked transfer coding (RFC 9112 §7.1), byte by byte outside of the chunks' data.
-//! Takes the bytes after a head, split anywhere; gives the chunks' data and the end.
-//! Extensions and trailer fields are passed over. A bare LF ends a line too (RFC 9112 §2.2).
+//! Takes the bytes after a head, split anywhere; gives the chunks' data, the trailers and the end.
+//! Extensions are passed over. A bare LF ends a line too (RFC 9112 §2.2).
 
 use super::body::{FramingError, Step};
+use crate::http::trailers::TRAILER_LIMIT;
 
 /// Bytes of chunk extensions in one message.
 const EXTENSIONS_LIMIT: u32 = 16 * 1024;
-
-/// Bytes of the trailer section.
-const TRAILER_LIMIT: u32 = 16 * 1024;
 
 /// Hexadecimal digits of a chunk's size, leading zeros included.
 const SIZE_DIGITS_LIMIT: u8 = 16;
@@ -40,12 +38,13 @@ pub(super) struct Chunked {
     /// Of the chunk under way: first its size as far as it is read, then the data to come.
     left: u64,
     extensions: u32,
-    trailer: u32,
+    /// Lines of the trailer section so far.
+    trailer: Vec<u8>,
 }
 
 impl Chunked {
     pub(super) fn new() -> Self {
-        Self { state: State::Size(0), left: 0, extensions: 0, trailer: 0 }
+        Self { state: State::Size(0), left: 0, extensions: 0, trailer: Vec::new() }
     }
 
     /// The next piece of data, or the end, or that `input` is used up.
@@ -109,16 +108,20 @@ impl Chunked {
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::EndLf, b'\n') => State::End,
             (State::EndLf, _) => return Err(FramingError::Trailer),
-            (State::Trailer, b'\n') => State::TrailerStart,
             (State::TrailerStart | State::Trailer, _) => {
-                self.trailer += 1;
-                if self.trailer > TRAILER_LIMIT {
+                if self.trailer.len() == TRAILER_LIMIT {
                     return Err(FramingError::Trailer);
                 }
-                State::Trailer
+                self.trailer.push(byte);
+                if byte == b'\n' { State::TrailerStart } else { State::Trailer }
             }
             (State::Data | State::End, _) => self.state,
         })
+    }
+
+    /// The lines of the trailer section, for once, behind [`Step::End`].
+    pub(super) fn take_trailer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.trailer)
     }
 
     /// `missing` bytes were not captured. False where they reach beyond the chunk under way, so

@@ -26,7 +26,7 @@ use super::{
     Ended, ResponseHead, Role,
     open::{Open, Side},
     output::Output,
-    sniff,
+    sniff, trailers,
 };
 use crate::capture::Data;
 
@@ -88,6 +88,8 @@ pub(super) enum Switch {
         /// Bytes have passed in it already, before the answer.
         begun: bool,
     },
+    /// HTTP/2 (RFC 7540 §3.2): the exchange that asked for it goes on as its first stream.
+    Http2 { exchange: Open },
     /// Another protocol, named by the `Upgrade` field of the 101 response; the exchange lives on.
     Upgrade { exchange: Open, head: Box<ResponseHead> },
     /// Messages can't be paired with certainty any more.
@@ -284,6 +286,11 @@ fn read_body(
             Step::Data(bytes) => open.body(side, bytes, out),
             Step::NeedMore => return Ok(false),
             Step::End => {
+                let trailer = body.take_trailer();
+                if !trailer.is_empty() {
+                    let (fields, unknown) = trailers::parse(trailer);
+                    open.trailers(side, &fields, unknown, out);
+                }
                 open.done(side, out);
                 return Ok(true);
             }

@@ -2,7 +2,7 @@
 //! Takes its bytes and gaps; each final response belongs to the first exchange without one.
 //! Part of [`Connection`], apart only for reading.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header::UPGRADE};
 
 use super::{
     Answer, Connection, Exchange, Malformed, Reader, Switch,
@@ -11,11 +11,14 @@ use super::{
     head::{self, HeadError, HeadReader},
     read_body,
 };
-use crate::http::{
-    Ended,
-    open::{Open, Side},
-    output::Output,
-    sniff::{self, Start},
+use crate::{
+    capture::Timestamp,
+    http::{
+        Ended, ResponseHead,
+        open::{Open, Side},
+        output::Output,
+        sniff::{self, Start},
+    },
 };
 
 impl Connection {
@@ -88,6 +91,9 @@ impl Connection {
             self.response = Reader::BetweenMessages;
             return Ok(None);
         }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(self.upgrade(head, started, out));
+        }
         let role = self.role;
         let Some(exchange) = self.answering() else { return Ok(None) };
         let body = match (exchange.answer, head.status) {
@@ -95,19 +101,10 @@ impl Connection {
             (Answer::NoBody, _) | (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
                 Body::Length(0)
             }
-            (_, StatusCode::SWITCHING_PROTOCOLS) => Body::Length(0),
             (Answer::Tunnel, status) if status.is_success() => Body::Length(0),
             _ => Body::of(Side::Response, &head.headers)?,
         };
         exchange.open.response_head(&head, role, started, out);
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let at = self.queue.iter().position(|exchange| exchange.open.awaits(Side::Response));
-            let exchange = at.and_then(|at| self.queue.remove(at));
-            return Ok(exchange.map(|Exchange { open, .. }| Switch::Upgrade {
-                exchange: open,
-                head: Box::new(head),
-            }));
-        }
         let tunnel = exchange.answer == Answer::Tunnel;
         self.response = Reader::Body(body);
         self.response_body(input, out)?;
@@ -121,6 +118,30 @@ impl Connection {
         // Refused: HTTP goes on, unless bytes of the tunnel have passed already.
         self.request = if begun { Reader::Lost(Ended::Malformed) } else { Reader::BetweenMessages };
         Ok(None)
+    }
+
+    /// RFC 9110 §7.8.
+    fn upgrade(
+        &mut self,
+        head: ResponseHead,
+        started: Timestamp,
+        out: &mut Output<'_>,
+    ) -> Option<Switch> {
+        let at = self.queue.iter().position(|exchange| exchange.open.awaits(Side::Response))?;
+        let Exchange { mut open, answer } = self.queue.remove(at)?;
+        let is_asked = !open.awaits(Side::Request);
+        let to = head.headers.get(UPGRADE).map_or(&b""[..], HeaderValue::as_bytes);
+        if is_asked && to.eq_ignore_ascii_case(b"h2c") {
+            // This response is interim: the final one follows as HTTP/2.
+            return Some(Switch::Http2 { exchange: open });
+        }
+        open.response_head(&head, self.role, started, out);
+        if is_asked {
+            return Some(Switch::Upgrade { exchange: open, head: Box::new(head) });
+        }
+        // The rest of the request comes first, still in HTTP/1. Nobody does that.
+        self.queue.insert(at, Exchange { open, answer });
+        Some(Switch::GivenUp)
     }
 
     fn response_body(&mut self, input: &mut &[u8], out: &mut Output<'_>) -> Result<(), Malformed> {

@@ -2,12 +2,13 @@
 //! Takes the bytes and gaps of both directions; gives the events of its exchanges.
 //! Joined in the middle or out of step, it goes on at the next segment that begins with frames.
 //!
-//! Not followed: server push (its header blocks are read, since they change the compression's
-//! state, and that is all) and HTTP/2 by `Upgrade: h2c`, which RFC 9113 §3.1 took away.
+//! Server push is not followed, only counted; its header blocks are read, since they change the
+//! compression's state.
 
 mod fields;
 mod frame;
 mod hpack;
+pub(crate) mod redact;
 mod static_table;
 mod streams;
 
@@ -16,7 +17,7 @@ use self::{
     hpack::{FieldList, HpackError},
     streams::Streams,
 };
-use super::{Ended, Role, output::Output, sniff::HTTP2_PREFACE};
+use super::{Ended, Role, open::Open, output::Output, sniff::HTTP2_PREFACE};
 use crate::capture::{Data, Direction, Timestamp};
 
 /// Bytes of one header block over all its frames.
@@ -69,9 +70,21 @@ enum Malformed {
 /// What the frames of a direction say, header blocks decoded.
 #[derive(Debug)]
 enum Said {
-    Fields { stream: u32, list: FieldList, end_stream: bool, started: Timestamp },
-    Reset { stream: u32, code: u32 },
-    GoAway { last_stream: u32 },
+    Fields {
+        stream: u32,
+        list: FieldList,
+        end_stream: bool,
+        started: Timestamp,
+    },
+    Reset {
+        stream: u32,
+        code: u32,
+    },
+    GoAway {
+        last_stream: u32,
+    },
+    /// The server will answer what nobody asked (§8.4).
+    Promise,
     Nothing,
 }
 
@@ -90,6 +103,13 @@ impl Connection {
             sent: half(role == Role::Client),
             streams: Streams::new(Some(role)),
         }
+    }
+
+    /// From its first byte on, behind an exchange of HTTP/1 that goes on as stream 1 (RFC 7540 §3.2).
+    pub(super) fn upgraded(role: Role, exchange: Open) -> Self {
+        let mut connection = Self::new(role);
+        connection.streams.adopt(exchange);
+        connection
     }
 
     /// From somewhere in the middle: who is who shows with the first header block.
@@ -291,7 +311,7 @@ fn whole(
         }
     };
     if begun.kind != kind::HEADERS {
-        return Ok(Said::Nothing); // A promise, read for its effect on the table.
+        return Ok(Said::Promise);
     }
     let end_stream = begun.has(flag::END_STREAM);
     Ok(Said::Fields { stream: begun.stream, list, end_stream, started })

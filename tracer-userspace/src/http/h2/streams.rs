@@ -30,6 +30,9 @@ use crate::{
 /// Streams under way on one connection. Servers allow 100 to 1,000 at a time (RFC 9113 §6.5.2).
 const STREAMS_LIMIT: usize = 2048;
 
+/// The stream of the request that asked for HTTP/2 (RFC 7540 §3.2).
+const UPGRADED: u32 = 1;
+
 #[derive(Debug)]
 pub(super) struct Streams {
     role: Option<Role>,
@@ -42,6 +45,8 @@ pub(super) struct Streams {
     open: BTreeMap<u32, Stream>,
     /// The highest that a request was seen of.
     newest: u32,
+    /// The highest that the server will answer, by its GOAWAY frames (§6.8).
+    last_taken: u32,
 }
 
 #[derive(Debug)]
@@ -68,7 +73,14 @@ impl Streams {
             has_holed: false,
             open: BTreeMap::new(),
             newest: 0,
+            last_taken: u32::MAX,
         }
+    }
+
+    /// The exchange whose request was sent before the connection became one of HTTP/2.
+    pub(super) fn adopt(&mut self, open: Open) {
+        self.newest = UPGRADED;
+        self.open.insert(UPGRADED, Stream::new(open));
     }
 
     pub(super) fn role(&self) -> Option<Role> {
@@ -90,13 +102,12 @@ impl Streams {
                 }
             }
             Said::GoAway { last_stream } => {
-                // §6.8: the server won't answer the streams after the last that it names.
                 if self.side(direction) == Some(Side::Response) {
-                    for (_, stream) in self.open.split_off(&last_stream.saturating_add(1)) {
-                        stream.open.cut(Ended::ServerClosed, out);
-                    }
+                    self.last_taken = self.last_taken.min(last_stream);
+                    self.refuse(out);
                 }
             }
+            Said::Promise => out.counts.pushed_streams += 1,
             Said::Nothing => {}
         }
     }
@@ -131,6 +142,15 @@ impl Streams {
             self.end(number, side, out);
         }
         self.sweep(number, out);
+        self.refuse(out);
+    }
+
+    /// §6.8: the server won't answer the streams behind the last that it took up.
+    fn refuse(&mut self, out: &mut Output<'_>) {
+        let Some(first) = self.last_taken.checked_add(1) else { return };
+        for (_, stream) in self.open.split_off(&first) {
+            stream.cut(Ended::Refused, out);
+        }
     }
 
     fn request(&mut self, number: u32, list: FieldList, started: Timestamp, out: &mut Output<'_>) {
@@ -161,7 +181,9 @@ impl Streams {
                 stream.asks_for_socket = protocol.is_some_and(|name| name == "websocket");
                 stream.open.request_head(&head, role, started, out);
             }
-            Head::Trailers(fields) => stream.open.trailers(Side::Request, &fields, out),
+            Head::Trailers(fields) => {
+                return stream.open.trailers(Side::Request, &fields, unknown, out);
+            }
             Head::Unknown => return stream.open.lose(Side::Request, Ended::Gap),
             _ => {
                 out.counts.malformed_messages += 1;
@@ -196,11 +218,15 @@ impl Streams {
             Head::Response(head) if !stream.open.has_head(Side::Response) => {
                 stream.response_left = content_length(&head.headers).ok().flatten();
                 stream.open.response_head(&head, role, started, out);
-                if stream.asks_for_socket && head.status.is_success() {
+                let is_open = stream.open.awaits(Side::Request);
+                if stream.asks_for_socket && head.status.is_success() && is_open {
+                    stream.open.reopen();
                     stream.socket = Some(Box::new(ws::Socket::new(&head.headers)));
                 }
             }
-            Head::Trailers(fields) => stream.open.trailers(Side::Response, &fields, out),
+            Head::Trailers(fields) => {
+                return stream.open.trailers(Side::Response, &fields, unknown, out);
+            }
             Head::Unknown => return stream.open.lose(Side::Response, Ended::Gap),
             _ => {
                 out.counts.malformed_messages += 1;
@@ -225,15 +251,19 @@ impl Streams {
             return;
         };
         stream.passed(side, bytes.len() as u64);
+        let is_socket = stream.socket.is_some();
         if !stream.open.awaits(side) || !stream.open.has_head(side) {
             out.counts.skipped_bytes += bytes.len() as u64;
         } else if let Some(socket) = &mut stream.socket {
             socket.feed(side, bytes, &mut stream.open, out);
+            stream.end_socket(side, out);
         } else if !bytes.is_empty() {
             stream.open.body(side, bytes, out);
         }
         if end_stream {
             self.end(number, side, out);
+        }
+        if end_stream || is_socket {
             self.sweep(number, out);
         }
     }
@@ -248,15 +278,22 @@ impl Streams {
         out: &mut Output<'_>,
     ) {
         let Some(side) = self.side(direction) else { return };
+        let mut is_socket = false;
         if let Some(stream) = self.open.get_mut(&number) {
             stream.passed(side, missing);
+            is_socket = stream.socket.is_some();
             match &mut stream.socket {
-                Some(socket) => socket.gap(side, missing, &mut stream.open, out),
+                Some(socket) => {
+                    socket.gap(side, missing, &mut stream.open, out);
+                    stream.end_socket(side, out);
+                }
                 None => stream.open.gap(side, missing, out),
             }
         }
         if end_stream {
             self.end(number, side, out);
+        }
+        if end_stream || is_socket {
             self.sweep(number, out);
         }
     }
@@ -386,6 +423,14 @@ impl Stream {
         if side == Side::Response {
             // More than was announced is malformed (§8.1.1): then only END_STREAM counts.
             self.response_left = self.response_left.and_then(|left| left.checked_sub(bytes));
+        }
+    }
+
+    /// A Close frame ends its direction of a WebSocket, whatever the stream does after it.
+    fn end_socket(&mut self, side: Side, out: &mut Output<'_>) {
+        if self.socket.as_ref().is_some_and(|socket| socket.is_over(side)) && self.open.awaits(side)
+        {
+            self.open.done(side, out);
         }
     }
 

@@ -34,10 +34,12 @@ fn received_request_gives_server_role() {
 }
 
 #[test]
-fn chunks_extensions_and_trailers_are_removed() {
+fn chunks_and_extensions_are_removed_and_trailers_told() {
     let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
         5;name=\"v\"\r\nhello\r\n00A \t;x\r\n, worldly!\r\n0;last\r\nDigest: x\r\nMore: y\r\n\r\n";
-    asked(answer, &[response(200, 1), response_body("hello, worldly!"), ResponseEnd, complete()]);
+    let trailers = ResponseTrailers(r#"{"digest": "x", "more": "y"}"#.to_owned());
+    let body = response_body("hello, worldly!");
+    asked(answer, &[response(200, 1), body, trailers, ResponseEnd, complete()]);
 }
 
 #[test]
@@ -118,7 +120,8 @@ fn folded_response_field_is_joined() {
     let connection = ConnectionId(1);
     let process = ProcessId { pid: 1, incarnation: 1 };
     let origin = Origin::Created;
-    exchanges.on(&Event::Opened(Opened { connection, process, time, origin }), &mut sink);
+    let security = Security::Tls;
+    exchanges.on(&Event::Opened(Opened { connection, process, time, origin, security }), &mut sink);
     for (direction, text) in [(Direction::Sent, GET), (Direction::Received, answer)] {
         let data = Data::Bytes(text.as_bytes());
         let segment = Segment { connection, direction, offset: 0, time, data };
@@ -171,6 +174,24 @@ fn response_may_precede_requests_end() {
     );
 }
 
+/// The server answers whole and ends the connection without waiting for the rest.
+#[test]
+fn answer_to_half_a_request_is_told_apart() {
+    let start = &POST[..POST.len() - 2];
+    let refused = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno";
+    let asked = [request("POST /v1/chat", 2), request_body("hel")];
+    let answer = [response(413, 1), response_body("no"), ResponseEnd];
+    let told = |how| [&asked[..], &answer, &[end(how)]].concat();
+    for (last, how) in [
+        (PeerEnded(1, PeerEnd::CloseNotify), Ended::AnsweredEarly),
+        (PeerEnded(1, PeerEnd::SystemCall), Ended::AnsweredEarly),
+        (closed(CloseCause::Freed), Ended::AnsweredEarly),
+        (closed(CloseCause::TracerStopped), Ended::TracerStopped),
+    ] {
+        check(&[created(), sent(start), received(refused), last], &told(how));
+    }
+}
+
 #[test]
 fn connect_tunnel_carries_http_again() {
     let connect = "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n";
@@ -181,6 +202,80 @@ fn connect_tunnel_carries_http_again() {
     let mut expected: Vec<Line> = opening.into_iter().map(|told| (1, 0, told)).collect();
     expected.extend([get(), ok()].concat().into_iter().map(|told| (1, 1, told)));
     check_lines(&steps, &expected);
+}
+
+#[test]
+fn request_trailers_are_told() {
+    let post = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\na: b\r\n\r\n";
+    let trailers = RequestTrailers(r#"{"a": "b"}"#.to_owned());
+    let asked = [request("POST /", 1), request_body("abc"), trailers, RequestEnd];
+    check(&[created(), sent(post), received(OK)], &[asked.to_vec(), ok()].concat());
+}
+
+#[test]
+fn trailers_that_are_no_fields_are_counted() {
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        0\r\ngood: 1\r\nno field\r\n\r\n";
+    asked(answer, &[response(200, 1), ResponseFieldsUnknown(2), ResponseEnd, complete()]);
+}
+
+#[test]
+fn connect_tunnel_carries_http2() {
+    let connect = "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n";
+    let opening =
+        [request("CONNECT a:80", 1), RequestEnd, response(200, 0), ResponseEnd, complete()];
+    let mut expected: Vec<Line> = opening.into_iter().map(|told| (1, 0, told)).collect();
+    expected.extend(http2::asked().into_iter().map(|told| (1, 1, told)));
+    expected.extend(http2::answered().into_iter().map(|told| (1, 1, told)));
+    let tunnel = [
+        sent(http2::PREFACE),
+        sent(http2::request_frames(1)),
+        received(http2::server_settings()),
+        received(http2::response_frames(1)),
+    ];
+    let steps = [created(), sent(connect), received("HTTP/1.1 200 Done\r\n\r\n")];
+    check_lines(&[&steps[..], &tunnel].concat(), &expected);
+}
+
+/// RFC 7540 §3.2: what was asked in HTTP/1 is answered in HTTP/2, as stream 1.
+#[test]
+fn upgrade_to_http2_is_followed() {
+    let post = "POST /v1/chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+        Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 5\r\n\r\nhello";
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let steps = [
+        created(),
+        sent(post),
+        received(
+            [switch.as_bytes(), &http2::server_settings(), &http2::response_frames(1)].concat(),
+        ),
+        sent([http2::PREFACE, &http2::request_frames(3)].concat()),
+        received(http2::response_frames(3)),
+    ];
+    let first = [request("POST /v1/chat", 5), request_body("hello"), RequestEnd];
+    let second = [http2::asked(), http2::answered()].concat();
+    let mut expected: Vec<Line> = first.into_iter().map(|told| (1, 0, told)).collect();
+    expected.extend(http2::answered().into_iter().map(|told| (1, 0, told)));
+    expected.extend(second.into_iter().map(|told| (1, 1, told)));
+    check_lines(&steps, &expected);
+}
+
+#[test]
+fn refused_upgrade_to_http2_goes_on() {
+    let get = "GET /v1/models HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+    let expected = [vec![request("GET /v1/models", 1), RequestEnd], ok()].concat();
+    check(&[created(), sent(get), received(OK)], &expected);
+}
+
+#[test]
+fn upgrade_amid_a_request_is_given_up() {
+    let switch = "HTTP/1.1 101 x\r\nUpgrade: h2c\r\n\r\n";
+    let steps = [created(), sent(&POST[..POST.len() - 2]), received(switch), sent("lo")];
+    let mut exchanges = Exchanges::new();
+    let lines = run_with(&mut exchanges, &steps, &|_, _| Vec::new());
+    assert_eq!(lines.last().map(|(line, _)| line), Some(&(1, 0, end(Ended::Gap))));
+    let counts = exchanges.counts();
+    assert_eq!((counts.given_up_connections, counts.skipped_bytes), (1, 2));
 }
 
 #[test]

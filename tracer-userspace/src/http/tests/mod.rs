@@ -2,7 +2,7 @@
 //! A script of what passed gives owned events, runs of body bytes joined.
 //! [`check`] runs a script at every way of splitting its bytes.
 
-mod corpus;
+mod bodies;
 mod ends;
 mod fork;
 mod http2;
@@ -10,11 +10,12 @@ mod loss;
 mod messages;
 mod properties;
 mod real_h2;
+mod streams;
 
 use super::{End, Ended, ExchangeEvent, Exchanges, Kind, MessageKind, Role, Unreadable};
 use crate::capture::{
     CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd, ProcessId,
-    Segment, Timestamp,
+    Security, Segment, Timestamp,
 };
 
 /// One thing that happens to a connection. Time is the step's number, from 1.
@@ -166,6 +167,7 @@ fn run_with(exchanges: &mut Exchanges, steps: &[Step], cuts: Cuts<'_>) -> Vec<(L
                 process: ProcessId { pid: 1, incarnation: 1 },
                 time,
                 origin: *origin,
+                security: Security::Tls,
             }),
             PeerEnded(id, how) => {
                 Event::PeerEnded { connection: ConnectionId(*id), time, how: *how }

@@ -62,11 +62,16 @@ impl AsyncWrite for Recorded {
     }
 }
 
+/// Bytes of a body that are sent at a time.
+const PIECE: usize = 700;
+
 /// Header fields and size of body of one call, the same in both directions.
 #[derive(Clone, Debug)]
 struct Call {
     fields: Vec<(String, Vec<u8>)>,
     body: usize,
+    /// The client gives it up before its last piece.
+    is_reset: bool,
 }
 
 fn text(call: &Call) -> Bytes {
@@ -82,7 +87,8 @@ fn headers(call: &Call) -> HeaderMap {
 }
 
 /// All calls at once over one connection; the server answers each with its own fields and body.
-async fn record(calls: &[Call], table_size: u32) -> Vec<Step> {
+/// `order`: whose next piece the client sends, as far as it goes.
+async fn record(calls: &[Call], table_size: u32, order: &[usize]) -> Vec<Step> {
     let steps = Arc::new(Mutex::new(vec![created()]));
     let (client, server) = duplex(8192);
     let client = Recorded { stream: client, steps: Arc::clone(&steps) };
@@ -98,14 +104,17 @@ async fn record(calls: &[Call], table_size: u32) -> Vec<Step> {
                 let mut body = request.into_body();
                 let mut all = Vec::new();
                 while let Some(data) = body.data().await {
-                    let data = data.expect("data");
+                    let Ok(data) = data else { return };
                     body.flow_control().release_capacity(data.len()).expect("released");
                     all.extend_from_slice(&data);
                 }
                 let mut response = Response::builder().status(207).body(()).expect("a response");
                 *response.headers_mut() = fields;
                 let mut stream = respond.send_response(response, false).expect("sent");
-                stream.send_data(all.into(), false).expect("sent");
+                for piece in all.chunks(PIECE) {
+                    stream.send_data(Bytes::copy_from_slice(piece), false).expect("sent");
+                    tokio::task::yield_now().await;
+                }
                 let trailer = (::http::HeaderName::from_static("x-end"), "yes".parse());
                 let trailer = HeaderMap::from_iter([(trailer.0, trailer.1.expect("a value"))]);
                 stream.send_trailers(trailer).expect("sent");
@@ -119,16 +128,35 @@ async fn record(calls: &[Call], table_size: u32) -> Vec<Step> {
         let (client, connection) = builder.handshake::<_, Bytes>(client).await.expect("handshake");
         let driver = tokio::spawn(connection);
         let mut client = client.ready().await.expect("ready");
-        let mut answers = Vec::new();
+        let (mut answers, mut bodies) = (Vec::new(), Vec::new());
         for (number, call) in calls.iter().enumerate() {
             let uri = format!("https://host.example/call/{number}");
             let mut request = Request::post(uri).body(()).expect("a request");
             *request.headers_mut() = headers(call);
-            let (answer, mut stream) = client.send_request(request, false).expect("sent");
-            stream.send_data(text(call), true).expect("sent");
-            answers.push(answer);
+            let (answer, stream) = client.send_request(request, false).expect("sent");
+            if !call.is_reset {
+                answers.push(answer);
+            }
+            bodies.push((stream, text(call), call.is_reset));
             if number % 5 == 4 {
                 tokio::task::yield_now().await;
+            }
+        }
+        for at in order {
+            let count = bodies.len();
+            let (stream, rest, _) = &mut bodies[at % count];
+            // The last piece is kept for the end.
+            if rest.len() > PIECE {
+                stream.send_data(rest.split_to(PIECE), false).expect("sent");
+                tokio::task::yield_now().await;
+            }
+        }
+        for (mut stream, rest, is_reset) in bodies {
+            if is_reset {
+                tokio::task::yield_now().await;
+                stream.send_reset(h2::Reason::CANCEL);
+            } else {
+                stream.send_data(rest, true).expect("sent");
             }
         }
         for answer in answers {
@@ -146,9 +174,37 @@ async fn record(calls: &[Call], table_size: u32) -> Vec<Step> {
     Arc::try_unwrap(steps).expect("all are done").into_inner().expect("one thread")
 }
 
-fn recorded(calls: &[Call], table_size: u32) -> Vec<Step> {
+fn recorded(calls: &[Call], table_size: u32, order: &[usize]) -> Vec<Step> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(record(calls, table_size))
+    runtime.block_on(record(calls, table_size, order))
+}
+
+/// The same as the server saw it.
+fn of_server(steps: &[Step]) -> Vec<Step> {
+    let flip = |step: &Step| match step {
+        Step::Sent(id, bytes) => Step::Received(*id, bytes.clone()),
+        Step::Received(id, bytes) => Step::Sent(*id, bytes.clone()),
+        other => other.clone(),
+    };
+    steps.iter().map(flip).collect()
+}
+
+/// Joined in the middle, after so many bytes.
+fn joined_at(steps: &[Step], mut bytes: usize) -> Vec<Step> {
+    let mut late = vec![Open(1, Origin::JoinedLate)];
+    for step in &steps[1..] {
+        let mut step = step.clone();
+        if let Step::Sent(_, part) | Step::Received(_, part) = &mut step {
+            let passed = bytes.min(part.len());
+            bytes -= passed;
+            part.drain(..passed);
+            if part.is_empty() {
+                continue;
+            }
+        }
+        late.push(step);
+    }
+    late
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -195,7 +251,8 @@ fn hear(steps: &[Step], cut: usize) -> BTreeMap<u64, Heard> {
             Step::Received(_, bytes) => (Direction::Received, bytes),
             Open(_, origin) => {
                 let process = ProcessId { pid: 1, incarnation: 1 };
-                let opened = Opened { connection, process, time, origin: *origin };
+                let (origin, security) = (*origin, Security::Tls);
+                let opened = Opened { connection, process, time, origin, security };
                 exchanges.on(&Event::Opened(opened), &mut sink);
                 continue;
             }
@@ -218,6 +275,11 @@ fn expect_whole(calls: &[Call], heard: &BTreeMap<u64, Heard>) {
         let mut asked = headers(call);
         asked.insert("host", HeaderValue::from_static("host.example"));
         assert_eq!(heard.asked, asked);
+        if call.is_reset {
+            assert!(text(call).starts_with(&heard.request), "{heard:?}");
+            assert_eq!(heard.end.map(|end| end.how), Some(Ended::StreamReset(8)));
+            continue;
+        }
         assert_eq!(heard.answered, headers(call));
         assert!(heard.request == text(call) && heard.response == text(call));
         assert_eq!((heard.status, heard.trailers, heard.unknown), (207, 1, 0));
@@ -233,6 +295,7 @@ fn plain_calls(count: usize) -> Vec<Call> {
             ("x-long".to_owned(), vec![b'a' + (n % 26) as u8; n * 3]),
         ],
         body: n * 9,
+        is_reset: false,
     };
     (0..count).map(call).collect()
 }
@@ -241,35 +304,56 @@ fn plain_calls(count: usize) -> Vec<Call> {
 fn calls_at_once_stay_apart() {
     let calls = plain_calls(250);
     for table_size in [0, 100, 4096, 65536] {
-        let steps = recorded(&calls, table_size);
+        let steps = recorded(&calls, table_size, &[]);
         for cut in [usize::MAX, 1000, 1] {
             expect_whole(&calls, &hear(&steps, cut));
         }
+        expect_whole(&calls, &hear(&of_server(&steps), 100));
     }
 }
 
+/// At every byte offset: what is told is of one call, and as that call's; the rest is marked.
 #[test]
 fn joined_anywhere_nothing_is_wrong() {
-    let calls = plain_calls(30);
-    let steps = recorded(&calls, 4096);
-    for from in 1..steps.len() {
-        let late = [&[Open(1, Origin::JoinedLate)], &steps[from..]].concat();
-        for heard in hear(&late, usize::MAX).values() {
-            // What is told of a head must be of one call, which its body's length names.
-            let call = calls.iter().find(|call| text(call) == heard.response[..]);
-            let names = heard.answered.iter().chain(&heard.asked);
-            for (name, value) in names.filter(|(name, _)| *name != "host") {
-                if let Some(call) = call.filter(|_| heard.end.is_some()) {
-                    assert_eq!(headers(call).get(name), Some(value), "from {from}: {heard:?}");
-                } else {
-                    assert!(calls.iter().any(|call| headers(call).get(name) == Some(value)));
-                }
+    let calls = plain_calls(9);
+    let steps = recorded(&calls, 4096, &[]);
+    let bytes = |step: &Step| match step {
+        Step::Sent(_, bytes) | Step::Received(_, bytes) => bytes.len(),
+        _ => 0,
+    };
+    let total: usize = steps.iter().map(bytes).sum();
+    let mut whole = 0;
+    for steps in [steps.clone(), of_server(&steps)] {
+        for from in 1..total {
+            let late = joined_at(&steps, from);
+            for heard in hear(&late, usize::MAX).values() {
+                whole += usize::from(expect_right(&calls, heard, from));
             }
-            assert!(
-                ["host.example"].iter().any(|h| heard.asked.get("host").is_none_or(|v| v == h))
-            );
         }
     }
+    assert!(whole > total, "only {whole} answers of {total} connections were told with their end");
+}
+
+/// Gives whether the answer is whole.
+#[track_caller]
+fn expect_right(calls: &[Call], heard: &Heard, from: usize) -> bool {
+    // What is told of a head must be of one call, which its body's length names.
+    let call = calls.iter().find(|call| text(call) == heard.response[..]);
+    let names = heard.answered.iter().chain(&heard.asked);
+    for (name, value) in names.filter(|(name, _)| *name != "host") {
+        if let Some(call) = call.filter(|_| heard.end.is_some()) {
+            assert_eq!(headers(call).get(name), Some(value), "from {from}: {heard:?}");
+        } else {
+            assert!(calls.iter().any(|call| headers(call).get(name) == Some(value)));
+        }
+    }
+    assert!(heard.asked.get("host").is_none_or(|host| host == "host.example"));
+    if let (Some(call), true) = (call, heard.status != 0) {
+        // A field that is not told is marked as such.
+        let missing = call.fields.len() - heard.answered.len();
+        assert!(missing <= heard.unknown as usize, "from {from}: {heard:?}");
+    }
+    heard.end.is_some_and(|end| end.how == Ended::Complete)
 }
 
 proptest! {
@@ -281,24 +365,28 @@ proptest! {
             (
                 prop::collection::vec(("x-[a-z0-9]{1,20}", "[ -~\u{a0}-\u{ff}]{0,60}"), 0..6),
                 0usize..20_000,
+                prop::bool::weighted(0.2),
             ),
             1..12,
         ),
+        order in prop::collection::vec(any::<usize>(), 0..200),
         table_size in prop::sample::select(vec![0u32, 64, 300, 4096, 70_000]),
         cut in prop::sample::select(vec![1usize, 7, 100, usize::MAX]),
     ) {
         let calls: Vec<Call> = calls
             .into_iter()
-            .map(|(fields, body)| {
+            .map(|(fields, body, is_reset)| {
                 let bytes = |value: String| {
                     value.trim().chars().map(|c| c as u32 as u8).collect::<Vec<_>>()
                 };
                 let fields = fields.into_iter().map(|(name, value)| (name, bytes(value)));
                 // One value a name, so that the maps compare whatever their order.
                 let fields: BTreeMap<_, _> = fields.collect();
-                Call { fields: fields.into_iter().collect(), body }
+                Call { fields: fields.into_iter().collect(), body, is_reset }
             })
             .collect();
-        expect_whole(&calls, &hear(&recorded(&calls, table_size), cut));
+        let steps = recorded(&calls, table_size, &order);
+        expect_whole(&calls, &hear(&steps, cut));
+        expect_whole(&calls, &hear(&of_server(&steps), cut));
     }
 }

@@ -5,9 +5,11 @@ use proptest::prelude::*;
 
 use crate::{
     capture::{
-        ConnectionId, Data, Direction, Event, Opened, Origin, ProcessId, Segment, Timestamp,
+        ConnectionId, Data, Direction, Event, Opened, Origin, ProcessId, Security, Segment,
+        Timestamp,
     },
     http::{Counts, ExchangeEvent, Exchanges, Kind},
+    splits,
 };
 
 const FIN: u8 = 0x80;
@@ -17,6 +19,7 @@ const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
+const PONG: u8 = 10;
 
 fn frame(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
@@ -78,7 +81,8 @@ fn told(parts: &[(Direction, Data<'_>)], extensions: &str, cut: usize) -> (Strin
     };
     let (connection, time) = (ConnectionId(1), Timestamp(1));
     let (process, origin) = (ProcessId { pid: 1, incarnation: 1 }, Origin::Created);
-    exchanges.on(&Event::Opened(Opened { connection, process, time, origin }), &mut sink);
+    let security = Security::Tls;
+    exchanges.on(&Event::Opened(Opened { connection, process, time, origin, security }), &mut sink);
     for (direction, data) in opening.iter().chain(parts) {
         let pieces: Vec<Data<'_>> = match data {
             Data::Bytes(bytes) => bytes.chunks(cut).map(Data::Bytes).collect(),
@@ -189,6 +193,52 @@ fn compressed_messages_keep_or_drop_context() {
             let (text, _) = told(&[received(&bytes)], extensions, cut);
             assert_eq!(text, expected_events(), "{extensions}, cut {cut}");
         }
+    }
+}
+
+/// Both directions compressed, each with or without its context, control frames between fragments.
+#[test]
+fn both_directions_are_decompressed_however_split() {
+    for (extension, [client, server]) in [
+        ("permessage-deflate; client_max_window_bits=10; server_max_window_bits=9", [true, true]),
+        ("permessage-deflate; client_no_context_takeover", [false, true]),
+        ("permessage-deflate; server_no_context_takeover", [true, false]),
+        (
+            "x-other, permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            [false, false],
+        ),
+    ] {
+        let frames = |keep, mask| {
+            let mut bytes = Vec::new();
+            for message in compress(&EVENTS, keep) {
+                let (first, rest) = message.split_at(message.len() / 3);
+                let (second, third) = rest.split_at(rest.len() / 2);
+                bytes.extend(frame(RSV1 | BINARY, mask, first));
+                bytes.extend(frame(FIN | PING, mask, b"ping"));
+                bytes.extend(frame(CONTINUATION, mask, second));
+                bytes.extend(frame(CONTINUATION, mask, b""));
+                bytes.extend(frame(FIN | PONG, mask, b""));
+                bytes.extend(frame(FIN | CONTINUATION, mask, third));
+            }
+            bytes
+        };
+        let expected = |mark: &str, side: &str| {
+            let lines = EVENTS.map(|event| {
+                let text = String::from_utf8_lossy(event);
+                format!("{mark} {text}\n{side}MessageEnd(Binary)")
+            });
+            lines.join("\n")
+        };
+        let sent = splits::check(&frames(client, MASK), |pieces| {
+            let parts: Vec<_> = pieces.iter().map(|piece| sent(piece)).collect();
+            told(&parts, extension, usize::MAX).0
+        });
+        assert_eq!(sent, expected(">", "Request"), "{extension}");
+        let received = splits::check(&frames(server, None), |pieces| {
+            let parts: Vec<_> = pieces.iter().map(|piece| received(piece)).collect();
+            told(&parts, extension, usize::MAX).0
+        });
+        assert_eq!(received, expected("<", "Response"), "{extension}");
     }
 }
 

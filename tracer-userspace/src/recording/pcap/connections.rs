@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::SocketAddr};
 use super::stream::{Part, Stream};
 use crate::capture::{
     Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
-    ProcessId, Segment, Timestamp,
+    ProcessId, Security, Segment, Timestamp,
 };
 
 /// Connections that are followed at a time.
@@ -135,7 +135,8 @@ impl Connections {
         let id = ConnectionId(self.opened);
         let peer = if client == packet.from { packet.to } else { packet.from };
         let (process, time) = (UNKNOWN_PROCESS, packet.time);
-        sink(&Event::Opened(Opened { connection: id, process, time, origin }));
+        let security = Security::Plain;
+        sink(&Event::Opened(Opened { connection: id, process, time, origin, security }));
         let addresses = Addresses { local: client, peer };
         sink(&Event::Addresses { connection: id, addresses });
         let syn = match packet.acknowledges {

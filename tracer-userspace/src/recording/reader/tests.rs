@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     capture::{
         Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin,
-        PeerEnd, ProcessEvent, ProcessId, Segment, Timestamp,
+        PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
     recording::{Finish, Writer, format::DATA_LIMIT},
@@ -87,6 +87,11 @@ fn read(file: &[u8]) -> (Vec<String>, Result<(), ReadError>) {
 
 fn texts(items: &[(Owned, bool)]) -> Vec<String> {
     items.iter().map(|(item, _)| format!("{:?}", item.item())).collect()
+}
+
+fn opened(connection: ConnectionId, process: ProcessId, time: Timestamp) -> Opened {
+    let (origin, security) = (Origin::Created, Security::Tls);
+    Opened { connection, process, time, origin, security }
 }
 
 fn process_id() -> impl Strategy<Value = ProcessId> {
@@ -204,7 +209,8 @@ fn event(
             positions.insert(connection, [0; 2]);
             let origins = [Origin::Created, Origin::JoinedLate, Origin::Inherited(ConnectionId(7))];
             let origin = origins[origin as usize];
-            Owned::Event(Event::Opened(Opened { connection: id, process, time, origin }))
+            let security = if time.0.is_multiple_of(2) { Security::Tls } else { Security::Plain };
+            Owned::Event(Event::Opened(Opened { connection: id, process, time, origin, security }))
         }
         Step::Addresses(local, peer) => {
             let addresses = Addresses { local, peer };
@@ -328,11 +334,11 @@ fn long_segments_are_written_as_several() {
     let bytes: Vec<u8> = (0..3 * DATA_LIMIT + 5).map(|n| (n % 251) as u8).collect();
     let (id, time) = (ConnectionId(1), Timestamp(9));
     let process = ProcessId { pid: 1, incarnation: 1 };
-    let opened = Opened { connection: id, process, time, origin: Origin::Created };
+    let event = opened(id, process, time);
     let segment =
         Segment { connection: id, direction: Direction::Sent, offset: 0, time, data: Data::Gap(0) };
     let items = [
-        (Owned::Event(Event::Opened(opened)), false),
+        (Owned::Event(Event::Opened(event)), false),
         (Owned::Bytes(segment, bytes.clone()), false),
     ];
     let file = write(&items, true);
@@ -379,8 +385,8 @@ fn too_many_open_connections_are_refused() {
     let limit = crate::recording::format::CONNECTION_LIMIT as u64;
     for connection in 0..=limit {
         let (connection, time) = (ConnectionId(connection), Timestamp(1));
-        let opened = Opened { connection, process, time, origin: Origin::Created };
-        writer.event(&Event::Opened(opened)).unwrap();
+        let event = opened(connection, process, time);
+        writer.event(&Event::Opened(event)).unwrap();
     }
     let file = writer.finish(&Finish::default()).unwrap().0;
     let (told, end) = read(&file);
@@ -393,8 +399,8 @@ fn impossible_amounts_are_refused() {
     let (process, time) = (ProcessId { pid: 1, incarnation: 1 }, Timestamp(1));
     let connection = ConnectionId(1);
     let mut writer = Writer::start(Vec::new(), &start()).unwrap();
-    let opened = Opened { connection, process, time, origin: Origin::Created };
-    writer.event(&Event::Opened(opened)).unwrap();
+    let event = opened(connection, process, time);
+    writer.event(&Event::Opened(event)).unwrap();
     let direction = Direction::Sent;
     for (offset, missing) in [(0, 1 << 62), (1 << 62, 1)] {
         let data = Data::Gap(missing);

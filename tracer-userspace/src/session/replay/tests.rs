@@ -1,12 +1,14 @@
-use std::{fs, io::Write as _, path::Path, sync::Arc};
+use std::{fs, io::Write as _, path::Path};
 
 use super::*;
 use crate::{
-    capture::{CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment},
+    capture::{
+        CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Security, Segment,
+    },
     export::{Format, Host, Lines, Outputs, Resources, Variables},
     genai::{Calls, Options},
     recording::{Start, Writer},
-    session::{Filters, Processes},
+    session::Filters,
     trace::{Clock, Ids, Sampler, Spans, sample},
 };
 
@@ -47,7 +49,8 @@ fn run(sink: &mut dyn FnMut(Item<'_>)) {
     let connections = [ConnectionId(1), ConnectionId(2)];
     for connection in connections {
         let (process, time, origin) = (process.id, now(), Origin::Created);
-        sink(Item::Event(Event::Opened(Opened { connection, process, time, origin })));
+        let security = Security::Tls;
+        sink(Item::Event(Event::Opened(Opened { connection, process, time, origin, security })));
     }
     let mut offsets = [[0_u64; 2]; 2];
     for call in 0..2 {
@@ -86,7 +89,7 @@ fn pipeline(start: &Start, lines: &Path) -> Pipeline {
         Ids::Seeded(start.seed),
     );
     let calls = Calls::new(Options { capture_content: true });
-    Pipeline::new(Arc::new(Filters::default()), Processes::recorded(), calls, spans, outputs)
+    Pipeline::new(Arc::new(Filters::default()), calls, spans, outputs)
 }
 
 fn recording() -> Vec<u8> {
@@ -119,7 +122,7 @@ fn replay_gives_what_the_run_gave() {
     let lines = directory.path().join("live");
     let mut live = pipeline(&start(), &lines);
     run(&mut |item| match item {
-        Item::Process(process) => live.processes().told(process),
+        Item::Process(process) => live.processes().told(Arc::new(process)),
         Item::Event(event) => live.on(&event),
         Item::Finish(finish) => live.stop(finish.time),
     });

@@ -1,10 +1,14 @@
 use serde_json::json;
 
 use super::*;
-use crate::{genai::ProviderError, trace::sample};
+use crate::{
+    capture::Addresses,
+    genai::ProviderError,
+    trace::sample::{self, TLS},
+};
 
 fn find(operation: &Operation, key: &str) -> Option<Value> {
-    let list = attributes(operation, None);
+    let list = attributes(operation, TLS);
     let mut found = list.iter().filter(|attribute| attribute.key.as_str() == key);
     let value = found.next().map(|attribute| attribute.value.clone());
     assert!(found.next().is_none(), "{key} is there twice");
@@ -83,6 +87,7 @@ fn attributes_have_the_conventions_types() {
         ("http.request.method", "POST".into()),
         ("http.response.status_code", 200.into()),
         ("url.path", "/v1/chat/completions".into()),
+        ("url.scheme", "https".into()),
         ("server.address", "api.openai.com".into()),
         ("server.port", 443.into()),
         ("llmtap.request.tools", 2.into()),
@@ -92,7 +97,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, None).len(), 41);
+    assert_eq!(attributes(&operation, TLS).len(), 42);
 }
 
 #[test]
@@ -104,9 +109,9 @@ fn unknown_values_are_left_out() {
     operation.timing.first_chunk = None;
     operation.http = HttpFacts::default();
     operation.api_type = None;
-    let list = attributes(&operation, None);
+    let list = attributes(&operation, TLS);
     let keys: Vec<_> = list.iter().map(|attribute| attribute.key.as_str()).collect();
-    assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name"]);
+    assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name", "url.scheme"]);
     assert_eq!(name(&operation), "chat");
 }
 
@@ -138,10 +143,12 @@ fn each_end_is_told_apart() {
     assert_eq!(status(&operation), Status::Unset);
     assert_eq!(find(&operation, "llmtap.ended"), None);
     for (how, word, is_failure) in [
+        (Ended::AnsweredEarly, "answered_early", false),
         (Ended::ClientGone, "cancelled", true),
         (Ended::ServerClosed, "connection_closed", true),
         (Ended::ServerReset, "connection_reset", true),
         (Ended::ConnectionLost, "connection_lost", true),
+        (Ended::Refused, "refused", true),
         (Ended::StreamReset(8), "stream_reset", true),
         (Ended::Malformed, "protocol_error", true),
         (Ended::Gap, "capture_gap", false),
@@ -177,10 +184,12 @@ fn incomplete_capture_is_marked() {
     operation.end.missing_request = 5;
     operation.end.missing_response = 70_000;
     operation.end.joined_late = true;
+    operation.unknown_fields = 2;
     operation.unreadable = Some("truncated gzip");
     assert_eq!(find(&operation, MISSING_REQUEST_BYTES), Some(5.into()));
     assert_eq!(find(&operation, MISSING_RESPONSE_BYTES), Some(70_000.into()));
     assert_eq!(find(&operation, JOINED_LATE), Some(true.into()));
+    assert_eq!(find(&operation, UNKNOWN_FIELDS), Some(2.into()));
     assert_eq!(find(&operation, UNREADABLE), Some("truncated gzip".into()));
     assert_eq!(status(&operation), Status::Unset);
 }
@@ -188,12 +197,12 @@ fn incomplete_capture_is_marked() {
 #[test]
 fn servers_come_from_the_authority() {
     for (authority, expected) in [
-        ("api.openai.com", Some(("api.openai.com", 443))),
-        ("localhost:8443", Some(("localhost", 8443))),
-        ("localhost:", Some(("localhost", 443))),
-        ("[::1]:8443", Some(("::1", 8443))),
-        ("[::1]", Some(("::1", 443))),
-        ("user:secret@example.com", Some(("example.com", 443))),
+        ("api.openai.com", Some(("api.openai.com", None))),
+        ("localhost:8443", Some(("localhost", Some(8443)))),
+        ("localhost:", Some(("localhost", None))),
+        ("[::1]:8443", Some(("::1", Some(8443)))),
+        ("[::1]", Some(("::1", None))),
+        ("user:secret@example.com", Some(("example.com", None))),
         ("host:99999", None),
         ("host:x", None),
         ("", None),
@@ -206,12 +215,35 @@ fn servers_come_from_the_authority() {
 }
 
 #[test]
+fn scheme_and_port_are_what_carried_the_call() {
+    let mut operation = sample::operation();
+    for (authority, security, scheme, port) in [
+        ("llm.example", Some(Security::Tls), Some("https"), Some(443)),
+        ("llm.example", Some(Security::Plain), Some("http"), Some(80)),
+        ("llm.example:8080", Some(Security::Plain), Some("http"), Some(8080)),
+        ("llm.example", None, None, None),
+        ("llm.example:8080", None, None, Some(8080)),
+    ] {
+        operation.http.authority = Some(authority.into());
+        let list = attributes(&operation, Transport { security, addresses: None });
+        let get = |key: &str| {
+            let found = list.iter().find(|attribute| attribute.key.as_str() == key);
+            found.map(|attribute| attribute.value.clone())
+        };
+        assert_eq!(get("url.scheme"), scheme.map(Value::from), "{authority}");
+        assert_eq!(get("server.port"), port.map(Value::from), "{authority}");
+        let port = port.map(|port| u16::try_from(port).unwrap());
+        assert_eq!(asked_port(&operation, security), port, "{authority}");
+    }
+}
+
+#[test]
 fn addresses_are_the_sockets() {
     let addresses = Addresses {
         local: "[::ffff:10.0.0.1]:50000".parse().unwrap(),
         peer: "192.0.2.7:443".parse().unwrap(),
     };
-    let list = attributes(&sample::operation(), Some(addresses));
+    let list = attributes(&sample::operation(), Transport { addresses: Some(addresses), ..TLS });
     let get = |key: &str| {
         list.iter().find(|attribute| attribute.key.as_str() == key).unwrap().value.clone()
     };
@@ -249,7 +281,7 @@ fn content_is_json_text() {
 fn own_attributes_are_all_declared() {
     let mut operation = sample::operation();
     operation.end.joined_late = true;
-    for attribute in attributes(&operation, None) {
+    for attribute in attributes(&operation, TLS) {
         let key = attribute.key.as_str();
         let is_declared = OURS.iter().any(|(name, _)| *name == key);
         assert_eq!(key.starts_with("llmtap."), is_declared, "{key}");

@@ -20,7 +20,9 @@ const UNSAMPLED_CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920
 #[test]
 fn traceparent_makes_a_child() {
     let process = sample::process(1, "a");
-    let span = spans(Sampler::default()).span(called_with(CALLER, "v=1"), &process, None).unwrap();
+    let span = spans(Sampler::default())
+        .span(called_with(CALLER, "v=1"), &process, Transport::default())
+        .unwrap();
     assert_eq!(span.context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(span.parent.to_string(), "b7ad6b7169203331");
     assert!(span.parent_is_remote);
@@ -33,9 +35,9 @@ fn traceparent_makes_a_child() {
 fn callers_sampling_decision_is_kept() {
     let process = sample::process(1, "a");
     let unsampled = || called_with(UNSAMPLED_CALLER, "");
-    assert!(spans(Sampler::default()).span(unsampled(), &process, None).is_none());
+    assert!(spans(Sampler::default()).span(unsampled(), &process, Transport::default()).is_none());
     let (always, _) = Sampler::from_variables(Some("always_on"), None);
-    let span = spans(always).span(unsampled(), &process, None).unwrap();
+    let span = spans(always).span(unsampled(), &process, Transport::default()).unwrap();
     assert!(span.context.is_sampled());
 }
 
@@ -43,8 +45,9 @@ fn callers_sampling_decision_is_kept() {
 fn calls_without_context_are_roots() {
     let process = sample::process(1, "a");
     let spans = spans(Sampler::default());
-    let first = spans.span(sample::operation(), &process, None).unwrap();
-    let second = spans.span(called_with("nonsense", "v=1"), &process, None).unwrap();
+    let first = spans.span(sample::operation(), &process, Transport::default()).unwrap();
+    let second =
+        spans.span(called_with("nonsense", "v=1"), &process, Transport::default()).unwrap();
     for span in [&first, &second] {
         assert_eq!(span.parent, SpanId::INVALID);
         assert!(!span.parent_is_remote && span.context.is_valid());

@@ -1,0 +1,19 @@
+//! A load of every kind of exchange from several programs at once, and what came of each.
+//! Takes how many; gives the jobs of the programs, the server's truth and what a recording has.
+//! The two are built apart: the truth from what was sent, the other from what llmtap captured.
+
+mod answer;
+mod body;
+mod coding;
+mod exchange;
+mod load;
+mod plan;
+mod recorded;
+
+pub use answer::answer;
+pub use body::Pieces;
+pub use coding::{Coding, decode, encode};
+pub use exchange::{Exchange, Print};
+pub use load::{Load, Programs};
+pub use plan::{Call, Connection, Form, Plan, Protocol};
+pub use recorded::{Recorded, Seen};

@@ -1,0 +1,200 @@
+//! Every kind of exchange from several programs at once: each paired, and right to the byte.
+
+use std::{
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use llmtap::http::{Counts, Ended};
+use llmtap_tests::{
+    Lab, Running, Span, Trace,
+    mixed::{Call, Exchange, Form, Load, Programs, Recorded, Seen, answer},
+    no_bytes_lost,
+};
+
+/// KiB that the tracer may have resident at most: its ring of 32 MiB is mapped twice.
+const MEMORY: u64 = 200 * 1024;
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The load and its servers.
+struct Mixed {
+    lab: Lab,
+    load: Load,
+    command: Command,
+    logs: [PathBuf; 2],
+    servers: [Running; 2],
+}
+
+impl Mixed {
+    /// A tenth, or all by `cargo xtask test --full`.
+    fn start() -> Result<Self> {
+        let lab = Lab::open()?;
+        let load = Load::of(if env::var_os("LLMTAP_FULL").is_some() { 10 } else { 1 })?;
+        let (server, log) = lab.serve(Command::new(env!("CARGO_BIN_EXE_mixed_server")))?;
+        let (sockets, socket_log) = lab.serve(lab.python("mixed_sockets.py", &[]))?;
+        let (servers, logs) = ([server, sockets], [log, socket_log]);
+        let command = load.command(Programs {
+            lab: &lab,
+            rust: Path::new(env!("CARGO_BIN_EXE_mixed_client")),
+            port: servers[0].port()?,
+            socket_port: servers[1].port()?,
+        })?;
+        Ok(Self { lab, load, command, logs, servers })
+    }
+
+    /// What the servers logged, by id.
+    fn truth(&self) -> Result<HashMap<String, Exchange>> {
+        let mut truth = HashMap::new();
+        for (server, log) in self.servers.iter().zip(&self.logs) {
+            ensure!(!server.errors.text().contains("rror"), "{}", server.errors.text());
+            truth.extend(Exchange::logged(log)?);
+        }
+        let planned = self.load.calls().count();
+        ensure!(truth.len() == planned, "{} of {planned} calls reached a server", truth.len());
+        Ok(truth)
+    }
+
+    fn plans(&self) -> HashMap<&str, &Call> {
+        self.load.calls().map(|call| (call.plan.id.as_str(), call)).collect()
+    }
+}
+
+/// All that is not as the server has it.
+fn differences(seen: &Seen, call: &Call, truth: &Exchange) -> Vec<String> {
+    let plan = &call.plan;
+    let mut found = Vec::new();
+    let mut hold = |fits: bool, what: &str| {
+        if !fits {
+            found.push(format!("{}: {what}: {seen:?}\n  the server has {truth:?}", plan.id));
+        }
+    };
+    hold(seen.ids == (plan.id.clone(), plan.id.clone()), "the response is another request's");
+    hold(seen.end.missing_request + seen.end.missing_response == 0, "bytes are missing");
+    hold(!seen.end.joined_late, "joined late");
+    let messages = if plan.status == 101 { plan.pieces } else { 0 };
+    hold(seen.messages == (messages, messages), "messages of the WebSocket");
+    if !plan.hangs {
+        hold(seen.exchange == *truth, "not what was sent");
+        hold(seen.end.how == Ended::Complete, "not whole");
+        return found;
+    }
+    let so_far = Exchange { response: seen.exchange.response, ..truth.clone() };
+    hold(seen.exchange == so_far, "not what was sent");
+    let left = matches!(seen.end.how, Ended::ClientGone | Ended::StreamReset(8));
+    hold(left, "the client left");
+    found
+}
+
+/// What the server sent of an answer that the client left begins with what was seen.
+fn is_prefix(seen: &Seen, call: &Call) -> Result<bool> {
+    let pieces = call.pieces()?.concat();
+    let coding = call.headers.iter().find(|(name, _)| name == "content-encoding");
+    let coding = llmtap_tests::mixed::Coding::of_name(coding.map(|(_, value)| value.as_str()));
+    let request = llmtap_tests::mixed::decode(coding.context("what coding?")?, &pieces)?;
+    Ok(answer(&call.plan, &call.method, &request)?.concat().starts_with(&seen.body))
+}
+
+fn told(differences: &[String], of: usize) -> Result<()> {
+    let shown = &differences[..differences.len().min(10)];
+    ensure!(differences.is_empty(), "{} of {of} differ: {shown:#?}", differences.len());
+    Ok(())
+}
+
+#[test]
+fn every_exchange_is_paired_and_right() -> Result<()> {
+    let mixed = Mixed::start()?;
+    let file = mixed.lab.file("mixed.rec");
+    let recorder = mixed.lab.recorder(&file, &mixed.command);
+    let ended = Running::start(recorder)?.finish(LIMIT)?.success()?;
+    no_bytes_lost(&ended.errors)?;
+    ensure!(ended.peak_memory < MEMORY, "{} KiB resident", ended.peak_memory);
+
+    let (mut truth, plans) = (mixed.truth()?, mixed.plans());
+    let recorded = Recorded::read(&file)?;
+    let total = truth.len();
+    let mut wrong = Vec::new();
+    for seen in &recorded.seen {
+        let id = &seen.exchange.id;
+        let (Some(truth), Some(call)) = (truth.remove(id), plans.get(id.as_str())) else {
+            wrong.push(format!("seen twice, or never asked: {seen:?}"));
+            continue;
+        };
+        wrong.extend(differences(seen, call, &truth));
+        if call.plan.hangs && !is_prefix(seen, call)? {
+            wrong.push(format!("not what was sent so far: {seen:?}"));
+        }
+    }
+    wrong.extend(truth.keys().map(|id| format!("{id} was not seen")));
+    told(&wrong, total)?;
+    ensure!(recorded.left_over == 0, "{} connections are left over", recorded.left_over);
+    let exchanges = total as u64;
+    ensure!(recorded.counts == Counts { exchanges, ..Counts::default() }, "{:?}", recorded.counts);
+    Ok(())
+}
+
+fn span_differences(span: &Span, call: &Call) -> Vec<String> {
+    let plan = &call.plan;
+    let (input, output) = plan.tokens();
+    let whole = plan.status == 200 && !plan.hangs;
+    let mut found = Vec::new();
+    let mut hold = |fits: bool, what: &str| {
+        if !fits {
+            found.push(format!("{}: {what}: {span:#?}", plan.id));
+        }
+    };
+    let model = format!("model-{}", plan.number % 5);
+    hold(span.text("gen_ai.request.model") == Some(&model), "model");
+    let number = |name| span.number(name).and_then(|number| u64::try_from(number).ok());
+    let reported = |count| whole.then_some(count);
+    hold(number("gen_ai.usage.input_tokens") == reported(input), "input tokens");
+    hold(number("gen_ai.usage.output_tokens") == reported(output), "output tokens");
+    let status = plan.status.to_string();
+    let error = match plan.status {
+        200 if plan.hangs => Some("cancelled"),
+        200 => None,
+        _ => Some(status.as_str()),
+    };
+    hold(span.text("error.type") == error, "error");
+    if whole {
+        hold(span.text("gen_ai.response.id") == Some(&plan.response_id()), "response");
+        let surplus = |name: &String| name.starts_with("llmtap.capture.") || name == "llmtap.ended";
+        hold(!span.attributes.keys().any(surplus), "not whole");
+    }
+    found
+}
+
+fn every_span(trace: &Trace, mixed: &Mixed) -> Result<()> {
+    // The request's bound of tokens is the call's number, which no other call has.
+    let mut calls: HashMap<i64, &Call> = mixed
+        .load
+        .calls()
+        .filter(|call| call.plan.form == Form::Chat)
+        .map(|call| (call.plan.number as i64, call))
+        .collect();
+    let total = calls.len();
+    let mut wrong = Vec::new();
+    for span in &trace.spans {
+        let number = span.number("gen_ai.request.max_tokens");
+        match number.and_then(|number| calls.remove(&number)) {
+            Some(call) => wrong.extend(span_differences(span, call)),
+            None => wrong.push(format!("a second span, or of no call: {span:#?}")),
+        }
+    }
+    wrong.extend(calls.values().map(|call| format!("{} has no span", call.plan.id)));
+    told(&wrong, total)
+}
+
+#[test]
+fn every_llm_call_is_a_span() -> Result<()> {
+    let mixed = Mixed::start()?;
+    let trace = mixed.lab.tracer().run(&mixed.command)?;
+    ensure!(trace.status.success(), "{}: {}", trace.status, trace.errors);
+    mixed.truth()?;
+    no_bytes_lost(&trace.errors)?;
+    ensure!(trace.peak_memory < MEMORY, "{} KiB resident", trace.peak_memory);
+    every_span(&trace, &mixed)
+}

@@ -1,0 +1,396 @@
+//! Target `recording`: the reader of recordings, the writer before it, and what it keeps back.
+//! Takes a byte that says which: the bytes of a file, the plain bytes of its frames, or a script of
+//! events that are written and read again.
+
+use std::io::Cursor;
+
+use llmtap::{
+    capture::{
+        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
+        ProcessEvent, ProcessId, Segment, Timestamp,
+    },
+    recording::{Finish, Item, Reader, Recorded, Start, Writer},
+};
+
+use crate::{
+    Input,
+    meter::{self, Work},
+    script::{self, Step},
+    split::Split,
+};
+
+/// The first byte.
+const FILE: u8 = 0;
+const FRAMES: u8 = 1;
+const KEPT: u8 = 2;
+const SCRUBBED: u8 = 3;
+
+/// Kinds of steps of events; the first byte is the connection, but for [`GO_TO`].
+const SENT: u8 = 1;
+const RECEIVED: u8 = 2;
+const GAP: u8 = 3;
+const OPENED: u8 = 4;
+const CLOSED: u8 = 5;
+const PEER_ENDED: u8 = 6;
+const PROCESS: u8 = 7;
+const GO_TO: u8 = 8;
+/// A line with a credential, in the direction of the segment before.
+const CREDENTIAL: u8 = 9;
+
+/// Bytes of the heap: one frame, one record of it, and zstd's own state.
+const HEAP: usize = 8 << 20;
+
+/// What must never be in a recording that credentials were taken out of.
+const SECRET: &[u8] = b"tzQw7Lk3vNpX9rBd";
+
+pub fn run(data: &[u8]) {
+    match data.split_first() {
+        Some((&FILE, file)) => read_hostile(file),
+        Some((&FRAMES, plain)) => read_hostile(&file(script::read(plain).iter().map(frame))),
+        Some((&KEPT, rest)) => round_trip(&events(&script::read(rest))),
+        Some((_, rest)) => scrubbed(&events(&script::read(rest))),
+        None => {}
+    }
+}
+
+/// Each step one frame.
+fn frame(step: &Step) -> &[u8] {
+    &step.bytes
+}
+
+const OPENING: &[u8] = b"\x5c\x2a\x4d\x18\x0c\0\0\0llmtaprc\x01\0\0\0";
+
+fn file<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut file = OPENING.to_vec();
+    for frame in frames {
+        file.extend(zstd::bulk::compress(frame, 1).unwrap_or_default());
+    }
+    file
+}
+
+fn read_hostile(file: &[u8]) {
+    let work = |(items, bytes): &(usize, usize)| Work {
+        bytes: file.len().max(*bytes),
+        pieces: *items,
+        // Connections and processes that the file says live, in tables.
+        heap: HEAP + 2048 * items,
+    };
+    meter::within(work, || {
+        let (mut items, mut bytes) = (0, 0);
+        let Ok(mut reader) = Reader::open(Cursor::new(file)) else { return (0, 0) };
+        while let Ok(Some(item)) = reader.next_item() {
+            items += 1;
+            if let Item::Event(Event::Segment(segment)) = item
+                && let Data::Bytes(data) = segment.data
+            {
+                bytes += data.len();
+            }
+        }
+        (items, bytes)
+    });
+}
+
+/// An event of a script.
+#[derive(Clone, Debug)]
+enum Happening {
+    Other(Event<'static>),
+    Bytes(u64, Direction, Vec<u8>),
+}
+
+fn process(byte: u8) -> ProcessId {
+    ProcessId { pid: u32::from(byte), incarnation: u64::from(byte) << 40 }
+}
+
+fn events(steps: &[Step]) -> Vec<Happening> {
+    let (mut now, mut direction) = (1, Direction::Sent);
+    let mut all = Vec::new();
+    for (number, Step { kind, bytes }) in steps.iter().enumerate() {
+        let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
+        let (time, connection) = (Timestamp(number as u64), ConnectionId(now));
+        all.push(match *kind {
+            GO_TO => {
+                now = u64::from(at(0) % 8);
+                continue;
+            }
+            RECEIVED => {
+                direction = Direction::Received;
+                Happening::Bytes(now, direction, bytes.clone())
+            }
+            CREDENTIAL => {
+                const LINES: [&[u8]; 3] =
+                    [b"\r\nAuthorization: Bearer ", b"\r\nx-api-key:", b"\nCookie: a="];
+                let line = LINES[usize::from(at(0)) % LINES.len()];
+                Happening::Bytes(now, direction, [line, SECRET, b"\r\n"].concat())
+            }
+            GAP => Happening::Other(Event::Segment(Segment {
+                connection,
+                direction,
+                offset: 0,
+                time,
+                data: Data::Gap(u64::from(at(0)) + 1),
+            })),
+            OPENED => Happening::Other(Event::Opened(Opened {
+                connection,
+                process: process(at(0)),
+                time,
+                origin: match at(1) % 3 {
+                    0 => Origin::Created,
+                    1 => Origin::JoinedLate,
+                    _ => Origin::Inherited(ConnectionId(u64::from(at(2) % 8))),
+                },
+            })),
+            CLOSED => {
+                use CloseCause::{Freed, ProcessExecuted, ProcessExited, TracerStopped};
+                let causes = [Freed, ProcessExited, ProcessExecuted, TracerStopped];
+                Happening::Other(Event::Closed(Closed {
+                    connection,
+                    time,
+                    cause: causes[usize::from(at(0) % 4)],
+                    last_empty_read: (at(1) > 0).then_some(time),
+                }))
+            }
+            PEER_ENDED => {
+                let ends = [PeerEnd::CloseNotify, PeerEnd::Broken, PeerEnd::SystemCall];
+                let how = ends[usize::from(at(0) % 3)];
+                Happening::Other(Event::PeerEnded { connection, time, how })
+            }
+            PROCESS => {
+                let (process, other) = (process(at(1)), process(at(2)));
+                Happening::Other(Event::Process(match at(0) % 5 {
+                    0 => ProcessEvent::Appeared { process, time },
+                    1 => ProcessEvent::Forked { parent: process, child: other, time },
+                    2 => ProcessEvent::Executed { previous: other, process, time },
+                    3 => ProcessEvent::Exited { process, time },
+                    _ => ProcessEvent::LibrariesChanged { process, time },
+                }))
+            }
+            _ if bytes.is_empty() => continue,
+            _ => {
+                direction = Direction::Sent;
+                Happening::Bytes(now, direction, bytes.clone())
+            }
+        });
+    }
+    all
+}
+
+/// Gives every event, bytes cut and each position its own.
+fn each(happenings: &[Happening], split: Split, sink: &mut dyn FnMut(&Event<'_>)) {
+    let mut offsets = std::collections::HashMap::<(u64, Direction), u64>::new();
+    for happening in happenings {
+        match happening {
+            Happening::Other(Event::Segment(gap)) => {
+                let offset = offsets.entry((gap.connection.0, gap.direction)).or_default();
+                sink(&Event::Segment(Segment { offset: *offset, ..*gap }));
+                *offset += gap.data.wire_len();
+            }
+            Happening::Other(event) => sink(event),
+            Happening::Bytes(connection, direction, bytes) => {
+                let offset = offsets.entry((*connection, *direction)).or_default();
+                for piece in split.pieces(bytes) {
+                    sink(&Event::Segment(Segment {
+                        connection: ConnectionId(*connection),
+                        direction: *direction,
+                        offset: *offset,
+                        time: Timestamp(1),
+                        data: Data::Bytes(piece),
+                    }));
+                    *offset += piece.len() as u64;
+                }
+            }
+        }
+    }
+}
+
+fn written(happenings: &[Happening], split: Split, credentials_kept: bool) -> (Vec<u8>, Recorded) {
+    let start = Start { credentials_kept, ..Start::default() };
+    let mut writer = Writer::start(Vec::new(), &start).expect("memory can be written");
+    each(happenings, split, &mut |event| writer.event(event).expect("memory can be written"));
+    writer.finish(&Finish::default()).expect("memory can be written")
+}
+
+/// What a reader tells of a file that we wrote.
+fn told(file: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
+    let mut reader = Reader::open(Cursor::new(file)).expect("a file of our own");
+    loop {
+        match reader.next_item() {
+            Ok(Some(item)) => sink(item),
+            Ok(None) => break,
+            Err(error) => panic!("a file of our own: {error}"),
+        }
+    }
+    assert_eq!(reader.unknown(), 0);
+}
+
+fn round_trip(happenings: &[Happening]) {
+    let (file, _) = written(happenings, Split::Whole, true);
+    let mut expected = Vec::new();
+    each(happenings, Split::Whole, &mut |event| expected.push(format!("{event:?}")));
+    let mut found = Vec::new();
+    told(&file, &mut |item| {
+        if let Item::Event(event) = item {
+            found.push(format!("{event:?}"));
+        }
+    });
+    let long = happenings.iter().any(
+        |happening| matches!(happening, Happening::Bytes(_, _, bytes) if bytes.len() > SEGMENT),
+    );
+    // A segment that is too long for one record is written as several.
+    assert!(long || found == expected, "{found:?}\n{expected:?}");
+}
+
+/// Bytes of a segment that stays one record.
+const SEGMENT: usize = 256 << 10;
+
+/// A byte of a direction as it was kept; gaps are written out up to here.
+const GAP_SHOWN: u64 = 1 << 20;
+
+/// What is kept of each direction, a byte for each that passed.
+fn kept(file: &[u8]) -> std::collections::BTreeMap<(u64, bool), Vec<Option<u8>>> {
+    let mut all = std::collections::BTreeMap::<_, Vec<_>>::new();
+    told(file, &mut |item| {
+        let Item::Event(Event::Segment(segment)) = item else { return };
+        let key = (segment.connection.0, segment.direction == Direction::Sent);
+        let one = all.entry(key).or_default();
+        assert_eq!(segment.offset, one.len() as u64, "overlap or hole");
+        match segment.data {
+            Data::Bytes(bytes) => one.extend(bytes.iter().copied().map(Some)),
+            Data::Gap(missing) => {
+                assert!(missing <= GAP_SHOWN);
+                one.resize(one.len() + missing as usize, None);
+            }
+        }
+    });
+    all
+}
+
+fn scrubbed(happenings: &[Happening]) {
+    let input: usize = happenings
+        .iter()
+        .map(|happening| match happening {
+            Happening::Bytes(_, _, bytes) => bytes.len(),
+            Happening::Other(_) => 0,
+        })
+        .sum();
+    let work = |(file, recorded): &(Vec<u8>, Recorded)| Work {
+        bytes: input,
+        pieces: recorded.records as usize,
+        heap: HEAP + 4 * input + 2 * file.len(),
+    };
+    let (file, recorded) = meter::within(work, || written(happenings, Split::Whole, false));
+    let whole = kept(&file);
+    for (key, bytes) in &whole {
+        let text: Vec<u8> = bytes.iter().map(|byte| byte.unwrap_or(0)).collect();
+        let found = text.windows(SECRET.len()).any(|window| window == SECRET);
+        assert!(!found, "a credential is kept: {key:?}");
+    }
+    // Behind a gap, and joined late, all depends on where a segment begins.
+    let from_start = happenings.iter().all(|happening| match happening {
+        Happening::Other(Event::Segment(_)) => false,
+        Happening::Other(Event::Opened(opened)) => opened.origin == Origin::Created,
+        _ => true,
+    });
+    let opened = |id: u64| {
+        happenings.iter().position(|happening| {
+            matches!(happening, Happening::Other(Event::Opened(opened)) if opened.connection.0 == id)
+        })
+    };
+    let known = happenings.iter().enumerate().all(|(number, happening)| match happening {
+        Happening::Bytes(id, ..) => opened(*id).is_some_and(|at| at < number),
+        Happening::Other(Event::Closed(_)) => false,
+        Happening::Other(_) => true,
+    });
+    if !from_start || !known {
+        return;
+    }
+    for split in Split::CUT {
+        let (file, cut) = written(happenings, split, false);
+        assert!(kept(&file) == whole, "whole, and cut {split:?}");
+        assert_eq!(cut.replaced, recorded.replaced, "replaced, whole and cut {split:?}");
+    }
+}
+
+fn talk() -> Vec<(u8, Vec<u8>)> {
+    vec![
+        (OPENED, vec![1, 0, 0]),
+        (SENT, b"GET /a?key=abc&x=1 HTTP/1.1\r\nHost: h".to_vec()),
+        (CREDENTIAL, vec![0]),
+        (SENT, b"Cookie: a\r\n b\r\nReferer: http://x/?token=1\r\n\r\n{}".to_vec()),
+        (RECEIVED, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nLocation: /?sig=1\r\n\r\n".to_vec()),
+        (PEER_ENDED, vec![1]),
+        (CLOSED, vec![0, 1]),
+    ]
+}
+
+pub fn seeds() -> Vec<Input> {
+    let with =
+        |first: u8, steps: Vec<(u8, Vec<u8>)>| [&[first], &script::write(steps)[..]].concat();
+    let fork = vec![
+        (PROCESS, vec![0, 1]),
+        (OPENED, vec![1, 0, 0]),
+        (PROCESS, vec![1, 1, 2]),
+        (SENT, b"GET / HTTP/1.1\r\nCookie: a".to_vec()),
+        (GO_TO, vec![2]),
+        (OPENED, vec![2, 2, 1]),
+        (SENT, b"bc\r\nA: b".to_vec()),
+        (GAP, vec![5]),
+        (SENT, b"x\r\nA: c\r\n".to_vec()),
+        (PROCESS, vec![2, 3, 2]),
+        (PROCESS, vec![3, 3]),
+    ];
+    let http2 = vec![(OPENED, vec![1]), (SENT, b"PRI * HTTP/2.0\r\n\r\n".to_vec())];
+    let (file, _) = written(&events(&script::read(&script::write(talk()))), Split::Whole, true);
+    // The plain frames of that file: the first holds the start alone.
+    let plain = zstd::stream::decode_all(&file[..]).unwrap_or_default();
+    let start = plain.len().min(1 + usize::from(plain.first().copied().unwrap_or(0)));
+    let frames = vec![(1, plain[..start].to_vec()), (1, plain[start..].to_vec())];
+    vec![
+        Input::new("file", [&[FILE], &file[..]].concat()),
+        Input::new("frames", with(FRAMES, frames)),
+        Input::new("kept", with(KEPT, talk())),
+        Input::new("kept-fork", with(KEPT, fork.clone())),
+        Input::new("scrubbed", with(SCRUBBED, talk())),
+        Input::new("scrubbed-fork", with(SCRUBBED, fork)),
+        Input::new("scrubbed-http2", with(SCRUBBED, http2)),
+    ]
+}
+
+pub fn worst() -> Vec<Input> {
+    const SIZE: usize = 1 << 20;
+    let start = b"\x02\x0a\0".to_vec();
+    let frames = |name: &str, one: &[u8]| {
+        let steps = vec![(1, start.clone()), (1, one.repeat(SIZE / one.len()))];
+        Input::new(name, [&[FRAMES], &script::write(steps)[..]].concat())
+    };
+    let segment = |name: &str, text: &[u8]| {
+        let steps = vec![(OPENED, vec![1]), (SENT, text.repeat(SIZE / text.len()))];
+        Input::new(name, [&[SCRUBBED], &script::write(steps)[..]].concat())
+    };
+    let opened: Vec<u8> = (0..120_000_u32)
+        .flat_map(|number| {
+            let [a, b, c, _] = number.to_le_bytes();
+            let id = [a & 0x7f | 0x80, b & 0x7f | 0x80, (c << 1 | b >> 7) & 0x7f];
+            [&[13, 0x42, 11, 0x08][..], &id, b"\x12\x02\x08\x01\x20\x01\x01"].concat()
+        })
+        .collect();
+    vec![
+        frames("empty-records", b"\0"),
+        frames("unknown-records", b"\x02\xfa\x01"),
+        frames("empty-segments", b"\x06\x52\x04\x08\x01\x2a\0"),
+        frames("appearances", b"\x06\x1a\x04\x0a\x02\x08\x01"),
+        Input::new("openings", {
+            let steps = vec![(1, start.clone()), (1, opened[..opened.len().min(SIZE)].to_vec())];
+            [&[FRAMES], &script::write(steps)[..]].concat()
+        }),
+        Input::new("tiny-frames", {
+            let one = zstd::bulk::compress(b"\x02\xfa\x01", 1).unwrap_or_default();
+            let first = zstd::bulk::compress(&start, 1).unwrap_or_default();
+            [&[FILE], OPENING, &first, &one.repeat(SIZE / one.len())[..]].concat()
+        }),
+        segment("names", b"GET /\r\na:\r\n"),
+        segment("parameters", b"GET /?a=b&key=c&"),
+        segment("alternating", b"\na-key:1\nb:2"),
+        segment("methods", b"GET ?GET ?"),
+        segment("long-line", b"GET /aaaaaaaaaaaaaaaa"),
+    ]
+}
