@@ -11,9 +11,9 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SKIPPED,
-    CONNECTION_SOCKET_TOLD, Call,
-    CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, PeerEnded, RECORDS_PER_RUN,
-    SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket, TIERS,
+    CONNECTION_SOCKET_TOLD, Call, CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss,
+    MAX_PORTS, PeerEnded, RECORDS_PER_RUN, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
+    Skipped, Socket, TIERS,
 };
 
 use crate::{

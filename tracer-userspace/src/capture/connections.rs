@@ -179,7 +179,10 @@ impl Connections {
 
     fn open(&mut self, connection: ConnectionId, process: ProcessId, object: u64) {
         let key = ObjectKey { process: process.incarnation, object };
-        self.alive.insert(connection, Connection { key, positions: Positions::default(), verdict: Verdict::default() });
+        self.alive.insert(
+            connection,
+            Connection { key, positions: Positions::default(), verdict: Verdict::default() },
+        );
         self.of_process.entry(process.incarnation).or_default().insert(connection);
     }
 
@@ -373,9 +376,8 @@ mod tests {
     #[test]
     fn skipped_bytes_are_told_before_what_follows() {
         let mut connections = Connections::default();
-        let skipped = |received, sent| {
-            record(1, 0, Body::Skipped(tracer_ebpf::Skipped { received, sent }))
-        };
+        let skipped =
+            |received, sent| record(1, 0, Body::Skipped(tracer_ebpf::Skipped { received, sent }));
         let said = run(
             &mut connections,
             &[

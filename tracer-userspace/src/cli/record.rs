@@ -79,9 +79,7 @@ fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
     let thresholds = Thresholds::NEVER;
     let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
     let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
-    Run::checked(filters, command, kernel, |_| {
-        Ok(Behind::new(None, Some(create(output, &start)?)))
-    })
+    Run::checked(filters, command, kernel, |_| Ok(Behind::new(None, Some(create(output, &start)?))))
 }
 
 /// What a recording that begins now says of itself.

@@ -79,7 +79,11 @@ fn wrong_files_are_refused_with_their_place() {
         ("filters: {all: true}\nring_bytes: 4096\n", 2, "power of two"),
         ("filters: {all: true}\nmax_connections: 0\n", 2, "0"),
         ("filters: {all: true}\noverload:\n  bodies: 101\n", 3, "101 is no percentage"),
-        ("filters: {all: true}\noverload: {content: 80}\n", 0, "smaller number than the one before"),
+        (
+            "filters: {all: true}\noverload: {content: 80}\n",
+            0,
+            "smaller number than the one before",
+        ),
         ("filters: {all: true}\nmetrics:\n  listen: localhost\n", 3, "give ADDRESS:PORT"),
         ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
         ("filters: [\n", 0, ""),

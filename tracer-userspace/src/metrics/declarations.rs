@@ -123,9 +123,11 @@ pub(super) const METRICS: &[Metric] = &[
     counter("llmtap_malformed_messages", "Messages that break their protocol's rules", |source| {
         one(source.status.http.malformed_messages)
     }),
-    counter("llmtap_resynchronisations", "Times that a message's start was found again", |source| {
-        one(source.status.http.resynchronised)
-    }),
+    counter(
+        "llmtap_resynchronisations",
+        "Times that a message's start was found again",
+        |source| one(source.status.http.resynchronised),
+    ),
     counter("llmtap_skipped", "Captured plaintext that no message could be made of", |source| {
         let http = &source.status.http;
         each([

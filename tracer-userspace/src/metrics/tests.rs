@@ -99,7 +99,8 @@ fn page() -> String {
             format!("`{label}`: {}", values.join(", "))
         });
         let labels: Vec<_> = labels.collect();
-        page += &format!("| `{}` | {kind} | {} | {} |\n", name(metric), labels.join("; "), metric.help);
+        page +=
+            &format!("| `{}` | {kind} | {} | {} |\n", name(metric), labels.join("; "), metric.help);
     }
     page
 }

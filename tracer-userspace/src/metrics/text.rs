@@ -16,8 +16,7 @@ use super::{
 };
 use crate::session::Status;
 
-pub(super) const CONTENT_TYPE: &str =
-    "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// # Errors
 /// The library could not write a metric.

@@ -123,10 +123,7 @@ impl Session {
     pub fn finish(self) -> Summary {
         self.stop.now();
         // The thread ends by its own return; a panic in it was printed by then.
-        self.reading.join().unwrap_or_else(|_| Summary {
-            outcome: None,
-            ..Summary::default()
-        })
+        self.reading.join().unwrap_or_else(|_| Summary { outcome: None, ..Summary::default() })
     }
 }
 

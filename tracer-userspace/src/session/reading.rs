@@ -185,7 +185,8 @@ impl Reading {
         }
         // Rounded up, so that there is something to do when it ends.
         let patience = [self.behind.patience(), self.board.as_ref().map(Board::patience)];
-        let patience = patience.into_iter().flatten().min().map(|left| left + Duration::from_millis(1));
+        let patience =
+            patience.into_iter().flatten().min().map(|left| left + Duration::from_millis(1));
         let timeout = patience.and_then(|left| PollTimeout::try_from(left).ok());
         // An interrupted wait is as good as one that ended.
         let _ = poll(&mut sources, timeout.unwrap_or(PollTimeout::NONE));

@@ -301,7 +301,14 @@ fn only_body_under_way_may_be_passed_over() {
 #[test]
 fn next_call_is_whole_behind_what_was_passed_over() {
     for start in [[CHUNKED, "a\r\n01"].concat(), [CHUNKED, "5\r\nhello\r\n"].concat()] {
-        let steps = [created(), sent(GET), received(&start), ReceivedGap(1, 4321), sent(POST), received(OK)];
+        let steps = [
+            created(),
+            sent(GET),
+            received(&start),
+            ReceivedGap(1, 4321),
+            sent(POST),
+            received(OK),
+        ];
         let (ends, _) = ends(&steps);
         assert_eq!(ends.last(), Some(&(1, ended(Ended::Complete, 0, 0))), "{ends:?}");
         assert_eq!(ends.len(), 2);
