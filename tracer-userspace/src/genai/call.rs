@@ -2,18 +2,18 @@
 //! Takes the exchange's events; gives the [`Operation`] at the end, if it was a call.
 //! Knows HTTP and time, and of the formats only their table rows.
 
-use ::http::{HeaderMap, header};
-
 use super::{
+    about::{About, Course, Keep},
     body::Body,
-    formats::{Asked, Format, error},
-    json::{Document, Fault},
-    operation::{Content, HttpFacts, Operation, ProviderError, Timing},
-    recognize::{self, Certainty, Recognized},
+    formats::{Asked, Format},
+    json::Document,
+    multipart::Multipart,
+    operation::Operation,
+    recognize::{Certainty, Recognized},
 };
 use crate::{
     capture::Timestamp,
-    http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
+    http::{End, ExchangeId, Kind, RequestHead, ResponseHead, Role, Unreadable},
 };
 
 /// Of a body at an unknown path, so much is looked at before it is left.
@@ -22,43 +22,17 @@ const LOOK: usize = 4 << 10;
 /// A body of any format says one of these near its start.
 const SIGNS: [&[u8]; 2] = [b"\"messages\"", b"\"model\""];
 
-/// Headers by which the providers' support finds a call, in order of preference.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-    "mistral-correlation-id",
-    "x-litellm-call-id",
-    "x-ms-client-request-id",
-];
-
-/// What to keep of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
-    Numbers,
-    /// Content was asked for, and there is no time for it.
-    NumbersForNow,
-    Content,
-}
-
 #[derive(Debug)]
 pub(super) struct Call {
-    exchange: ExchangeId,
-    role: Role,
-    keep: Keep,
-    provider: Option<&'static str>,
+    about: About,
     certainty: Certainty,
-    /// The model, where the path names it.
-    model: Option<String>,
-    /// The path asks for a stream.
-    streams: bool,
-    http: HttpFacts,
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
     unknown_fields: u32,
     unreadable: Option<Unreadable>,
+    /// The request is a form, which becomes the JSON object that it would be.
+    form: Option<Multipart>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
 }
@@ -79,7 +53,7 @@ impl Call {
         (head, role, started): (&RequestHead, Role, Timestamp),
         keep: Keep,
     ) -> Self {
-        let capture_content = keep == Keep::Content;
+        let capture_content = keep.has_content();
         let reading = |format: &'static Format| Reading {
             format,
             request: Document::new(format.request.shapes(capture_content)),
@@ -87,31 +61,62 @@ impl Call {
             body: None,
         };
         Self {
-            exchange,
-            role,
-            keep,
-            provider: recognized.provider,
+            about: About::new(exchange, recognized.target, (head, role), keep),
             certainty: recognized.certainty,
-            model: recognized.model,
-            streams: recognized.streams,
-            http: http_facts(head),
             started,
             request_end: None,
             response_end: None,
             unknown_fields: 0,
             unreadable: None,
+            form: Multipart::of(&head.headers),
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
     }
 
-    /// Body bytes of the request. Gives whether this may still be an LLM call.
+    /// What the exchange tells before its end. Gives whether this may still be an LLM call.
     #[must_use]
-    pub(super) fn request_body(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn on(&mut self, kind: Kind<'_>, time: Timestamp) -> bool {
+        match kind {
+            Kind::RequestBody(bytes) => return self.request_body(bytes),
+            Kind::RequestGap => self.request_gap(),
+            Kind::RequestEnd => return self.request_end(time),
+            Kind::Response { head, .. } => self.response(head),
+            Kind::ResponseBody(bytes) => self.response_body(bytes, time),
+            Kind::ResponseGap => self.response_gap(),
+            Kind::ResponseEnd => self.response_end(time),
+            // A body's content coding ends here; the first reason stands.
+            Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
+                self.unreadable.get_or_insert(reason);
+            }
+            // So many fields of a head or of trailers can't be told.
+            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
+                self.unknown_fields = self.unknown_fields.saturating_add(count);
+            }
+            // Messages of gRPC, and trailers: no format reads them yet.
+            Kind::RequestMessageEnd(_)
+            | Kind::ResponseMessageEnd(_)
+            | Kind::RequestTrailers(_)
+            | Kind::ResponseTrailers(_) => {}
+            // Only a WebSocket closes; the others are for `Calls`.
+            Kind::RequestClose(_) | Kind::ResponseClose(_) => {}
+            Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
+        }
+        true
+    }
+
+    fn request_body(&mut self, bytes: &[u8]) -> bool {
         if self.certainty == Certainty::Shape && !self.looks_right(bytes) {
             return false;
         }
-        for reading in &mut self.readings {
-            reading.request.push(bytes);
+        let readings = &mut self.readings;
+        let mut push = |bytes: &[u8]| {
+            for reading in &mut *readings {
+                reading.request.push(bytes);
+            }
+        };
+        match &mut self.form {
+            Some(form) => form.push(bytes, push),
+            None => push(bytes),
         }
         true
     }
@@ -127,15 +132,13 @@ impl Call {
         object && (seen.len() < LOOK || sign())
     }
 
-    pub(super) fn request_gap(&mut self) {
+    fn request_gap(&mut self) {
         for reading in &mut self.readings {
             reading.request.gap();
         }
     }
 
-    /// Gives whether this may still be an LLM call.
-    #[must_use]
-    pub(super) fn request_end(&mut self, time: Timestamp) -> bool {
+    fn request_end(&mut self, time: Timestamp) -> bool {
         self.request_end = Some(time);
         for reading in &mut self.readings {
             reading.read_request();
@@ -146,28 +149,26 @@ impl Call {
         !self.readings.is_empty()
     }
 
-    pub(super) fn response(&mut self, head: &ResponseHead) {
-        self.http.status = Some(head.status.as_u16());
-        self.http.request_id =
-            REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+    fn response(&mut self, head: &ResponseHead) {
+        self.about.response(head);
         for reading in &mut self.readings {
-            reading.body = Some(Body::new(reading.format, head, self.keep == Keep::Content));
+            reading.body = Some(Body::new(reading.format, head, self.about.keep.has_content()));
         }
     }
 
-    pub(super) fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
+    fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.push(bytes, time);
         }
     }
 
-    pub(super) fn response_gap(&mut self) {
+    fn response_gap(&mut self) {
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.gap();
         }
     }
 
-    pub(super) fn response_end(&mut self, time: Timestamp) {
+    fn response_end(&mut self, time: Timestamp) {
         self.response_end = Some(time);
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.end();
@@ -176,17 +177,7 @@ impl Call {
 
     /// The exchange goes on under another id.
     pub(super) fn moved(&mut self, exchange: ExchangeId) {
-        self.exchange = exchange;
-    }
-
-    /// So many fields of a head or of trailers can't be told.
-    pub(super) fn fields_unknown(&mut self, count: u32) {
-        self.unknown_fields = self.unknown_fields.saturating_add(count);
-    }
-
-    /// A body's content coding ends here; the first reason stands.
-    pub(super) fn unreadable(&mut self, reason: Unreadable) {
-        self.unreadable.get_or_insert(reason);
+        self.about.exchange = exchange;
     }
 
     /// The exchange is over: the operation, if it was one.
@@ -208,54 +199,17 @@ impl Call {
             }
         }
         let (format, asked, read) = found?;
-        let provider = self.provider.unwrap_or(format.flavour);
-        let (how, over) = match (end.how, self.response_end, read.done) {
-            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
-                (how, response_end)
-            }
-            // Many clients close after the stream's end mark, before the last chunk of its framing.
-            (_, _, Some(done)) => (Ended::Complete, done),
-            (how, ..) => (how, time),
-        };
-        let mut operation = Operation {
-            exchange: self.exchange,
-            role: self.role,
-            name: asked.operation.unwrap_or(format.operation),
-            provider: provider.to_owned(),
-            // `openai.*` attributes are for OpenAI's own services.
-            api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
-            request: asked.request,
-            response: read.answered.response,
-            usage: read.answered.usage,
-            timing: Timing {
-                start: self.started,
-                request_end: self.request_end,
-                first_chunk: read.first_chunk,
-                end: over,
-            },
-            error: provider_error(read.answered.error, self.http.status),
-            http: self.http,
-            content: (self.keep != Keep::Numbers).then_some(Content {
-                input_messages: asked.input_messages,
-                output_messages: read.answered.output_messages,
-                system_instructions: asked.system_instructions,
-                tool_definitions: asked.tool_definitions,
-                truncated: asked.truncated || read.answered.truncated,
-                shed: self.keep == Keep::NumbersForNow,
-            }),
-            end: End { how, ..end },
+        let course = Course {
+            turn: 0,
+            start: self.started,
+            request_end: self.request_end,
+            response_end: self.response_end,
+            over: time,
+            end,
             unknown_fields: self.unknown_fields,
-            unreadable: self
-                .unreadable
-                .map(Unreadable::as_str)
-                .or(read.fault.or(asked.fault).map(Fault::as_str)),
+            unreadable: self.unreadable,
         };
-        operation.response.chunks = read.chunks;
-        operation.request.stream |= self.streams;
-        if operation.request.model.is_none() {
-            operation.request.model = self.model;
-        }
-        Some(operation)
+        Some(self.about.operation(format, asked, read, course))
     }
 }
 
@@ -271,46 +225,4 @@ impl Reading {
     fn asked_fits(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.fits)
     }
-}
-
-/// An error without a name of its own is named by the HTTP status, or `_OTHER` inside a success.
-fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<ProviderError> {
-    let failed = status.filter(|status| *status >= error::FIRST_STATUS);
-    let mut error = match (error, failed) {
-        (Some(error), _) => error,
-        (None, Some(_)) => ProviderError { kind: String::new(), message: None },
-        (None, None) => return None,
-    };
-    if error.kind.is_empty() {
-        error.kind = failed.map_or_else(|| "_OTHER".to_owned(), |status| status.to_string());
-    }
-    Some(error)
-}
-
-fn http_facts(head: &RequestHead) -> HttpFacts {
-    let all = |name| {
-        let values = head.headers.get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    HttpFacts {
-        method: head.method.as_str().to_owned(),
-        authority: recognize::authority(head).map(str::to_owned),
-        path: recognize::path(head).to_owned(),
-        status: None,
-        request_id: None,
-        traceparent: all("traceparent"),
-        tracestate: all("tracestate"),
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
-}
-
-/// The media type of a response, without its parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> &str {
-    text(headers, header::CONTENT_TYPE.as_str())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim()
 }

@@ -2,6 +2,8 @@
 //! Takes [`crate::http::ExchangeEvent`]s; gives [`Operation`]s.
 //! Knows the providers' wire formats; nothing of eBPF or OTLP.
 
+mod about;
+mod answering;
 mod body;
 mod call;
 mod clip;
@@ -14,9 +16,11 @@ pub mod fuzz;
 mod json;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
 mod jsonrpc;
+mod multipart;
 mod operation;
 mod providers;
 mod recognize;
+mod socket;
 mod sse;
 #[cfg(test)]
 mod tests;
@@ -24,11 +28,11 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use self::call::{Call, Keep};
 pub use self::operation::*;
+use self::{about::Keep, call::Call, socket::Socket};
 use crate::{
-    capture::ConnectionId,
-    http::{ExchangeEvent, ExchangeId, Kind},
+    capture::{ConnectionId, Timestamp},
+    http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
 };
 
 /// What to keep of calls beside their numbers.
@@ -48,7 +52,14 @@ pub struct Calls {
     options: Options,
     /// There is no time for content.
     hurried: bool,
-    open: BTreeMap<ExchangeId, Call>,
+    open: BTreeMap<ExchangeId, Open>,
+}
+
+/// An exchange under way.
+#[derive(Debug)]
+enum Open {
+    Call(Box<Call>),
+    Socket(Box<Socket>),
 }
 
 impl Calls {
@@ -56,60 +67,59 @@ impl Calls {
         Self { options, hurried: false, open: BTreeMap::new() }
     }
 
-    /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.
+    /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM
+    /// call, or any number of those that were asked for over a WebSocket.
     ///
     /// An exchange whose request's head was not seen is left: nothing says what was asked.
-    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
-        if let Kind::Request { head, role, started } = event.kind {
-            if let Some(recognized) = recognize::recognize(head) {
-                let keep = match (self.options.capture_content, self.hurried) {
-                    (false, _) => Keep::Numbers,
-                    (true, true) => Keep::NumbersForNow,
-                    (true, false) => Keep::Content,
+    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
+        let ExchangeEvent { exchange, time, kind } = *event;
+        match kind {
+            Kind::Request { head, role, started } => self.begin(exchange, (head, role, started)),
+            Kind::End(end) => {
+                return match self.open.remove(&exchange) {
+                    Some(Open::Call(call)) => call.finish(end, time).into_iter().collect(),
+                    Some(Open::Socket(socket)) => socket.finish(end, time),
+                    None => Vec::new(),
                 };
-                let call = Call::new(event.exchange, recognized, (head, role, started), keep);
-                self.open.insert(event.exchange, call);
             }
-            return None;
-        }
-        if let Kind::End(end) = event.kind {
-            return self.open.remove(&event.exchange)?.finish(end, event.time);
-        }
-        if let Kind::Moved(exchange) = event.kind {
-            let mut call = self.open.remove(&event.exchange)?;
-            call.moved(exchange);
-            self.open.insert(exchange, call);
-            return None;
-        }
-        let call = self.open.get_mut(&event.exchange)?;
-        let mut possible = true;
-        match event.kind {
-            Kind::RequestBody(bytes) => possible = call.request_body(bytes),
-            Kind::RequestGap => call.request_gap(),
-            Kind::RequestEnd => possible = call.request_end(event.time),
-            Kind::Response { head, .. } => call.response(head),
-            Kind::ResponseBody(bytes) => call.response_body(bytes, event.time),
-            Kind::ResponseGap => call.response_gap(),
-            Kind::ResponseEnd => call.response_end(event.time),
-            Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
-                call.unreadable(reason);
+            Kind::Moved(to) => {
+                if let Some(mut open) = self.open.remove(&exchange) {
+                    match &mut open {
+                        Open::Call(call) => call.moved(to),
+                        Open::Socket(socket) => socket.moved(to),
+                    }
+                    self.open.insert(to, open);
+                }
             }
-            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
-                call.fields_unknown(count);
-            }
-            // Messages of gRPC and WebSocket, and trailers: no format reads them yet.
-            Kind::RequestMessageEnd(_)
-            | Kind::ResponseMessageEnd(_)
-            | Kind::RequestClose(_)
-            | Kind::ResponseClose(_)
-            | Kind::RequestTrailers(_)
-            | Kind::ResponseTrailers(_) => {}
-            Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
+            kind => match self.open.get_mut(&exchange) {
+                Some(Open::Call(call)) => {
+                    if !call.on(kind, time) {
+                        self.open.remove(&exchange);
+                    }
+                }
+                Some(Open::Socket(socket)) => return socket.on(kind, time),
+                None => {}
+            },
         }
-        if !possible {
-            self.open.remove(&event.exchange);
-        }
-        None
+        Vec::new()
+    }
+
+    fn begin(&mut self, exchange: ExchangeId, request: (&RequestHead, Role, Timestamp)) {
+        let keep = match (self.options.capture_content, self.hurried) {
+            (false, _) => Keep::Numbers,
+            (true, true) => Keep::NumbersForNow,
+            (true, false) => Keep::Content,
+        };
+        let (head, role, _) = request;
+        let open = if let Some((dialect, target)) = recognize::socket(head) {
+            let socket = Socket::new(exchange, dialect, target, (head, role), keep);
+            Open::Socket(Box::new(socket))
+        } else if let Some(recognized) = recognize::recognize(head) {
+            Open::Call(Box::new(Call::new(exchange, recognized, request, keep)))
+        } else {
+            return;
+        };
+        self.open.insert(exchange, open);
     }
 
     /// Under overload no content is kept of calls that begin; [`Content::shed`] tells it.

@@ -4,9 +4,13 @@
 
 use ::http::Method;
 
-use super::formats::{
-    Format, anthropic, bedrock_converse, bedrock_invoke, cohere, gemini, ollama, openai_chat,
-    openai_completions, openai_embeddings, openai_responses, watsonx,
+use super::{
+    formats::{
+        Format, anthropic, bedrock_converse, bedrock_invoke, cohere, gemini, ollama,
+        openai_assistants, openai_audio, openai_chat, openai_completions, openai_embeddings,
+        openai_images, openai_moderations, openai_realtime, openai_responses, watsonx,
+    },
+    socket::Dialect,
 };
 
 /// What a path speaks. A pattern is matched against the end of a path, segment by segment; `*` at
@@ -47,6 +51,11 @@ pub(super) const ROUTES: &[Route] = &[
     post_model("/deployments/*/chat/completions", "deployments", &openai_chat::FORMAT),
     post_model("/deployments/*/completions", "deployments", &openai_completions::FORMAT),
     post_model("/deployments/*/embeddings", "deployments", &openai_embeddings::FORMAT),
+    post_model("/deployments/*/images/generations", "deployments", &openai_images::FORMAT),
+    post_model("/deployments/*/images/edits", "deployments", &openai_images::FORMAT),
+    post_model("/deployments/*/audio/transcriptions", "deployments", &openai_audio::TRANSCRIPTION),
+    post_model("/deployments/*/audio/translations", "deployments", &openai_audio::TRANSCRIPTION),
+    post_model("/deployments/*/audio/speech", "deployments", &openai_audio::SPEECH),
     post("/chat/completions", &openai_chat::FORMAT),
     post("/completions", &openai_completions::FORMAT),
     post("/api/embed", &ollama::EMBED),
@@ -54,6 +63,22 @@ pub(super) const ROUTES: &[Route] = &[
     post("/embeddings", &openai_embeddings::FORMAT),
     post("/responses", &openai_responses::FORMAT),
     get("/responses/*", &openai_responses::FETCH),
+    post("/responses/*/cancel", &openai_responses::FETCH),
+    post("/images/generations", &openai_images::FORMAT),
+    post("/images/edits", &openai_images::FORMAT),
+    post("/images/variations", &openai_images::FORMAT),
+    post("/audio/transcriptions", &openai_audio::TRANSCRIPTION),
+    post("/audio/translations", &openai_audio::TRANSCRIPTION),
+    post("/audio/speech", &openai_audio::SPEECH),
+    post("/moderations", &openai_moderations::FORMAT),
+    post("/v1/assistants", &openai_assistants::CREATE),
+    post("/openai/assistants", &openai_assistants::CREATE),
+    post("/threads/runs", &openai_assistants::RUN),
+    post("/threads/*/runs", &openai_assistants::RUN),
+    get("/threads/*/runs/*", &openai_assistants::RUN),
+    post("/threads/*/runs/*", &openai_assistants::RUN),
+    post("/threads/*/runs/*/submit_tool_outputs", &openai_assistants::RUN),
+    post("/threads/*/runs/*/cancel", &openai_assistants::RUN),
     post("/v1/messages", &anthropic::MESSAGES),
     post("/v1/complete", &anthropic::COMPLETE),
     post("/api/chat", &ollama::CHAT),
@@ -74,11 +99,15 @@ pub(super) const ROUTES: &[Route] = &[
 pub(super) const SHAPES: &[&Format] =
     &[&openai_chat::FORMAT, &anthropic::MESSAGES, &openai_responses::FORMAT];
 
+/// Paths of WebSockets.
+pub(super) const SOCKETS: &[(&str, Dialect)] =
+    &[("/realtime", openai_realtime::DIALECT), ("/responses", openai_responses::DIALECT)];
+
 #[derive(Debug)]
 pub(super) struct Provider {
     /// `gen_ai.provider.name`.
     pub name: &'static str,
-    /// Host names. One that begins with `.` stands for every name below it; a `*` inside a name
+    /// Host names, which other rows may have too (`recognize::provider`). One that begins with `.` stands for every name below it; a `*` inside a name
     /// stands for the characters of one region.
     pub hosts: &'static [&'static str],
     /// Paths that only this provider uses; they are tried before [`ROUTES`].
@@ -93,7 +122,21 @@ const fn provider(name: &'static str, hosts: &'static [&'static str]) -> Provide
 pub(super) const PROVIDERS: &[Provider] = &[
     provider("anthropic", &["api.anthropic.com"]),
     provider("aws.bedrock", &["bedrock-runtime.*.amazonaws.com", "bedrock-mantle.*.api.aws"]),
-    provider("azure.ai.inference", &["models.inference.ai.azure.com", ".models.ai.azure.com"]),
+    Provider {
+        name: "azure.ai.inference",
+        hosts: &[
+            "models.inference.ai.azure.com",
+            ".models.ai.azure.com",
+            ".inference.ai.azure.com",
+            ".services.ai.azure.com",
+        ],
+        routes: &[
+            post("/models/chat/completions", &openai_chat::FORMAT),
+            post("/models/embeddings", &openai_embeddings::FORMAT),
+            post("/models/images/embeddings", &openai_embeddings::FORMAT),
+            post("/anthropic/v1/messages", &anthropic::MESSAGES),
+        ],
+    },
     provider(
         "azure.ai.openai",
         &[".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"],
@@ -149,9 +192,11 @@ mod tests {
     #[test]
     fn rows_are_sorted_and_unique() {
         assert!(PROVIDERS.is_sorted_by(|a, b| a.name < b.name));
-        let hosts: Vec<_> = PROVIDERS.iter().flat_map(|row| row.hosts).collect();
-        assert_eq!(hosts.iter().collect::<HashSet<_>>().len(), hosts.len());
-        assert!(hosts.iter().all(|host| **host == host.to_ascii_lowercase()));
+        for row in PROVIDERS {
+            assert_eq!(row.hosts.iter().collect::<HashSet<_>>().len(), row.hosts.len());
+        }
+        let mut hosts = PROVIDERS.iter().flat_map(|row| row.hosts);
+        assert!(hosts.all(|host| *host == host.to_ascii_lowercase()));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use ::http::{Method, header};
 
 use super::{
     formats::Format,
-    providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES},
+    providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES, SOCKETS},
+    socket::Dialect,
 };
 use crate::http::RequestHead;
 
@@ -15,13 +16,20 @@ use crate::http::RequestHead;
 pub(super) struct Recognized {
     /// Formats that the bodies may be in, the likeliest first.
     pub formats: Vec<&'static Format>,
+    pub certainty: Certainty,
+    pub target: Target,
+}
+
+/// What the target says of the call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Target {
     /// Of a known host.
     pub provider: Option<&'static str>,
-    pub certainty: Certainty,
-    /// The model, where the path names it.
     pub model: Option<String>,
-    /// The path asks for a stream.
+    /// A stream is asked for.
     pub streams: bool,
+    /// The event of a stored stream behind which it is to go on.
+    pub stream_cursor: Option<String>,
 }
 
 /// What the bodies must still show.
@@ -48,6 +56,14 @@ pub(super) fn path(head: &RequestHead) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 
+/// The value of a member of the query, if it is there and not empty.
+fn query(head: &RequestHead, name: &str) -> Option<String> {
+    let (_, query) = head.target.split_once('?')?;
+    let members = query.split('#').next()?.split('&').filter_map(|member| member.split_once('='));
+    let value = members.into_iter().find(|(key, _)| *key == name)?.1;
+    Some(percent_decoded(value)).filter(|value| !value.is_empty())
+}
+
 /// Authority and the rest of a target in absolute form.
 fn absolute(target: &str) -> Option<(&str, &str)> {
     let rest = target
@@ -72,8 +88,18 @@ fn host(authority: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn provider(host: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|row| row.hosts.iter().any(|name| is_host(name, host)))
+/// The provider that `head` is for, and the route if it is one of the provider's own. A host may
+/// be in several rows: those whose own routes do not match it leave it to the last.
+fn provider(head: &RequestHead) -> Option<(&'static Provider, Option<&'static Route>)> {
+    let host = host(authority(head)?);
+    let mut rows = PROVIDERS.iter().filter(|row| row.hosts.iter().any(|name| is_host(name, &host)));
+    let own = |row: &'static Provider| Some((row, Some(route(row.routes, head)?)));
+    rows.clone().find_map(own).or_else(|| rows.next_back().map(|row| (row, None)))
+}
+
+fn route(routes: &'static [Route], head: &RequestHead) -> Option<&'static Route> {
+    let path = path(head);
+    routes.iter().find(|route| route.method == head.method && matches(route.path, path))
 }
 
 /// Whether `host` is one of those that a table row's `name` stands for.
@@ -91,18 +117,17 @@ fn is_host(name: &str, host: &str) -> bool {
 }
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
-    let path = path(head);
-    let provider = authority(head).and_then(|authority| provider(&host(authority)));
-    let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
-    if let Some(route) =
-        routes.into_iter().find(|route| route.method == head.method && matches(route.path, path))
-    {
+    let (provider, own) = provider(head).unzip();
+    if let Some(route) = own.flatten().or_else(|| route(ROUTES, head)) {
         return Some(Recognized {
             formats: vec![route.format],
-            provider: provider.map(|row| row.name),
             certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
-            model: model(route, path),
-            streams: route.streams,
+            target: Target {
+                provider: provider.map(|row| row.name),
+                model: model(route, path(head)),
+                streams: route.streams || query(head, "stream").as_deref() == Some("true"),
+                stream_cursor: query(head, "starting_after"),
+            },
         });
     }
     // A known host's other paths are known not to be of these formats.
@@ -113,13 +138,25 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     if head.headers.contains_key("anthropic-version") {
         formats.retain(|format| format.flavour == "anthropic");
     }
-    Some(Recognized {
-        formats,
-        provider: None,
-        certainty: Certainty::Shape,
-        model: None,
-        streams: false,
-    })
+    Some(Recognized { formats, certainty: Certainty::Shape, target: Target::default() })
+}
+
+/// Whether a WebSocket is asked for over which answers can be asked for, and how those are told.
+pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
+    let upgrade = head.headers.get(header::UPGRADE)?;
+    if !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") {
+        return None;
+    }
+    let path = path(head);
+    let (_, dialect) = SOCKETS.iter().find(|(pattern, _)| matches(pattern, path))?;
+    let target = Target {
+        provider: provider(head).map(|(row, _)| row.name),
+        // The second is Azure's way.
+        model: query(head, "model").or_else(|| query(head, "deployment")),
+        streams: true,
+        stream_cursor: None,
+    };
+    Some((dialect, target))
 }
 
 fn is_json(head: &RequestHead) -> bool {
@@ -187,8 +224,9 @@ mod tests {
     }
 
     fn check(target: &str, host: &'static str) -> Option<(&'static str, Certainty)> {
-        recognize(&head(Method::POST, target, host))
-            .map(|found| (found.provider.unwrap_or(found.formats[0].flavour), found.certainty))
+        recognize(&head(Method::POST, target, host)).map(|found| {
+            (found.target.provider.unwrap_or(found.formats[0].flavour), found.certainty)
+        })
     }
 
     #[test]
@@ -206,6 +244,18 @@ mod tests {
         assert_eq!(check(converse, elsewhere), Some(("aws.bedrock", Certainty::Path)));
         let proxied = "http://user@api.mistral.ai:80/v1/chat/completions?x=/v1/messages";
         assert_eq!(check(proxied, "proxy.local"), sure("mistral_ai"));
+    }
+
+    #[test]
+    fn host_of_two_providers_is_told_by_its_path() {
+        let sure = |name| Some((name, Certainty::Sure));
+        let host = "res.services.ai.azure.com";
+        let inference = sure("azure.ai.inference");
+        assert_eq!(check("/models/chat/completions?api-version=1", host), inference);
+        assert_eq!(check("/anthropic/v1/messages", host), inference);
+        let openai = sure("azure.ai.openai");
+        assert_eq!(check("/openai/v1/chat/completions", host), openai);
+        assert_eq!(check("/openai/deployments/d/chat/completions", host), openai);
     }
 
     #[test]
@@ -234,8 +284,8 @@ mod tests {
     fn path_names_the_deployment() {
         let target = "/openai/deployments/my%20gpt/chat/completions?api-version=1";
         let found = recognize(&head(Method::POST, target, "x.openai.azure.com")).unwrap();
-        assert_eq!(found.model.as_deref(), Some("my gpt"));
-        assert_eq!(found.provider, Some("azure.ai.openai"));
+        assert_eq!(found.target.model.as_deref(), Some("my gpt"));
+        assert_eq!(found.target.provider, Some("azure.ai.openai"));
         assert_eq!(percent_decoded("a%3Ab%2g%"), "a:b%2g%");
     }
 }

@@ -3,7 +3,7 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use serde_json::{Value, json};
 
-use super::{Calls, Operation, OperationName, Options, ProviderError, Usage};
+use super::{Calls, ChunkTimes, Operation, OperationName, Options, ProviderError, Usage};
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
@@ -15,8 +15,11 @@ mod cohere;
 mod gemini;
 mod hostile;
 mod ollama;
+mod openai_agents;
 mod openai_chat;
+mod openai_media;
 mod openai_others;
+mod openai_sockets;
 mod recognition;
 pub(super) mod schemas;
 mod times;
@@ -73,6 +76,9 @@ impl<'a> Exchange<'a> {
         headers.insert("host", HeaderValue::from_str(self.host).unwrap());
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         for (name, value) in &self.headers {
+            if *name == "content-type" {
+                headers.remove("content-type");
+            }
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let target = self.target.to_owned();
@@ -97,9 +103,10 @@ impl<'a> Exchange<'a> {
         }
         let end =
             End { how: self.how, missing_request: 0, missing_response: 0, joined_late: false };
-        let operation = on(Kind::End(end));
+        let operations = on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
-        operation
+        assert!(operations.len() <= 1);
+        operations.into_iter().next()
     }
 
     /// Runs whole and in pieces, which must agree but for times.

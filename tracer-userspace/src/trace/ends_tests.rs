@@ -41,9 +41,9 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
     for (number, step) in steps.into_iter().enumerate() {
         now += SECOND;
         let mut sink = |event: ExchangeEvent<'_>| {
-            if let Some(operation) = calls.on(&event) {
-                spans
-                    .push((number, maker.span(operation, &process, sample::TLS).expect("sampled")));
+            for operation in calls.on(&event) {
+                let span = maker.span(operation, &process, sample::TLS).expect("sampled");
+                spans.push((number, span));
             }
         };
         let (connection, time) = (CONNECTION, Timestamp(now));

@@ -10,10 +10,16 @@ mod content;
 pub(super) mod error;
 pub(super) mod gemini;
 pub(super) mod ollama;
+pub(super) mod openai_assistants;
+pub(super) mod openai_audio;
 pub(super) mod openai_chat;
 pub(super) mod openai_completions;
 pub(super) mod openai_embeddings;
+pub(super) mod openai_images;
+pub(super) mod openai_moderations;
+pub(super) mod openai_realtime;
 pub(super) mod openai_responses;
+mod openai_usage;
 pub(super) mod watsonx;
 
 use ::http::HeaderMap;

@@ -190,13 +190,19 @@ fn read_request(body: &mut Document) -> Asked {
     asked
 }
 
+/// `gen_ai.output.type` of a format that was asked for, if it is one of those.
+pub(super) fn output_format(format: &Typed<'_>) -> Option<&'static str> {
+    match format.kind.as_str() {
+        Some("json_object" | "json_schema") => Some("json"),
+        Some("text") => Some("text"),
+        _ => None,
+    }
+}
+
 /// `gen_ai.output.type`: what the request asks for, if it does.
 fn output_type(facts: &RequestFacts<'_>) -> Option<&'static str> {
-    let format = facts.response_format.0.as_ref().and_then(|format| format.kind.as_str());
-    match format {
-        Some("json_object" | "json_schema") => return Some("json"),
-        Some("text") => return Some("text"),
-        _ => {}
+    if let Some(format) = facts.response_format.0.as_ref().and_then(output_format) {
+        return Some(format);
     }
     let asked_for = |modality: &str| facts.modalities.0.iter().any(|asked| asked == modality);
     if asked_for("audio") {

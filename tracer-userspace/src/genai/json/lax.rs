@@ -2,7 +2,7 @@
 //! Takes what `serde_json` reads, from bytes or from a value; gives the value wanted or nothing.
 //! One odd field of a provider must not cost the others of its body.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
@@ -187,6 +187,29 @@ impl<'de> Deserialize<'de> for Code {
             Scalar::Unsigned(value) => Some(value.to_string()),
             Scalar::Signed(value) => Some(value.to_string()),
             _ => None,
+        }))
+    }
+}
+
+/// A scalar, or the same in a string: a form has nothing but strings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::genai) struct Loose<'a>(Option<Cow<'a, str>>);
+
+impl Loose<'_> {
+    pub(in crate::genai) fn read<T: FromStr>(&self) -> Option<T> {
+        self.0.as_deref()?.parse().ok()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
+            Scalar::Text(text) => Some(text),
+            Scalar::Bool(value) => Some(value.to_string().into()),
+            Scalar::Unsigned(value) => Some(value.to_string().into()),
+            Scalar::Signed(value) => Some(value.to_string().into()),
+            Scalar::Float(value) => Some(value.to_string().into()),
+            Scalar::None | Scalar::List(_) | Scalar::Object => None,
         }))
     }
 }
