@@ -22,6 +22,9 @@ fn all_settings_are_read() {
 output: {format: otlp-json, file: /tmp/x}
 capture_content: true
 ring_bytes: 131072
+max_connections: 12
+overload: {content: 1, bodies: 2, connections: 3}
+metrics: {listen: 9464}
 otlp:
   endpoint: http://h:4317
   protocol: http/protobuf
@@ -45,6 +48,9 @@ otlp:
     assert_eq!(config.output.file, Some("/tmp/x".into()));
     assert_eq!(config.capture_content, Some(true));
     assert_eq!(config.ring_bytes, Some(131_072));
+    let thresholds = Thresholds { content: 1, bodies: 2, connections: 3 };
+    assert_eq!(config.limits(), Limits { ring_bytes: 131_072, connections: 12, thresholds });
+    assert_eq!(config.metrics.listen, Some(Listen("127.0.0.1:9464".parse().unwrap())));
     let otlp = config.otlp;
     assert_eq!(otlp.endpoint.as_deref(), Some("http://h:4317"));
     assert_eq!(otlp.protocol, Some(Protocol::HttpProtobuf));
@@ -71,6 +77,14 @@ fn wrong_files_are_refused_with_their_place() {
         ("filters:\n  pid: [1, 99999999999]\n", 2, "no process id"),
         ("filters: {all: true}\nring_bytes: 100000\n", 2, "power of two"),
         ("filters: {all: true}\nring_bytes: 4096\n", 2, "power of two"),
+        ("filters: {all: true}\nmax_connections: 0\n", 2, "0"),
+        ("filters: {all: true}\noverload:\n  bodies: 101\n", 3, "101 is no percentage"),
+        (
+            "filters: {all: true}\noverload: {content: 80}\n",
+            0,
+            "smaller number than the one before",
+        ),
+        ("filters: {all: true}\nmetrics:\n  listen: localhost\n", 3, "give ADDRESS:PORT"),
         ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
         ("filters: [\n", 0, ""),
         ("- a\n", 1, ""),
@@ -81,6 +95,18 @@ fn wrong_files_are_refused_with_their_place() {
         assert!(line == 0 || sentence.starts_with(&format!("llmtap.yaml:{line}:")), "{sentence}");
         assert!(sentence.contains(word), "{sentence}");
         assert!(!sentence.trim().contains('\n'), "{sentence}");
+    }
+}
+
+#[test]
+fn port_alone_listens_on_loopback() {
+    for (text, address) in
+        [("80", "127.0.0.1:80"), ("[::]:81", "[::]:81"), ("10.0.0.1:82", "10.0.0.1:82")]
+    {
+        assert_eq!(text.parse(), Ok(Listen(address.parse().unwrap())));
+    }
+    for text in ["", ":80", "65536", "host:80", "::1"] {
+        assert!(text.parse::<Listen>().is_err(), "{text}");
     }
 }
 

@@ -27,11 +27,26 @@ const REQUEST_IDS: [&str; 7] = [
     "x-ms-client-request-id",
 ];
 
+/// What to keep of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Numbers,
+    /// Content was asked for, and there is no time for it.
+    NumbersForNow,
+    Content,
+}
+
+impl Keep {
+    pub(super) fn has_content(self) -> bool {
+        self == Self::Content
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct About {
     pub exchange: ExchangeId,
     role: Role,
-    pub capture_content: bool,
+    pub keep: Keep,
     pub target: Target,
     pub http: HttpFacts,
 }
@@ -57,9 +72,9 @@ impl About {
         exchange: ExchangeId,
         target: Target,
         (head, role): (&RequestHead, Role),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
-        Self { exchange, role, capture_content, target, http: http_facts(head) }
+        Self { exchange, role, keep, target, http: http_facts(head) }
     }
 
     pub(super) fn response(&mut self, head: &ResponseHead) {
@@ -107,12 +122,13 @@ impl About {
             },
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
-            content: self.capture_content.then_some(Content {
+            content: (self.keep != Keep::Numbers).then_some(Content {
                 input_messages: asked.input_messages,
                 output_messages: read.answered.output_messages,
                 system_instructions: asked.system_instructions,
                 tool_definitions: asked.tool_definitions,
                 truncated: asked.truncated || read.answered.truncated,
+                shed: self.keep == Keep::NumbersForNow,
             }),
             end: End { how, ..course.end },
             unknown_fields: course.unknown_fields,

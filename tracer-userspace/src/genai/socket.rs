@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    about::{About, Course},
+    about::{About, Course, Keep},
     answering::Answering,
     formats::{Asked, Format},
     json::{Document, Fault, Shapes},
@@ -87,13 +87,13 @@ impl Socket {
         dialect: &'static Dialect,
         target: Target,
         request: (&RequestHead, Role),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
         let event = Shapes { facts: dialect.format.event, content: None };
         Self {
-            about: About::new(exchange, target, request, capture_content),
+            about: About::new(exchange, target, request, keep),
             dialect,
-            client: Document::new(dialect.format.request.shapes(capture_content)),
+            client: Document::new(dialect.format.request.shapes(keep.has_content())),
             asking: None,
             server: Document::new(event),
             turns: VecDeque::new(),
@@ -172,7 +172,7 @@ impl Socket {
             asked,
             message_id,
             request_end: Some(time),
-            ..Turn::new(self.dialect.format, self.about.capture_content, start)
+            ..Turn::new(self.dialect.format, self.about.keep.has_content(), start)
         })
     }
 
@@ -199,7 +199,7 @@ impl Socket {
             Subject::Beginning(id) => {
                 if self.turns.iter().all(|turn| turn.begun) {
                     // Nobody asked: the server answers by itself when the user stops speaking.
-                    let turn = Turn::new(self.dialect.format, self.about.capture_content, time);
+                    let turn = Turn::new(self.dialect.format, self.about.keep.has_content(), time);
                     dropped = self.begin(turn);
                 }
                 let at = self.turns.iter().position(|turn| !turn.begun);

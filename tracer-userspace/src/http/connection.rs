@@ -7,7 +7,7 @@ use std::mem;
 use http::{HeaderValue, header::UPGRADE};
 
 use super::{
-    Counts, Ended, ExchangeEvent, Role,
+    Counts, Ended, ExchangeEvent, Passing, Role,
     h1::{self, Switch},
     h2,
     open::{Open, Side},
@@ -133,6 +133,23 @@ impl Connection {
         }
     }
 
+    /// What passes now that may not matter, see [`Passing`].
+    pub(super) fn passing(&self) -> Option<Passing> {
+        match &self.protocol {
+            Protocol::Http1(http1) => {
+                let (side, left) = http1.body()?;
+                let direction = direction_of(side, http1.role());
+                Some(Passing::Body { direction, left })
+            }
+            Protocol::GivenUp | Protocol::Foreign => Some(Passing::Nothing),
+            Protocol::Starting(_)
+            | Protocol::Middle
+            | Protocol::Http2(_)
+            | Protocol::WebSocket(_)
+            | Protocol::Upgraded(..) => None,
+        }
+    }
+
     /// The peer will send nothing more.
     pub(super) fn peer_ended(
         &mut self,
@@ -228,6 +245,13 @@ pub(super) fn role_of(direction: Direction, side: Side) -> Role {
     match (direction, side) {
         (Direction::Sent, Side::Request) | (Direction::Received, Side::Response) => Role::Client,
         (Direction::Received, Side::Request) | (Direction::Sent, Side::Response) => Role::Server,
+    }
+}
+
+fn direction_of(side: Side, role: Role) -> Direction {
+    match (side, role) {
+        (Side::Request, Role::Client) | (Side::Response, Role::Server) => Direction::Sent,
+        (Side::Request, Role::Server) | (Side::Response, Role::Client) => Direction::Received,
     }
 }
 

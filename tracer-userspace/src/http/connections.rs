@@ -10,7 +10,7 @@
 
 use foldhash::HashMap;
 
-use super::{ExchangeEvent, connection::Connection};
+use super::{ExchangeEvent, Passing, connection::Connection};
 use crate::capture::{
     CloseCause, Closed, ConnectionId, Event, Opened, Origin, PeerEnd, Segment, Timestamp,
 };
@@ -106,6 +106,14 @@ impl Exchanges {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What passes on a connection now that may not matter.
+    pub fn passing(&self, connection: ConnectionId) -> Option<Passing> {
+        match &self.slots.get(&connection)?.state {
+            State::Own(connection) => connection.passing(),
+            State::Heir(_) => None,
+        }
     }
 
     /// Connections that are remembered.
