@@ -5,10 +5,10 @@
 use ::http::{HeaderMap, header};
 
 use super::{
+    answering::Read,
     formats::{Asked, Format, error},
     json::Fault,
     operation::{Content, HttpFacts, Operation, ProviderError, Timing},
-    answering::Read,
     recognize::{self, Target},
 };
 use crate::{

@@ -4,11 +4,11 @@
 
 use super::{
     about::media_type,
+    answering::{Answering, Read},
     eventstream::{self, EventStream},
     formats::{Format, error},
     json::{Document, Fault, Shapes},
     operation::ProviderError,
-    answering::{Answering, Read},
     sse::{self, Sse},
     values::{self, Values},
 };
@@ -95,7 +95,9 @@ impl Body {
         match &mut self.framing {
             Framing::Unknown | Framing::Media => {}
             Framing::Whole(document) => document.push(bytes),
-            Framing::Sse { sse, data } => sse.push(bytes, |item| sse_item(answering, item, data, time)),
+            Framing::Sse { sse, data } => {
+                sse.push(bytes, |item| sse_item(answering, item, data, time))
+            }
             Framing::EventStream { stream, data } => stream.push(bytes, |item| {
                 if item == eventstream::Item::Corrupt {
                     self.fault = Some(Fault::Corrupt);

@@ -28,8 +28,8 @@ mod values;
 
 use std::collections::HashMap;
 
-use self::{call::Call, socket::Socket};
 pub use self::operation::*;
+use self::{call::Call, socket::Socket};
 use crate::{
     capture::Timestamp,
     http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
@@ -91,7 +91,8 @@ impl Calls {
             }
             kind => match self.open.get_mut(&exchange) {
                 Some(Open::Call(call)) => {
-                    if !call.on(kind, time) {
+                    let possible = call.on(kind, time);
+                    if !possible {
                         self.open.remove(&exchange);
                     }
                 }

@@ -224,8 +224,9 @@ mod tests {
     }
 
     fn check(target: &str, host: &'static str) -> Option<(&'static str, Certainty)> {
-        recognize(&head(Method::POST, target, host))
-            .map(|found| (found.target.provider.unwrap_or(found.formats[0].flavour), found.certainty))
+        recognize(&head(Method::POST, target, host)).map(|found| {
+            (found.target.provider.unwrap_or(found.formats[0].flavour), found.certainty)
+        })
     }
 
     #[test]

@@ -39,9 +39,10 @@ impl Page {
                 ("Of definition", [family, key, ..]) if line.starts_with("| ") => {
                     page.never_told.insert((family.clone(), key.clone()));
                 }
-                ("No operation" | "Operations beside inference", [method, path, operation @ ..])
-                    if line.starts_with("| ") =>
-                {
+                (
+                    "No operation" | "Operations beside inference",
+                    [method, path, operation @ ..],
+                ) if line.starts_with("| ") => {
                     let (method, path) = (method.clone(), path.clone());
                     page.rows.push(Row { method, path, operation: operation.first().cloned() });
                 }

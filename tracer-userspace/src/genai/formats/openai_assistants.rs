@@ -176,7 +176,8 @@ fn read_request(body: &mut Document) -> Asked {
             .filter_map(|name| content::member(&body, name))
             .map(content::text)
             .collect();
-        asked.system_instructions = (!instructions.is_empty()).then_some(Value::Array(instructions));
+        asked.system_instructions =
+            (!instructions.is_empty()).then_some(Value::Array(instructions));
         let tools: Vec<_> = content::elements(&body, "tools")
             .map(|tool| {
                 let named = tool.get("function").and_then(|tool| content::member(tool, "name"));

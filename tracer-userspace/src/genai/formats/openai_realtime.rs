@@ -15,8 +15,7 @@ use crate::genai::{
     socket::{Dialect, Subject},
 };
 
-pub(in crate::genai) const DIALECT: Dialect =
-    Dialect { format: &FORMAT, message_id, subject };
+pub(in crate::genai) const DIALECT: Dialect = Dialect { format: &FORMAT, message_id, subject };
 
 static FORMAT: Format = Format {
     api_type: None,

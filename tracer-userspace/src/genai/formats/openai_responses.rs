@@ -38,7 +38,8 @@ pub(in crate::genai) static FETCH: Format = Format {
 };
 
 /// Over a WebSocket a request says what it is, and answers come one after the other.
-pub(in crate::genai) const DIALECT: Dialect = Dialect { format: &MESSAGE, message_id: |_| None, subject };
+pub(in crate::genai) const DIALECT: Dialect =
+    Dialect { format: &MESSAGE, message_id: |_| None, subject };
 
 static MESSAGE: Format = Format {
     read_request: |body| {

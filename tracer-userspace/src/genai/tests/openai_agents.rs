@@ -15,7 +15,8 @@ fn assistant_is_an_agent_that_is_made() {
     let request = json!({"model": "gpt-x", "name": "Tutor", "description": "Helps",
         "instructions": "Be kind", "tools": [{"type": "code_interpreter"},
             {"type": "function", "function": {"name": "look"}}]});
-    let response = json!({"id": "asst_1", "object": "assistant", "name": "Tutor", "model": "gpt-x"});
+    let response =
+        json!({"id": "asst_1", "object": "assistant", "name": "Tutor", "model": "gpt-x"});
     let mut exchange = Exchange::json("/v1/assistants", HOST, &request, &response);
     exchange.capture_content = true;
     let call = exchange.run();

@@ -313,7 +313,8 @@ fn role_is_no_content() {
         + &chunk(json!({"content": "a"}))
         + &chunk(json!({"content": "b"}))
         + "data: [DONE]\n\n";
-    let call = Exchange::sse(PATH, HOST, &json!({"model": "m", "messages": []}), &body).run_in(1).unwrap();
+    let call =
+        Exchange::sse(PATH, HOST, &json!({"model": "m", "messages": []}), &body).run_in(1).unwrap();
     let length = |text: &str| u64::try_from(text.len()).unwrap();
     let first = length(&chunk(json!({"role": "assistant", "content": ""})));
     let second = length(&chunk(json!({"content": "a"})));

@@ -12,14 +12,20 @@ fn form(fields: &[(&str, Option<&str>)]) -> Vec<u8> {
         body.push_str(&format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\""));
         match value {
             Some(value) => body.push_str(&format!("\r\n\r\n{value}\r\n")),
-            None => body.push_str("; filename=\"f\"\r\nContent-Type: image/png\r\n\r\n\0\r\n--b\r\n"),
+            None => {
+                body.push_str("; filename=\"f\"\r\nContent-Type: image/png\r\n\r\n\0\r\n--b\r\n")
+            }
         }
     }
     body.push_str("--b0--\r\n");
     body.into_bytes()
 }
 
-fn upload(target: &'static str, fields: &[(&str, Option<&str>)], answer: &Value) -> Exchange<'static> {
+fn upload(
+    target: &'static str,
+    fields: &[(&str, Option<&str>)],
+    answer: &Value,
+) -> Exchange<'static> {
     let mut exchange = Exchange::json(target, HOST, &Value::Null, answer);
     exchange.request = form(fields);
     exchange.headers = vec![("content-type", FORM)];
@@ -113,7 +119,8 @@ fn speech_becomes_text() {
     exchange.response = b"data: {\"type\":\"transcript.text.delta\",\"delta\":\"He\"}\n\n\
         data: {\"type\":\"transcript.text.delta\",\"delta\":\"y\"}\n\n\
         data: {\"type\":\"transcript.text.done\",\"text\":\"Hey\",\
-        \"usage\":{\"output_tokens\":2}}\n\n".to_vec();
+        \"usage\":{\"output_tokens\":2}}\n\n"
+        .to_vec();
     let call = exchange.run();
     assert_eq!((call.response.chunks, call.usage.output_tokens), (2, Some(2)));
     assert_eq!(text(call), "Hey");
@@ -134,7 +141,8 @@ fn text_becomes_speech() {
     }
     exchange.kind = "text/event-stream";
     exchange.response = b"data: {\"type\":\"speech.audio.delta\",\"audio\":\"AAAA\"}\n\n\
-        data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":4}}\n\n".to_vec();
+        data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":4}}\n\n"
+        .to_vec();
     let call = exchange.run();
     assert_eq!((call.response.chunks, call.usage.input_tokens), (1, Some(4)));
     exchange.kind = "application/json";

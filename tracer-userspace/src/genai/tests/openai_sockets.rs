@@ -194,7 +194,8 @@ fn error_ends_what_it_is_of() {
             error(Value::Null),
         ],
     );
-    let kinds: Vec<_> = calls.iter().map(|call| call.error.as_ref().map(|error| &*error.kind)).collect();
+    let kinds: Vec<_> =
+        calls.iter().map(|call| call.error.as_ref().map(|error| &*error.kind)).collect();
     let refused = Some("invalid_request_error");
     assert_eq!(kinds, [refused, None, refused]);
 }
@@ -236,8 +237,10 @@ fn too_many_answers_are_told_as_far_as_they_came() {
 
 #[test]
 fn responses_come_one_after_the_other() {
-    let response = |status: &str| json!({"object": "response", "id": "resp_1", "status": status,
-        "model": "gpt-x-1", "output": [], "usage": {"input_tokens": 3, "output_tokens": 4}});
+    let response = |status: &str| {
+        json!({"object": "response", "id": "resp_1", "status": status,
+        "model": "gpt-x-1", "output": [], "usage": {"input_tokens": 3, "output_tokens": 4}})
+    };
     let ask = || {
         Client(json!({"type": "response.create", "model": "gpt-x", "input": "Hi",
             "previous_response_id": "resp_0"}))
