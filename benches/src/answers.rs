@@ -37,7 +37,9 @@ pub fn messages(events: usize) -> Events {
         event.extend("the quick brown fox ".chars().cycle().take(rest));
         event + "\"}}\n\n"
     }));
-    all.push("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n".into());
+    all.push(
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n".into(),
+    );
     all.push("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":400}}\n\n".into());
     all.push("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".into());
     all

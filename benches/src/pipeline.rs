@@ -40,7 +40,11 @@ pub(crate) fn rates(criterion: &mut Bench) {
     assert_eq!(whole.counts().calls, CONNECTIONS);
     assert_eq!(whole.counts().output_tokens, 400 * CONNECTIONS);
     group.bench_function("OpenAI chat chunks, an event of 300 bytes a record", |bencher| {
-        bencher.iter_batched_ref(pipeline, |pipeline| spans(pipeline, &records), BatchSize::LargeInput);
+        bencher.iter_batched_ref(
+            pipeline,
+            |pipeline| spans(pipeline, &records),
+            BatchSize::LargeInput,
+        );
     });
     group.finish();
 }
@@ -49,11 +53,10 @@ pub(crate) fn rates(criterion: &mut Bench) {
 fn records(connection: u64, parts: &[Part]) -> Vec<Vec<u8>> {
     let header = Header { tgid: 1, process: 1, connection, time: 1, ..Header::default() };
     let opened = Opened { object: 16 * connection, ..Opened::default() };
-    let mut all = vec![record(Header { kind: Kind::Opened as u32, ..header }, &plain(&[
-        opened.object,
-        opened.parent,
-        u64::from(opened.origin),
-    ]))];
+    let mut all = vec![record(
+        Header { kind: Kind::Opened as u32, ..header },
+        &plain(&[opened.object, opened.parent, u64::from(opened.origin)]),
+    )];
     let mut passed = Closed::default();
     let mut time = 1;
     for part in parts {

@@ -70,7 +70,9 @@ pub(super) const CASES: &[(&str, Make)] = &[
     ("deflate bomb", |size| bomb("deflate", zlib, size)),
     ("br bomb", |size| bomb("br", brotli, size)),
     ("zstd bomb", |size| bomb("zstd", zstd, size)),
-    ("gzip in gzip in gzip", |size| bomb("gzip, gzip, gzip", |text| gzip(&gzip(&gzip(text))), size)),
+    ("gzip in gzip in gzip", |size| {
+        bomb("gzip, gzip, gzip", |text| gzip(&gzip(&gzip(text))), size)
+    }),
     ("gzip members of nothing", |size| coded("gzip", repeated(&gzip(b""), size))),
     ("zstd frames of nothing", |size| coded("zstd", repeated(&zstd(b""), size))),
     ("gzip in segments of one byte", |size| cut(coded("gzip", noise(gzip, size)), 1)),
@@ -146,8 +148,7 @@ fn noise(encode: fn(&[u8]) -> Vec<u8>, size: usize) -> Vec<u8> {
 /// Many exchanges with an answer of one byte each.
 fn tiny(coding: &str, body: &[u8], size: usize) -> Vec<Part> {
     let headers = format!("Content-Encoding: {coding}\r\nContent-Length: {}\r\n", body.len());
-    let round =
-        [sent("GET / HTTP/1.1\r\n\r\n"), received(traffic::response(&headers, body))];
+    let round = [sent("GET / HTTP/1.1\r\n\r\n"), received(traffic::response(&headers, body))];
     let rounds = size.div_ceil(traffic::bytes(&round));
     round.iter().cycle().take(2 * rounds).cloned().collect()
 }

@@ -18,7 +18,9 @@ pub(super) const CASES: &[(&str, Make)] = &[
     ("packet capture of one-byte segments, the last first", |size| {
         packets(size, |n| u32::MAX / 2 - n)
     }),
-    ("packet capture of one-byte segments with a hole behind each", |size| packets(size, |n| 2 * n)),
+    ("packet capture of one-byte segments with a hole behind each", |size| {
+        packets(size, |n| 2 * n)
+    }),
     ("packet capture of one segment again and again", |size| packets(size, |_| 0)),
     ("recording of segments of one byte", |size| {
         let file = recording(size);
@@ -75,7 +77,8 @@ fn recording(size: usize) -> Vec<u8> {
 fn records(size: usize, kind: u32) -> Box<dyn Fn()> {
     let bytes: Vec<Vec<u8>> = (0..size as u64 / 65)
         .map(|n| {
-            let mut record: Vec<u8> = [kind, 0, 1, 1].iter().flat_map(|w| w.to_ne_bytes()).collect();
+            let mut record: Vec<u8> =
+                [kind, 0, 1, 1].iter().flat_map(|w| w.to_ne_bytes()).collect();
             // Process, connection, time, offset: a connection each.
             record.extend([1, n + 1, n, 0].iter().flat_map(|word: &u64| word.to_ne_bytes()));
             record.extend([1_u32, 0].iter().flat_map(|word| word.to_ne_bytes()));

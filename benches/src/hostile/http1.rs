@@ -5,9 +5,7 @@ use llmtap_benches::traffic::{self, Part, received, sent};
 use super::{Make, repeated};
 
 pub(super) const CASES: &[(&str, Make)] = &[
-    ("HTTP/1.1 answer in segments of one byte", |size| {
-        vec![get(), received(length(size)).cut(1)]
-    }),
+    ("HTTP/1.1 answer in segments of one byte", |size| vec![get(), received(length(size)).cut(1)]),
     ("HTTP/1.1 request in segments of one byte", |size| {
         vec![sent(traffic::request("/v1/things", "", &vec![b' '; size])).cut(1)]
     }),
@@ -17,9 +15,7 @@ pub(super) const CASES: &[(&str, Make)] = &[
     }),
     ("HTTP/1.1 smallest messages", |size| messages(size, 1000, usize::MAX)),
     ("HTTP/1.1 smallest messages in segments of one byte", |size| messages(size, 1000, 1)),
-    ("HTTP/1.1 smallest requests, never answered", |size| {
-        vec![sent(repeated(REQUEST, size))]
-    }),
+    ("HTTP/1.1 smallest requests, never answered", |size| vec![sent(repeated(REQUEST, size))]),
     ("HTTP/1.1 heads of many fields", |size| heads(size, usize::MAX)),
     ("HTTP/1.1 heads of many fields in segments of one byte", |size| heads(size, 1)),
     ("HTTP/1.1 head without end", |size| vec![sent(endless(size)).cut(1)]),
@@ -62,7 +58,8 @@ fn messages(size: usize, pipelined: usize, segment: usize) -> Vec<Part> {
 
 fn heads(size: usize, segment: usize) -> Vec<Part> {
     let fields: String = (0..190).map(|n| format!("x{n}:\r\n")).collect();
-    let exchange = [format!("GET / HTTP/1.1\r\n{fields}\r\n"), format!("HTTP/1.1 204 x\r\n{fields}\r\n")];
+    let exchange =
+        [format!("GET / HTTP/1.1\r\n{fields}\r\n"), format!("HTTP/1.1 204 x\r\n{fields}\r\n")];
     let rounds = size.div_ceil(exchange[0].len() + exchange[1].len());
     let segment = segment.min(traffic::LARGEST_SEGMENT);
     let [request, answer] = exchange;

@@ -18,7 +18,9 @@ pub(super) const CASES: &[(&str, Make)] = &[
     ("WebSocket in segments of one byte", |size| {
         socket("", repeated(&[0x81, 0x81, 1, 2, 3, 4, 5], size), 1)
     }),
-    ("WebSocket compressed messages of one byte", |size| socket(KEEPS, compressed(size), LARGEST_SEGMENT)),
+    ("WebSocket compressed messages of one byte", |size| {
+        socket(KEEPS, compressed(size), LARGEST_SEGMENT)
+    }),
     ("WebSocket compressed messages of one byte, each by itself", |size| {
         socket(FORGETS, compressed(size), LARGEST_SEGMENT)
     }),
@@ -36,7 +38,9 @@ fn socket(extension: &str, frames: Vec<u8>, segment: usize) -> Vec<Part> {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{extension}\r\n"
     );
     vec![
-        sent("GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        sent(
+            "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ),
         received(switch),
         received(frames).cut(segment),
     ]

@@ -8,7 +8,7 @@ use super::{
     answering::Read,
     formats::{Asked, Format, error},
     json::Fault,
-    operation::{Content, HttpFacts, Operation, ProviderError, Timing},
+    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
     recognize::{self, Target},
 };
 use crate::{
@@ -76,7 +76,7 @@ impl About {
         read: Read,
         course: Course,
     ) -> Operation {
-        let Target { provider, model, streams, stream_cursor } = self.target;
+        let Target { provider, model, id, streams, stream_cursor } = self.target;
         let provider = provider.unwrap_or(format.flavour);
         let (how, over) = match (course.end.how, course.response_end, read.times.done) {
             (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
@@ -120,12 +120,21 @@ impl About {
                 .unreadable
                 .map(Unreadable::as_str)
                 .or(read.fault.or(asked.fault).map(Fault::as_str)),
+            mcp: None,
         };
         operation.response.chunks = read.chunks;
         operation.request.stream |= streams;
         operation.request.stream_cursor = stream_cursor;
         if operation.request.model.is_none() {
             operation.request.model = model;
+        }
+        let named = match operation.name {
+            OperationName::InvokeAgent => Some(&mut operation.request.agent.id),
+            OperationName::Retrieval => Some(&mut operation.request.data_source_id),
+            _ => None,
+        };
+        if let Some(named) = named.filter(|named| named.is_none()) {
+            *named = id;
         }
         operation
     }
@@ -145,7 +154,7 @@ fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<P
     Some(error)
 }
 
-fn http_facts(head: &RequestHead) -> HttpFacts {
+pub(super) fn http_facts(head: &RequestHead) -> HttpFacts {
     let all = |name| {
         let values = head.headers.get_all(name).iter();
         values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()

@@ -19,6 +19,8 @@ pub(super) struct Body {
     format: &'static Format,
     capture_content: bool,
     failed: bool,
+    /// The error's name, where a header tells it.
+    named: Option<String>,
     label: Label,
     framing: Framing,
     answering: Answering,
@@ -72,6 +74,7 @@ impl Body {
             format,
             capture_content,
             failed: head.status.as_u16() >= error::FIRST_STATUS,
+            named: error::header(&head.headers),
             label: Label::of(media_type(&head.headers)),
             framing: Framing::Unknown,
             answering: Answering::new(answer),
@@ -122,6 +125,24 @@ impl Body {
         }
         if let Framing::Values { values, labelled, .. } = &mut self.framing {
             *labelled |= values.is_list();
+        }
+    }
+
+    /// A message of gRPC, as JSON: the whole answer, or an event of a stream. `None`: it can't be read.
+    pub(super) fn message(&mut self, json: Option<&[u8]>, streams: bool, time: Timestamp) {
+        self.last = time;
+        let Some(json) = json else {
+            self.fault = Some(Fault::Corrupt);
+            return;
+        };
+        if streams {
+            let mut data = Document::new(Shapes { facts: self.format.event, content: None });
+            data.push(json);
+            self.answering.event(b"", &mut data, time);
+        } else {
+            let mut whole = Document::new(self.format.response.shapes(self.capture_content));
+            whole.push(json);
+            self.framing = Framing::Whole(whole);
         }
     }
 
@@ -195,7 +216,9 @@ impl Body {
         let fault = match &mut self.framing {
             Framing::Unknown | Framing::Media => None,
             Framing::Whole(document) if self.failed => {
-                answering.failed(error::read(document));
+                let told = error::read(document);
+                let kind = self.named.take().unwrap_or(told.kind);
+                answering.failed(ProviderError { kind, ..told });
                 None
             }
             Framing::Whole(document) => answering.whole(document),

@@ -2,10 +2,14 @@
 //! Takes the exchange's events; gives the [`Operation`] at the end, if it was a call.
 //! Knows HTTP and time, and of the formats only their table rows.
 
+use ::http::HeaderMap;
+
 use super::{
     about::{About, Course},
+    answering::Read,
     body::Body,
-    formats::{Asked, Format},
+    formats::{Asked, Format, error},
+    grpc::Grpc,
     json::Document,
     multipart::Multipart,
     operation::Operation,
@@ -33,6 +37,8 @@ pub(super) struct Call {
     unreadable: Option<Unreadable>,
     /// The request is a form, which becomes the JSON object that it would be.
     form: Option<Multipart>,
+    /// Of gRPC: the messages under way, and how it ended.
+    grpc: Option<Grpc>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
 }
@@ -68,6 +74,7 @@ impl Call {
             unknown_fields: 0,
             unreadable: None,
             form: Multipart::of(&head.headers),
+            grpc: recognized.messages.map(Grpc::new),
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
     }
@@ -91,11 +98,10 @@ impl Call {
             Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
                 self.unknown_fields = self.unknown_fields.saturating_add(count);
             }
-            // Messages of gRPC, and trailers: no format reads them yet.
-            Kind::RequestMessageEnd(_)
-            | Kind::ResponseMessageEnd(_)
-            | Kind::RequestTrailers(_)
-            | Kind::ResponseTrailers(_) => {}
+            Kind::RequestMessageEnd(_) => self.request_message_end(),
+            Kind::ResponseMessageEnd(_) => self.response_message_end(time),
+            Kind::ResponseTrailers(headers) => self.trailers(headers),
+            Kind::RequestTrailers(_) => {}
             // Only a WebSocket closes; the others are for `Calls`.
             Kind::RequestClose(_) | Kind::ResponseClose(_) => {}
             Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
@@ -104,6 +110,10 @@ impl Call {
     }
 
     fn request_body(&mut self, bytes: &[u8]) -> bool {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.request.push(bytes);
+            return true;
+        }
         if self.certainty == Certainty::Shape && !self.looks_right(bytes) {
             return false;
         }
@@ -131,7 +141,22 @@ impl Call {
         object && (seen.len() < LOOK || sign())
     }
 
+    /// A message of the request is over. Calls of one request read no more than that.
+    fn request_message_end(&mut self) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.request();
+        for reading in self.readings.iter_mut().filter(|reading| reading.request.is_empty()) {
+            match &json {
+                Some(json) => reading.request.push(json),
+                None => reading.request.gap(),
+            }
+        }
+    }
+
     fn request_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.request.lose();
+        }
         for reading in &mut self.readings {
             reading.request.gap();
         }
@@ -142,7 +167,8 @@ impl Call {
         for reading in &mut self.readings {
             reading.read_request();
         }
-        if self.certainty == Certainty::Shape {
+        let must_fit = matches!(self.certainty, Certainty::Shape | Certainty::Shared);
+        if must_fit || self.readings.iter().any(Reading::asked_fits) {
             self.readings.retain(Reading::asked_fits);
         }
         !self.readings.is_empty()
@@ -150,18 +176,40 @@ impl Call {
 
     fn response(&mut self, head: &ResponseHead) {
         self.about.response(head);
+        self.trailers(&head.headers);
         for reading in &mut self.readings {
             reading.body = Some(Body::new(reading.format, head, self.about.capture_content));
         }
     }
 
+    /// gRPC tells how a call ended behind the body, or in the head where there is none.
+    fn trailers(&mut self, headers: &HeaderMap) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.ended(headers);
+        }
+    }
+
+    fn response_message_end(&mut self, time: Timestamp) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.response();
+        for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
+            body.message(json.as_deref(), self.about.target.streams, time);
+        }
+    }
+
     fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.push(bytes);
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.push(bytes, time);
         }
     }
 
     fn response_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.lose();
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.gap();
         }
@@ -174,6 +222,27 @@ impl Call {
         }
     }
 
+    /// The reading whose format the bodies have, as far as they must.
+    fn likeliest(&mut self) -> Option<(&'static Format, Asked, Read)> {
+        let certainty = self.certainty;
+        let failed = self.about.http.status.is_some_and(|status| status >= error::FIRST_STATUS);
+        let mut readings: Vec<_> = std::mem::take(&mut self.readings)
+            .into_iter()
+            .map(|mut reading| {
+                reading.read_request();
+                let read = reading.body.map(Body::finish).unwrap_or_default();
+                (reading.format, reading.asked.unwrap_or_default(), read)
+            })
+            .collect();
+        let fits = readings.iter().position(|(_, asked, read)| match certainty {
+            Certainty::Sure | Certainty::Path => asked.fits || read.answered.fits,
+            Certainty::Shared => asked.fits && (read.answered.fits || failed),
+            Certainty::Shape => asked.fits && read.answered.fits,
+        });
+        let place = fits.or((certainty == Certainty::Sure && !readings.is_empty()).then_some(0))?;
+        Some(readings.swap_remove(place))
+    }
+
     /// The exchange goes on under another id.
     pub(super) fn moved(&mut self, exchange: ExchangeId) {
         self.about.exchange = exchange;
@@ -181,23 +250,10 @@ impl Call {
 
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
-        let certainty = self.certainty;
-        let mut found = None;
-        for mut reading in std::mem::take(&mut self.readings) {
-            reading.read_request();
-            let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(Body::finish).unwrap_or_default();
-            let fits = match certainty {
-                Certainty::Sure => true,
-                Certainty::Path => asked.fits || read.answered.fits,
-                Certainty::Shape => asked.fits && read.answered.fits,
-            };
-            if fits {
-                found = Some((reading.format, asked, read));
-                break;
-            }
+        let (format, asked, mut read) = self.likeliest()?;
+        if read.answered.error.is_none() {
+            read.answered.error = self.grpc.and_then(|grpc| grpc.error);
         }
-        let (format, asked, read) = found?;
         let course = Course {
             turn: 0,
             start: self.started,

@@ -13,11 +13,13 @@ mod eventstream;
 mod formats;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod grpc;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
 mod jsonrpc;
+mod mcp;
 mod multipart;
 mod operation;
+mod protobuf;
 mod providers;
 mod recognize;
 mod socket;
@@ -29,7 +31,7 @@ mod values;
 use std::collections::HashMap;
 
 pub use self::operation::*;
-use self::{call::Call, socket::Socket};
+use self::{call::Call, mcp::Mcp, socket::Socket};
 use crate::{
     capture::Timestamp,
     http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
@@ -42,7 +44,7 @@ pub struct Options {
     pub capture_content: bool,
 }
 
-/// The exchanges under way that may be LLM calls.
+/// The exchanges under way that may be LLM calls, or of the Model Context Protocol.
 ///
 /// What is no call by its request's head, and what its bodies show to be none, is left at once and
 /// takes no memory. A call holds a few KiB; one with bodies of 20 MiB each way about 200 KiB, with
@@ -51,6 +53,7 @@ pub struct Options {
 pub struct Calls {
     options: Options,
     open: HashMap<ExchangeId, Open>,
+    mcp: Mcp,
 }
 
 /// An exchange under way.
@@ -62,14 +65,21 @@ enum Open {
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new() }
+        Self { options, open: HashMap::new(), mcp: Mcp::new(options.capture_content) }
     }
 
     /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM
-    /// call, or any number of those that were asked for over a WebSocket.
+    /// call, or any number of those that were asked for over a WebSocket or by the Model Context
+    /// Protocol.
     ///
     /// An exchange whose request's head was not seen is left: nothing says what was asked.
     pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
+        let mut ended = self.llm(event);
+        self.mcp.on(event, &mut ended);
+        ended
+    }
+
+    fn llm(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
         let ExchangeEvent { exchange, time, kind } = *event;
         match kind {
             Kind::Request { head, role, started } => self.begin(exchange, (head, role, started)),
@@ -117,8 +127,8 @@ impl Calls {
         self.open.insert(exchange, open);
     }
 
-    /// Exchanges under way that may be LLM calls.
+    /// Exchanges under way that may be LLM calls, or of the Model Context Protocol.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.mcp.open()
     }
 }

@@ -22,6 +22,10 @@ pub enum OperationName {
     InvokeAgent,
     /// None of the conventions' names, which allow others.
     Moderation,
+    Retrieval,
+    ExecuteTool,
+    /// None of the conventions' own: documents are put in order by a query.
+    Rerank,
 }
 
 impl OperationName {
@@ -35,6 +39,9 @@ impl OperationName {
             Self::CreateAgent => "create_agent",
             Self::InvokeAgent => "invoke_agent",
             Self::Moderation => "moderation",
+            Self::Retrieval => "retrieval",
+            Self::ExecuteTool => "execute_tool",
+            Self::Rerank => "rerank",
         }
     }
 }
@@ -76,6 +83,8 @@ pub struct Request {
     /// `gen_ai.embeddings.dimension.count`.
     pub embedding_dimensions: Option<i64>,
     pub encoding_formats: Vec<String>,
+    /// `gen_ai.data_source.id`, where one is searched.
+    pub data_source_id: Option<String>,
 }
 
 /// `gen_ai.agent.*`.
@@ -247,6 +256,45 @@ pub struct Operation {
     pub unknown_fields: u32,
     /// The body could not be read to its end, and why; what was read before stands.
     pub unreadable: Option<&'static str>,
+    /// A call of the Model Context Protocol, which no model answers: then the fields of the request,
+    /// the response and the usage are empty, and `name` holds for [`McpCall::TOOL`] alone.
+    pub mcp: Option<Box<McpCall>>,
+}
+
+/// A request or notification of the Model Context Protocol. `mcp.*` unless noted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct McpCall {
+    /// `mcp.method.name`.
+    pub method: String,
+    /// `gen_ai.tool.name`.
+    pub tool_name: Option<String>,
+    /// `gen_ai.prompt.name`.
+    pub prompt_name: Option<String>,
+    pub resource_uri: Option<String>,
+    /// `jsonrpc.request.id`, of requests.
+    pub request_id: Option<String>,
+    pub session_id: Option<String>,
+    pub protocol_version: Option<String>,
+    /// `rpc.response.status_code`.
+    pub error_code: Option<i64>,
+    /// `gen_ai.tool.call.arguments`; only where the user asked for content, as the result.
+    pub arguments: Option<Value>,
+    /// `gen_ai.tool.call.result`.
+    pub result: Option<Value>,
+}
+
+impl McpCall {
+    /// The method that runs a tool.
+    pub const TOOL: &str = "tools/call";
+
+    pub fn is_tool(&self) -> bool {
+        self.method == Self::TOOL
+    }
+
+    /// What the call is about: a tool or a prompt. Never a resource's address, of which there are too many.
+    pub fn target(&self) -> Option<&str> {
+        self.tool_name.as_deref().or(self.prompt_name.as_deref())
+    }
 }
 
 impl Operation {

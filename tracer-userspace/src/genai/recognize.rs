@@ -6,6 +6,7 @@ use ::http::{Method, header};
 
 use super::{
     formats::Format,
+    protobuf::Schema,
     providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES, SOCKETS},
     socket::Dialect,
 };
@@ -18,6 +19,8 @@ pub(super) struct Recognized {
     pub formats: Vec<&'static Format>,
     pub certainty: Certainty,
     pub target: Target,
+    /// Of gRPC: what its messages are.
+    pub messages: Option<&'static Schema>,
 }
 
 /// What the target says of the call.
@@ -26,6 +29,8 @@ pub(super) struct Target {
     /// Of a known host.
     pub provider: Option<&'static str>,
     pub model: Option<String>,
+    /// Of the agent or the data source, where the path names it.
+    pub id: Option<String>,
     /// A stream is asked for.
     pub streams: bool,
     /// The event of a stored stream behind which it is to go on.
@@ -39,6 +44,8 @@ pub(super) enum Certainty {
     Sure,
     /// A known path of an unknown host: request or answer must have the format's shape.
     Path,
+    /// A path that serves other things too: both must have it, unless the call failed.
+    Shared,
     /// Neither: request and answer must both have it.
     Shape,
 }
@@ -118,16 +125,26 @@ fn is_host(name: &str, host: &str) -> bool {
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     let (provider, own) = provider(head).unzip();
-    if let Some(route) = own.flatten().or_else(|| route(ROUTES, head)) {
+    let own = own.flatten();
+    if let Some(route) = own.or_else(|| route(ROUTES, head)) {
+        // Rows of one path are servers that use it for different formats.
+        let table = provider.filter(|_| own.is_some()).map_or(ROUTES, |row| row.routes);
+        let rows = table.iter().filter(|row| row.path == route.path && row.method == route.method);
         return Some(Recognized {
-            formats: vec![route.format],
-            certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
+            formats: rows.map(|row| row.format).collect(),
+            certainty: match provider {
+                _ if route.shared => Certainty::Shared,
+                Some(_) => Certainty::Sure,
+                None => Certainty::Path,
+            },
             target: Target {
                 provider: provider.map(|row| row.name),
-                model: model(route, path(head)),
+                model: named(route, route.model_after, path(head)),
+                id: named(route, route.id_after, path(head)),
                 streams: route.streams || query(head, "stream").as_deref() == Some("true"),
                 stream_cursor: query(head, "starting_after"),
             },
+            messages: route.messages,
         });
     }
     // A known host's other paths are known not to be of these formats.
@@ -138,7 +155,12 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     if head.headers.contains_key("anthropic-version") {
         formats.retain(|format| format.flavour == "anthropic");
     }
-    Some(Recognized { formats, certainty: Certainty::Shape, target: Target::default() })
+    Some(Recognized {
+        formats,
+        certainty: Certainty::Shape,
+        target: Target::default(),
+        messages: None,
+    })
 }
 
 /// Whether a WebSocket is asked for over which answers can be asked for, and how those are told.
@@ -153,13 +175,20 @@ pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
         provider: provider(head).map(|(row, _)| row.name),
         // The second is Azure's way.
         model: query(head, "model").or_else(|| query(head, "deployment")),
+        id: None,
         streams: true,
         stream_cursor: None,
     };
     Some((dialect, target))
 }
 
-fn is_json(head: &RequestHead) -> bool {
+/// A path or a host that is known to be an LLM's.
+pub(super) fn is_known(head: &RequestHead) -> bool {
+    let found = recognize(head).map(|found| found.certainty != Certainty::Shape);
+    found.unwrap_or_else(|| provider(head).is_some())
+}
+
+pub(super) fn is_json(head: &RequestHead) -> bool {
     head.headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -181,16 +210,19 @@ fn matches(pattern: &str, path: &str) -> bool {
     })
 }
 
-fn model(route: &Route, path: &str) -> Option<String> {
-    let after = route.model_after?;
-    let segment_after = |path: &'_ str| {
-        let mut segments = path.split('/').skip_while(|segment| *segment != after);
-        segments.nth(1).map(str::to_owned)
-    };
-    let segment = segment_after(path)?;
-    let pattern = segment_after(route.path)?;
-    let model = segment.strip_suffix(pattern.trim_start_matches('*')).unwrap_or(&segment);
-    Some(percent_decoded(model))
+/// What stands in `path` for the pattern's `*`s behind its segment `after`.
+fn named(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
+    let after = after?;
+    let pattern: Vec<_> = route.path.split('/').skip(1).collect();
+    let segments: Vec<_> = path.trim_end_matches('/').rsplit('/').take(pattern.len()).collect();
+    let pairs = pattern.iter().zip(segments.iter().rev());
+    let behind = pairs.skip_while(|(wanted, _)| **wanted != after).skip(1);
+    let names = behind.map_while(|(wanted, segment)| {
+        let rest = wanted.strip_prefix('*')?;
+        Some(percent_decoded(segment.strip_suffix(rest).unwrap_or(segment)))
+    });
+    let name = names.collect::<Vec<_>>().join("/");
+    (!name.is_empty()).then_some(name)
 }
 
 /// RFC 3986 §2.1; a `%` without its two digits stays.

@@ -15,6 +15,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod grpc;
 mod hostile;
 mod ollama;
 mod openai_agents;
@@ -24,7 +25,9 @@ mod openai_others;
 mod openai_sockets;
 mod recognition;
 pub(super) mod schemas;
+mod servers;
 mod times;
+mod vendors;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
@@ -39,6 +42,7 @@ pub(super) struct Exchange<'a> {
     pub how: Ended,
     pub capture_content: bool,
     pub headers: Vec<(&'static str, &'static str)>,
+    pub response_headers: Vec<(&'static str, &'static str)>,
 }
 
 impl<'a> Exchange<'a> {
@@ -54,6 +58,7 @@ impl<'a> Exchange<'a> {
             how: Ended::Complete,
             capture_content: false,
             headers: Vec::new(),
+            response_headers: Vec::new(),
         }
     }
 
@@ -94,6 +99,9 @@ impl<'a> Exchange<'a> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_str(self.kind).unwrap());
         headers.insert("x-request-id", HeaderValue::from_static("req_1"));
+        for (name, value) in &self.response_headers {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
         let status = StatusCode::from_u16(self.status).unwrap();
         let head = ResponseHead { status, version: Version::HTTP_11, headers };
         on(Kind::Response { head: &head, role: Role::Client, started: Timestamp(100) });

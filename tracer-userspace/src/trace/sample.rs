@@ -72,6 +72,7 @@ pub(crate) fn operation() -> Operation {
         },
         unknown_fields: 0,
         unreadable: None,
+        mcp: None,
     }
 }
 

@@ -14,7 +14,9 @@ use opentelemetry::{
 
 use crate::{
     capture::{Addresses, Security},
-    genai::{Content, HttpFacts, Modalities, Operation, OperationName, Request, Response, Usage},
+    genai::{
+        Content, HttpFacts, McpCall, Modalities, Operation, OperationName, Request, Response, Usage,
+    },
     http::{Ended, Role},
     trace::Transport,
 };
@@ -63,12 +65,19 @@ const METHODS: [&str; 10] =
 /// The operation, and the model or agent that it is for. A response that is fetched has no name but
 /// its id, which is no part of a span's.
 pub(super) fn name(operation: &Operation) -> String {
+    if let Some(call) = &operation.mcp {
+        return match call.target() {
+            Some(target) => format!("{} {target}", call.method),
+            None => call.method.clone(),
+        };
+    }
     let subject = match operation.name {
         OperationName::FetchResponse => None,
         OperationName::CreateAgent | OperationName::InvokeAgent => {
             let Operation { request, response, .. } = operation;
             response.agent.name.as_ref().or(request.agent.name.as_ref())
         }
+        OperationName::Retrieval => operation.request.data_source_id.as_ref(),
         _ => operation.request.model.as_ref(),
     };
     match subject {
@@ -172,8 +181,13 @@ fn h2_code(code: u32) -> String {
 /// All attributes of the span.
 pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
-    list.text("gen_ai.operation.name", Some(operation.name.as_str()));
-    list.text("gen_ai.provider.name", Some(&operation.provider));
+    match &operation.mcp {
+        Some(call) => list.mcp(call),
+        None => {
+            list.text("gen_ai.operation.name", Some(operation.name.as_str()));
+            list.text("gen_ai.provider.name", Some(&operation.provider));
+        }
+    }
     list.text("openai.api.type", operation.api_type);
     if let Some((kind, _)) = failure(operation) {
         list.text("error.type", Some(&kind));
@@ -233,6 +247,31 @@ impl Attributes {
         }
     }
 
+    fn mcp(&mut self, call: &McpCall) {
+        if call.is_tool() {
+            self.text("gen_ai.operation.name", Some(OperationName::ExecuteTool.as_str()));
+        }
+        self.text("mcp.method.name", Some(&call.method));
+        self.text("mcp.protocol.version", call.protocol_version.as_deref());
+        self.text("mcp.session.id", call.session_id.as_deref());
+        self.text("mcp.resource.uri", call.resource_uri.as_deref());
+        self.text("jsonrpc.request.id", call.request_id.as_deref());
+        self.text("gen_ai.tool.name", call.tool_name.as_deref());
+        self.text("gen_ai.prompt.name", call.prompt_name.as_deref());
+        let code = call.error_code.map(|code| code.to_string());
+        self.text("rpc.response.status_code", code.as_deref());
+        self.text("network.transport", Some("tcp"));
+        self.text("network.protocol.name", Some("http"));
+        for (key, value) in [
+            ("gen_ai.tool.call.arguments", &call.arguments),
+            ("gen_ai.tool.call.result", &call.result),
+        ] {
+            if let Some(value) = value {
+                self.set(key, value.to_string());
+            }
+        }
+    }
+
     fn request(&mut self, request: &Request) {
         self.text("gen_ai.request.model", request.model.as_deref());
         self.flag("gen_ai.request.stream", request.stream);
@@ -255,6 +294,7 @@ impl Attributes {
         self.text("gen_ai.prompt.version", request.prompt_version.as_deref());
         self.int("gen_ai.embeddings.dimension.count", request.embedding_dimensions);
         self.texts("gen_ai.request.encoding_formats", &request.encoding_formats);
+        self.text("gen_ai.data_source.id", request.data_source_id.as_deref());
         self.int(REQUEST_TOOLS, request.tools);
     }
 

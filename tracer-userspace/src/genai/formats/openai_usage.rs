@@ -29,6 +29,7 @@ pub(super) struct Tokens {
     output_token_details: Object<Details>,
     /// DeepSeek's name for cached tokens.
     prompt_cache_hit_tokens: Count,
+    total_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -70,7 +71,7 @@ impl Tokens {
         let cached = input.cached_tokens.0.or(self.prompt_cache_hit_tokens.0);
         for (known, told) in [
             (&mut usage.input_tokens, self.prompt_tokens.0.or(self.input_tokens.0)),
-            (&mut usage.output_tokens, self.completion_tokens.0.or(self.output_tokens.0)),
+            (&mut usage.output_tokens, self.output(output.reasoning_tokens.0)),
             (&mut usage.cache_read_input_tokens, cached),
             (&mut usage.cache_write_input_tokens, input.cache_write_tokens.0),
             (&mut usage.reasoning_output_tokens, output.reasoning_tokens.0),
@@ -81,6 +82,15 @@ impl Tokens {
         cached.add_to(&mut usage.cache_read);
         input.parts().add_to(&mut usage.input);
         output.parts().add_to(&mut usage.output);
+    }
+
+    /// xAI counts reasoning beside a chat's completion, not in it: the total says so.
+    fn output(&self, reasoning: Option<u64>) -> Option<u64> {
+        let Some(completion) = self.completion_tokens.0 else { return self.output_tokens.0 };
+        let both = completion.checked_add(reasoning.unwrap_or(0));
+        let all =
+            self.prompt_tokens.0.zip(both).and_then(|(prompt, both)| prompt.checked_add(both));
+        if all.is_some() && all == self.total_tokens.0 { both } else { Some(completion) }
     }
 }
 

@@ -410,6 +410,50 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
+/// A list of objects read as `T`, or one of them alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::genai) struct Several<T>(pub Vec<Object<T>>);
+
+impl<T> Default for Several<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Several<T> {
+    pub(in crate::genai) fn into_objects(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().filter_map(|object| object.0)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NestedVisitor<Several<T>> {
+    type Value = Several<T>;
+
+    absent_scalars!();
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Several::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            elements.push(element);
+        }
+        Ok(Several(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|one| Several(vec![Object(Some(one))]))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NestedVisitor(PhantomData::<Self>))
+    }
+}
+
 /// A string or a list of strings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::genai) struct Strings(pub Vec<String>);

@@ -43,6 +43,7 @@ fn attributes_have_the_conventions_types() {
         conversation_id: Some("conv_1".into()),
         embedding_dimensions: Some(256),
         encoding_formats: vec!["base64".into()],
+        data_source_id: Some("kb_1".into()),
         stream_cursor: Some("17".into()),
         prompt_name: Some("pmpt_1".into()),
         prompt_version: Some("2".into()),
@@ -81,6 +82,7 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.conversation.id", "conv_1".into()),
         ("gen_ai.embeddings.dimension.count", 256.into()),
         ("gen_ai.request.encoding_formats", strings(&["base64"])),
+        ("gen_ai.data_source.id", "kb_1".into()),
         ("gen_ai.request.temperature", 0.5.into()),
         ("gen_ai.request.top_p", 0.25.into()),
         ("gen_ai.request.top_k", 40.into()),
@@ -137,7 +139,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, TLS).len(), 62);
+    assert_eq!(attributes(&operation, TLS).len(), 63);
 }
 
 #[test]
