@@ -3,4 +3,4 @@
 
 use llmtap_fuzz::{coding, inputs};
 
-libfuzzer_sys::fuzz_target!(init: inputs::write("coding"), |data: &[u8]| coding::run(data));
+libfuzzer_sys::fuzz_target!(init: inputs::write("coding", coding::seeds, coding::worst), |data: &[u8]| coding::run(data));

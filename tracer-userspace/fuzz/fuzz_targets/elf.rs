@@ -3,4 +3,4 @@
 
 use llmtap_fuzz::{elf, inputs};
 
-libfuzzer_sys::fuzz_target!(init: inputs::write("elf"), |data: &[u8]| elf::run(data));
+libfuzzer_sys::fuzz_target!(init: inputs::write("elf", elf::seeds, elf::worst), |data: &[u8]| elf::run(data));

@@ -3,4 +3,4 @@
 
 use llmtap_fuzz::{events, inputs};
 
-libfuzzer_sys::fuzz_target!(init: inputs::write("events"), |data: &[u8]| events::run(data));
+libfuzzer_sys::fuzz_target!(init: inputs::write("events", events::seeds, events::worst), |data: &[u8]| events::run(data));

@@ -9,7 +9,7 @@ use llmtap::{
 };
 
 use crate::{
-    Input,
+    Input, coding,
     script::{self, Step},
     split::Split,
     wire::{self, Happening, connection, received, sent},
@@ -40,8 +40,11 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Bytes of the heap that one connection may hold: header blocks of both directions, their tables,
-/// and the 2,048 streams that are followed.
-const HEAP: usize = 16 << 20;
+/// and the 2,048 streams that are followed, each of which may be in the middle of a coded body.
+const HEAP: usize = (16 << 20) + 2048 * DECODER;
+
+/// What a decoder holds: a window of 32 KiB and its tables, and a step's output.
+const DECODER: usize = 80 << 10;
 
 pub fn run(data: &[u8]) {
     let steps = script::read(data);
@@ -362,6 +365,10 @@ pub fn worst() -> Vec<Input> {
         ),
         Input::new("streams-at-once", many_streams(b"\x82", b"\x88", b"x")),
         Input::new("streams-with-codings", many_streams(b"\x82", codings, b"x")),
+        Input::new("streams-with-gzip", {
+            let data = coding::coded("gzip", &coding::noise(64));
+            many_streams(b"\x82", b"\x88\x5a\x04gzip", &data[..40])
+        }),
         Input::new("gaps-with-streams", {
             let mut steps = vec![(
                 SENT,

@@ -45,8 +45,10 @@ const SECRET: &[u8] = b"tzQw7Lk3vNpX9rBd";
 
 pub fn run(data: &[u8]) {
     match data.split_first() {
-        Some((&FILE, file)) => read_hostile(file),
-        Some((&FRAMES, plain)) => read_hostile(&file(script::read(plain).iter().map(frame))),
+        Some((&FILE, file)) => read_hostile(file, EXPANSION * file.len()),
+        Some((&FRAMES, plain)) => {
+            read_hostile(&file(script::read(plain).iter().map(frame)), plain.len());
+        }
         Some((&KEPT, rest)) => round_trip(&events(&script::read(rest))),
         Some((_, rest)) => scrubbed(&events(&script::read(rest))),
         None => {}
@@ -68,9 +70,13 @@ fn file<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     file
 }
 
-fn read_hostile(file: &[u8]) {
+/// Plain bytes for each of a file's, of those that the fuzzer makes.
+const EXPANSION: usize = 64;
+
+/// `plain`: bytes of the frames, about.
+fn read_hostile(file: &[u8], plain: usize) {
     let work = |(items, bytes): &(usize, usize)| Work {
-        bytes: file.len().max(*bytes),
+        bytes: plain.max(*bytes),
         pieces: *items,
         // Connections and processes that the file says live, in tables.
         heap: HEAP + 2048 * items,
@@ -371,12 +377,12 @@ pub fn worst() -> Vec<Input> {
         .flat_map(|number| {
             let [a, b, c, _] = number.to_le_bytes();
             let id = [a & 0x7f | 0x80, b & 0x7f | 0x80, (c << 1 | b >> 7) & 0x7f];
-            [&[13, 0x42, 11, 0x08][..], &id, b"\x12\x02\x08\x01\x20\x01\x01"].concat()
+            [&[12, 0x42, 10, 0x08][..], &id, b"\x12\x02\x08\x01\x20\x01"].concat()
         })
         .collect();
     vec![
         frames("empty-records", b"\0"),
-        frames("unknown-records", b"\x02\xfa\x01"),
+        frames("unknown-records", b"\x03\xfa\x01\0"),
         frames("empty-segments", b"\x06\x52\x04\x08\x01\x2a\0"),
         frames("appearances", b"\x06\x1a\x04\x0a\x02\x08\x01"),
         Input::new("openings", {
@@ -384,7 +390,7 @@ pub fn worst() -> Vec<Input> {
             [&[FRAMES], &script::write(steps)[..]].concat()
         }),
         Input::new("tiny-frames", {
-            let one = zstd::bulk::compress(b"\x02\xfa\x01", 1).unwrap_or_default();
+            let one = zstd::bulk::compress(b"\x03\xfa\x01\0", 1).unwrap_or_default();
             let first = zstd::bulk::compress(&start, 1).unwrap_or_default();
             [&[FILE], OPENING, &first, &one.repeat(SIZE / one.len())[..]].concat()
         }),

@@ -14,7 +14,7 @@ mod head;
 mod request;
 mod response;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 pub(super) use self::body::content_length;
 use self::{
@@ -193,9 +193,9 @@ impl Connection {
         }
     }
 
-    /// The exchange whose request is under way.
+    /// The exchange whose request is under way: the last, or almost.
     fn asking(&mut self) -> Option<&mut Exchange> {
-        self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Request))
+        self.queue.iter_mut().rev().find(|exchange| exchange.open.awaits(Side::Request))
     }
 
     /// The exchange that the next response bytes belong to.
@@ -203,15 +203,33 @@ impl Connection {
         self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Response))
     }
 
-    /// Ends what is over.
+    /// Ends what is over: the first, whose response ended, or the last, whose request did. Those
+    /// between wait for their responses, and going through them each time would take its time.
     fn sweep(&mut self, out: &mut Output<'_>) {
-        while let Some(at) = self.queue.iter().position(|exchange| exchange.open.is_over()) {
-            if let Some(exchange) = self.queue.remove(at) {
-                exchange.open.end(out);
-            }
+        let is_over = |exchange: Option<&Exchange>| exchange.is_some_and(|it| it.open.is_over());
+        loop {
+            let over = if is_over(self.queue.front()) {
+                self.queue.pop_front()
+            } else if is_over(self.queue.back()) {
+                self.queue.pop_back()
+            } else {
+                None
+            };
+            let Some(exchange) = over else { break };
+            exchange.open.end(out);
         }
         if self.queue.is_empty() {
             self.queue.shrink_to(IDLE_QUEUE);
+        }
+    }
+
+    /// Ends what is over, where several were lost at once.
+    fn sweep_all(&mut self, out: &mut Output<'_>) {
+        let (over, open): (VecDeque<_>, _) =
+            mem::take(&mut self.queue).into_iter().partition(|exchange| exchange.open.is_over());
+        self.queue = open;
+        for exchange in over {
+            exchange.open.end(out);
         }
     }
 
@@ -246,7 +264,7 @@ impl Connection {
         } else if was_in_chunks && let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        self.sweep(out);
+        self.sweep_all(out);
     }
 }
 
