@@ -6,7 +6,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use llmtap::{
     capture::{ConnectionId, Timestamp},
     genai::{Calls, Operation, Options},
-    http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
+    http::{
+        End, Ended, ExchangeEvent, ExchangeId, Kind, MessageKind, RequestHead, ResponseHead, Role,
+    },
 };
 
 use crate::{
@@ -16,35 +18,92 @@ use crate::{
     split::Split,
 };
 
+/// How a path's bodies are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    Json,
+    Form,
+    /// Each piece is a message.
+    Grpc,
+    /// Each piece is a message, in the order of both sides.
+    Socket,
+}
+
+use Wire::{Form, Grpc, Json, Socket};
+
 /// Paths of every format, and one of none.
-const PATHS: [(&str, &str); 22] = [
-    ("POST", "/v1/chat/completions"),
-    ("POST", "/v1/messages"),
-    ("POST", "/v1/responses"),
-    ("GET", "/v1/responses/r"),
-    ("POST", "/v1/completions"),
-    ("POST", "/v1/embeddings"),
-    ("POST", "/v1/complete"),
-    ("POST", "/api/chat"),
-    ("POST", "/api/generate"),
-    ("POST", "/api/embed"),
-    ("POST", "/v1beta/models/m:generateContent"),
-    ("POST", "/v1beta/models/m:streamGenerateContent"),
-    ("POST", "/v1beta/models/m:batchEmbedContents"),
-    ("POST", "/model/m/invoke"),
-    ("POST", "/model/m/invoke-with-response-stream"),
-    ("POST", "/model/m/converse"),
-    ("POST", "/model/m/converse-stream"),
-    ("POST", "/v2/chat"),
-    ("POST", "/v1/embed"),
-    ("POST", "/v1/generate"),
-    ("POST", "/ml/v1/generation/text_stream"),
-    ("POST", "/elsewhere"),
+const PATHS: [(&str, Wire, &str); 58] = [
+    ("POST", Json, "/v1/chat/completions"),
+    ("POST", Json, "/v1/messages"),
+    ("POST", Json, "/v1/responses"),
+    ("GET", Json, "/v1/responses/r"),
+    ("POST", Json, "/v1/completions"),
+    ("POST", Json, "/v1/embeddings"),
+    ("POST", Json, "/v1/complete"),
+    ("POST", Json, "/api/chat"),
+    ("POST", Json, "/api/generate"),
+    ("POST", Json, "/api/embed"),
+    ("POST", Json, "/v1beta/models/m:generateContent"),
+    ("POST", Json, "/v1beta/models/m:streamGenerateContent"),
+    ("POST", Json, "/v1beta/models/m:batchEmbedContents"),
+    ("POST", Json, "/model/m/invoke"),
+    ("POST", Json, "/model/m/invoke-with-response-stream"),
+    ("POST", Json, "/model/m/converse"),
+    ("POST", Json, "/model/m/converse-stream"),
+    ("POST", Json, "/v2/chat"),
+    ("POST", Json, "/v1/embed"),
+    ("POST", Json, "/v1/generate"),
+    ("POST", Json, "/ml/v1/generation/text_stream"),
+    ("POST", Json, "/elsewhere"),
+    ("POST", Json, "/v1/images/generations"),
+    ("POST", Form, "/v1/images/edits"),
+    ("POST", Form, "/v1/audio/transcriptions"),
+    ("POST", Json, "/v1/audio/speech"),
+    ("POST", Json, "/v1/moderations"),
+    ("POST", Json, "/v1/assistants"),
+    ("POST", Json, "/v1/threads/t/runs"),
+    ("POST", Json, "/v1/threads/t/runs/r/submit_tool_outputs"),
+    ("POST", Json, "/v1/models/m:predict"),
+    ("POST", Json, "/v1/publishers/p/models/m:rawPredict"),
+    ("POST", Json, "/rerank"),
+    ("POST", Json, "/generate"),
+    ("POST", Json, "/generate_stream"),
+    ("POST", Json, "/completion"),
+    ("POST", Json, "/embed"),
+    ("POST", Json, "/embedding"),
+    ("POST", Json, "/endpoints/e/invocations"),
+    ("POST", Json, "/endpoints/e/invocations-response-stream"),
+    ("POST", Json, "/serving-endpoints/e/invocations"),
+    ("POST", Json, "/complete"),
+    ("POST", Json, "/semantic_embed"),
+    ("POST", Json, "/agents/a/agentAliases/b/sessions/s/text"),
+    ("POST", Json, "/retrieveAndGenerateStream"),
+    ("POST", Json, "/knowledgebases/k/retrieve"),
+    ("POST", Json, "/client/v4/accounts/a/ai/run/@cf/meta/llama"),
+    ("POST", Json, "/mcp"),
+    ("GET", Json, "/mcp"),
+    ("POST", Grpc, "/google.cloud.aiplatform.v1.PredictionService/GenerateContent"),
+    ("POST", Grpc, "/google.cloud.aiplatform.v1.PredictionService/StreamGenerateContent"),
+    ("POST", Grpc, "/google.cloud.aiplatform.v1.PredictionService/Predict"),
+    ("POST", Grpc, "/google.ai.generativelanguage.v1.GenerativeService/EmbedContent"),
+    ("POST", Grpc, "/google.ai.generativelanguage.v1.GenerativeService/BatchEmbedContents"),
+    ("POST", Grpc, "/xai_api.Chat/GetCompletion"),
+    ("POST", Grpc, "/xai_api.Chat/GetCompletionChunk"),
+    ("GET", Socket, "/v1/realtime?model=m"),
+    ("GET", Socket, "/v1/responses"),
 ];
 
 /// Hosts whose paths are their own, and one that is unknown.
-const HOSTS: [&str; 4] =
-    ["gateway", "api.cohere.com", "us-south.ml.cloud.ibm.com", "api.openai.com"];
+const HOSTS: [&str; 8] = [
+    "gateway",
+    "api.cohere.com",
+    "us-south.ml.cloud.ibm.com",
+    "api.openai.com",
+    "api.aleph-alpha.com",
+    "bedrock-agent-runtime.us-east-1.amazonaws.com",
+    "api.cloudflare.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
+];
 
 const KINDS: [&str; 4] = [
     "application/json",
@@ -71,6 +130,7 @@ const MESSAGE: u8 = 5;
 const HEAP: usize = 16 << 20;
 
 struct Call {
+    wire: Wire,
     request: RequestHead,
     response: ResponseHead,
     capture_content: bool,
@@ -81,7 +141,7 @@ struct Call {
 impl Call {
     fn read(data: &[u8]) -> Option<Self> {
         let ([path, host, flags], rest) = data.split_first_chunk()?;
-        let (method, path) = PATHS[usize::from(*path) % PATHS.len()];
+        let (method, wire, path) = PATHS[usize::from(*path) % PATHS.len()];
         let host = HOSTS[usize::from(*host) % HOSTS.len()];
         let headers = |list: &[(&'static str, &'static str)]| -> HeaderMap {
             list.iter()
@@ -91,22 +151,38 @@ impl Call {
                 .collect()
         };
         let kind = KINDS[usize::from(flags & 0x0f) % KINDS.len()];
-        let status = if flags & FAILED != 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        let (asked, answered) = match wire {
+            Json => ("application/json", kind),
+            Form => ("multipart/form-data; boundary=b0", kind),
+            Grpc => ("application/grpc", "application/grpc"),
+            Socket => ("", ""),
+        };
+        let status = match wire {
+            Socket => StatusCode::SWITCHING_PROTOCOLS,
+            _ if flags & FAILED != 0 => StatusCode::BAD_REQUEST,
+            _ => StatusCode::OK,
+        };
         let mut steps = script::read(rest);
         for step in steps.iter_mut().filter(|step| step.kind == MESSAGE) {
             (step.kind, step.bytes) = (RESPONSE, crate::events::message(&step.bytes));
         }
         Some(Self {
+            wire,
             request: RequestHead {
                 method: Method::from_bytes(method.as_bytes()).ok()?,
                 target: path.to_owned(),
                 version: Version::HTTP_11,
-                headers: headers(&[("host", host), ("content-type", "application/json")]),
+                headers: headers(&[
+                    ("host", host),
+                    ("content-type", asked),
+                    ("upgrade", if wire == Socket { "websocket" } else { "" }),
+                    ("mcp-session-id", "s"),
+                ]),
             },
             response: ResponseHead {
                 status,
                 version: Version::HTTP_11,
-                headers: headers(&[("content-type", kind)]),
+                headers: headers(&[("content-type", answered), ("mcp-session-id", "s")]),
             },
             capture_content: flags & CONTENT != 0,
             how: if flags & CUT != 0 { Ended::ServerReset } else { Ended::Complete },
@@ -114,48 +190,73 @@ impl Call {
         })
     }
 
-    /// Bodies are cut as they were put together: a piece of the input's own is none of ours.
-    fn play(&self, split: Split) -> Option<Operation> {
-        let mut calls = Calls::new(Options { capture_content: self.capture_content });
-        let exchange = ExchangeId { connection: ConnectionId(1), index: 0 };
-        let time = Timestamp(1);
-        let mut on = |kind: Kind<'_>| calls.on(&ExchangeEvent { exchange, time, kind });
-        let (role, started) = (Role::Client, time);
-        on(Kind::Request { head: &self.request, role, started });
-        for step in &self.steps {
-            match step.kind {
-                REQUEST_GAP => drop(on(Kind::RequestGap)),
-                REQUEST => {
-                    for piece in split.pieces(&step.bytes) {
-                        on(Kind::RequestBody(piece));
-                    }
-                }
-                _ => {}
-            }
+    /// Gives every event of the exchange, bodies cut.
+    fn events(&self, split: Split, on: &mut dyn FnMut(Kind<'_>)) {
+        let (role, started) = (Role::Client, TIME);
+        let request = Kind::Request { head: &self.request, role, started };
+        let response = Kind::Response { head: &self.response, role, started };
+        on(request);
+        if self.wire == Socket {
+            on(Kind::RequestEnd);
+            on(response);
+            on(Kind::ResponseEnd);
+            self.steps.iter().for_each(|step| self.step(step, split, on));
+            return;
         }
+        let is_request = |step: &&Step| matches!(step.kind, REQUEST | REQUEST_GAP);
+        self.steps.iter().filter(is_request).for_each(|step| self.step(step, split, on));
         on(Kind::RequestEnd);
-        on(Kind::Response { head: &self.response, role, started });
-        for step in &self.steps {
-            match step.kind {
-                RESPONSE_GAP => drop(on(Kind::ResponseGap)),
-                RESPONSE => {
-                    for piece in split.pieces(&step.bytes) {
-                        on(Kind::ResponseBody(piece));
-                    }
-                }
-                _ => {}
-            }
-        }
+        on(response);
+        let is_response = |step: &&Step| !is_request(step);
+        self.steps.iter().filter(is_response).for_each(|step| self.step(step, split, on));
         if self.how == Ended::Complete {
             on(Kind::ResponseEnd);
         }
+    }
+
+    fn step(&self, step: &Step, split: Split, on: &mut dyn FnMut(Kind<'_>)) {
+        let message = match self.wire {
+            Json | Form => None,
+            Grpc => Some(MessageKind::Grpc),
+            Socket => Some(MessageKind::Text),
+        };
+        match step.kind {
+            REQUEST_GAP => on(Kind::RequestGap),
+            RESPONSE_GAP => on(Kind::ResponseGap),
+            REQUEST => {
+                split.pieces(&step.bytes).for_each(|piece| on(Kind::RequestBody(piece)));
+                if let Some(kind) = message {
+                    on(Kind::RequestMessageEnd(kind));
+                }
+            }
+            RESPONSE => {
+                split.pieces(&step.bytes).for_each(|piece| on(Kind::ResponseBody(piece)));
+                if let Some(kind) = message {
+                    on(Kind::ResponseMessageEnd(kind));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn play(&self, split: Split) -> Vec<Operation> {
+        let mut calls = Calls::new(Options { capture_content: self.capture_content });
+        let exchange = ExchangeId { connection: ConnectionId(1), index: 0 };
+        let mut operations = Vec::new();
+        let mut on = |kind: Kind<'_>| {
+            operations.extend(calls.on(&ExchangeEvent { exchange, time: TIME, kind }));
+        };
+        self.events(split, &mut on);
         let (missing_request, missing_response) = (0, 0);
         let end = End { how: self.how, missing_request, missing_response, joined_late: false };
-        let operation = on(Kind::End(end));
+        on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
-        operation
+        operations
     }
 }
+
+/// The same for all: where a body is cut, times differ.
+const TIME: Timestamp = Timestamp(1);
 
 pub fn run(data: &[u8]) {
     let Some(call) = Call::read(data) else { return };
@@ -216,13 +317,65 @@ pub fn seeds() -> Vec<Input> {
         one(15, 0, CONTENT, converse, r#"{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":2}}"#),
         one(20, 2, CONTENT | 1, r#"{"model_id":"m","input":"hi"}"#, "id: 1\nevent: message\ndata: {\"results\":[{\"generated_text\":\"x\",\"generated_token_count\":1,\"stop_reason\":\"eos_token\"}]}\n\n"),
     ]);
+    seeds.extend(others());
     seeds
+}
+
+/// Forms, gRPC, WebSockets, MCP.
+fn others() -> Vec<Input> {
+    let form = "--b0\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n\
+        --b0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nxx\r\n--b0--\r\n";
+    // A content with a part with a text, as both services number them; then the model.
+    let grpc_asked = b"\x12\x0c\x0a\x04user\x12\x04\x0a\x02hi\x2a\x01m".as_slice();
+    let grpc_answer =
+        b"\x12\x12\x12\x0e\x0a\x05model\x12\x05\x0a\x03abc\x18\x01\x22\x04\x08\x05\x10\x06"
+            .as_slice();
+    let asks = r#"{"type":"response.create","response":{"modalities":["text"]}}"#;
+    let begun = r#"{"type":"response.created","response":{"id":"r1","model":"m"}}"#;
+    let piece = r#"{"type":"response.text.delta","response_id":"r1","delta":"x"}"#;
+    let done = r#"{"type":"response.done","response":{"id":"r1","status":"completed","usage":{"input_tokens":1,"output_tokens":2}}}"#;
+    let tool = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
+    let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"x"}]}}"#;
+    let input = |name: &str, wanted: &str, flags: u8, steps: Vec<(u8, &[u8])>| {
+        let path = PATHS.iter().position(|(_, _, path)| path.contains(wanted)).unwrap_or(0) as u8;
+        Input::new(name, [&[path, 0, flags], &script::write(steps)[..]].concat())
+    };
+    let two = |asked, answer| vec![(REQUEST, asked), (RESPONSE, answer)];
+    vec![
+        input("form", "transcriptions", CONTENT, two(form.as_bytes(), br#"{"text":"hi"}"#)),
+        input(
+            "grpc-vertex",
+            "v1.PredictionService/GenerateContent",
+            CONTENT,
+            two(grpc_asked, grpc_answer),
+        ),
+        input("grpc-xai", "GetCompletionChunk", CONTENT, two(grpc_asked, grpc_answer)),
+        input(
+            "realtime",
+            "realtime",
+            CONTENT,
+            vec![
+                (REQUEST, asks.as_bytes()),
+                (RESPONSE, begun.as_bytes()),
+                (REQUEST, asks.as_bytes()),
+                (RESPONSE, piece.as_bytes()),
+                (RESPONSE, done.as_bytes()),
+            ],
+        ),
+        input("mcp", "/mcp", CONTENT, two(tool.as_bytes(), result.as_bytes())),
+        input(
+            "mcp-events",
+            "/mcp",
+            CONTENT | 1,
+            two(tool.as_bytes(), format!("data: {result}\n\n").as_bytes()),
+        ),
+    ]
 }
 
 pub fn worst() -> Vec<Input> {
     const SIZE: usize = 1 << 20;
     let one = |name: &str, path: usize, flags: u8, steps: [(u8, String); 2]| {
-        let path = PATHS.iter().position(|(_, text)| *text == PATHS[path].1).unwrap_or(0) as u8;
+        let path = PATHS.iter().position(|(_, _, text)| *text == PATHS[path].2).unwrap_or(0) as u8;
         Input::new(name, [&[path, 0, flags], &script::write(steps)[..]].concat())
     };
     let asked = || (REQUEST, r#"{"model":"m","messages":[]}"#.to_owned());

@@ -156,16 +156,19 @@ impl Pretty {
         out.push('\n');
     }
 
-    /// Operation and model, of which the model gives way.
+    /// Operation and model, or method and tool, of which the second gives way.
     fn name(&self, out: &mut String, span: &Span) {
         let width = self.columns.call;
-        let operation = text::fit(span.operation.name.as_str(), width);
+        let (name, model) = match &span.operation.mcp {
+            Some(call) => (call.method.as_str(), call.target()),
+            None => (span.operation.name.as_str(), span.operation.request.model.as_deref()),
+        };
+        let operation = text::fit(name, width);
         let used = text::width(&operation);
         self.put(out, DIM, &operation);
-        let model = span.operation.request.model.as_deref().unwrap_or_default();
         if used < width {
             out.push(' ');
-            self.put(out, MODEL, &text::left(model, width - used - 1));
+            self.put(out, MODEL, &text::left(model.unwrap_or_default(), width - used - 1));
         }
     }
 

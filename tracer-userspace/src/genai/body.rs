@@ -1,11 +1,12 @@
 //! A response body on its way to a format: one JSON value, or a stream of events.
-//! Takes its bytes with their times; gives what the answer said, its chunks and when the first came.
+//! Takes its bytes with their times; gives what the answer said and when its chunks came.
 //! What the body is, its first bytes decide: servers mislabel streams, and errors come as JSON.
 
 use super::{
-    call::media_type,
+    about::media_type,
+    answering::{Answering, Read},
     eventstream::{self, EventStream},
-    formats::{Answer, Answered, Format, Step, error},
+    formats::{Format, error},
     json::{Document, Fault, Shapes},
     operation::ProviderError,
     sse::{self, Sse},
@@ -18,9 +19,11 @@ pub(super) struct Body {
     format: &'static Format,
     capture_content: bool,
     failed: bool,
+    /// The error's name, where a header tells it.
+    named: Option<String>,
     label: Label,
     framing: Framing,
-    reading: Reading,
+    answering: Answering,
     fault: Option<Fault>,
     /// When the last bytes passed.
     last: Timestamp,
@@ -33,6 +36,8 @@ enum Label {
     Sse,
     EventStream,
     Values,
+    /// Sound or an image: nothing to read.
+    Media,
     Other,
 }
 
@@ -40,6 +45,8 @@ enum Label {
 enum Framing {
     /// Nothing but white space so far.
     Unknown,
+    /// Passes unread.
+    Media,
     Whole(Document),
     Sse {
         sse: Sse,
@@ -59,19 +66,6 @@ enum Framing {
     },
 }
 
-/// What a response body said.
-#[derive(Debug, Default)]
-pub(super) struct Read {
-    pub answered: Answered,
-    /// Events that carried a piece of the answer.
-    pub chunks: u64,
-    /// When the first event of the answer passed.
-    pub first_chunk: Option<Timestamp>,
-    /// When a stream's end mark passed.
-    pub done: Option<Timestamp>,
-    pub fault: Option<Fault>,
-}
-
 impl Body {
     pub(super) fn new(format: &'static Format, head: &ResponseHead, capture_content: bool) -> Self {
         let mut answer = (format.answer)(capture_content);
@@ -80,9 +74,10 @@ impl Body {
             format,
             capture_content,
             failed: head.status.as_u16() >= error::FIRST_STATUS,
+            named: error::header(&head.headers),
             label: Label::of(media_type(&head.headers)),
             framing: Framing::Unknown,
-            reading: Reading::new(answer),
+            answering: Answering::new(answer),
             fault: None,
             last: Timestamp::default(),
             ended: false,
@@ -99,16 +94,18 @@ impl Body {
             let Some(first) = bytes.first() else { return };
             self.framing = self.framing_of(*first);
         }
-        let reading = &mut self.reading;
+        let answering = &mut self.answering;
         match &mut self.framing {
-            Framing::Unknown => {}
+            Framing::Unknown | Framing::Media => {}
             Framing::Whole(document) => document.push(bytes),
-            Framing::Sse { sse, data } => sse.push(bytes, |item| reading.sse(item, data, time)),
+            Framing::Sse { sse, data } => {
+                sse.push(bytes, |item| sse_item(answering, item, data, time))
+            }
             Framing::EventStream { stream, data } => stream.push(bytes, |item| {
                 if item == eventstream::Item::Corrupt {
                     self.fault = Some(Fault::Corrupt);
                 }
-                reading.message(item, data, time);
+                message(answering, item, data, time);
             }),
             Framing::Values { values, data, held, labelled } => values.push(bytes, |item| {
                 let stream = *labelled;
@@ -117,17 +114,35 @@ impl Body {
                         if let Some(ended) = held.take() {
                             // The value that was held is the first of several after all.
                             *labelled = true;
-                            reading.event(b"", data, ended);
+                            answering.event(b"", data, ended);
                         }
                         data.push(piece);
                     }
-                    values::Item::End if stream => reading.event(b"", data, time),
+                    values::Item::End if stream => answering.event(b"", data, time),
                     values::Item::End => *held = Some(time),
                 }
             }),
         }
         if let Framing::Values { values, labelled, .. } = &mut self.framing {
             *labelled |= values.is_list();
+        }
+    }
+
+    /// A message of gRPC, as JSON: the whole answer, or an event of a stream. `None`: it can't be read.
+    pub(super) fn message(&mut self, json: Option<&[u8]>, streams: bool, time: Timestamp) {
+        self.last = time;
+        let Some(json) = json else {
+            self.fault = Some(Fault::Corrupt);
+            return;
+        };
+        if streams {
+            let mut data = Document::new(Shapes { facts: self.format.event, content: None });
+            data.push(json);
+            self.answering.event(b"", &mut data, time);
+        } else {
+            let mut whole = Document::new(self.format.response.shapes(self.capture_content));
+            whole.push(json);
+            self.framing = Framing::Whole(whole);
         }
     }
 
@@ -139,6 +154,9 @@ impl Body {
         if self.failed {
             let body = Shapes { facts: &error::BODY, content: None };
             return Framing::Whole(Document::new(body));
+        }
+        if self.label == Label::Media {
+            return Framing::Media;
         }
         if self.label == Label::EventStream && !json {
             let stream = EventStream::default();
@@ -162,11 +180,11 @@ impl Body {
             self.framing = self.framing_of(match self.label {
                 Label::Sse => b':',
                 Label::EventStream => 0,
-                Label::Values | Label::Other => b'{',
+                Label::Values | Label::Media | Label::Other => b'{',
             });
         }
         match &mut self.framing {
-            Framing::Unknown => {}
+            Framing::Unknown | Framing::Media => {}
             Framing::Whole(document) => return document.gap(),
             Framing::Sse { sse, data } => {
                 sse.gap();
@@ -194,21 +212,23 @@ impl Body {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let reading = &mut self.reading;
+        let answering = &mut self.answering;
         let fault = match &mut self.framing {
-            Framing::Unknown => None,
+            Framing::Unknown | Framing::Media => None,
             Framing::Whole(document) if self.failed => {
-                reading.error = Some(error::read(document));
+                let told = error::read(document);
+                let kind = self.named.take().unwrap_or(told.kind);
+                answering.failed(ProviderError { kind, ..told });
                 None
             }
-            Framing::Whole(document) => reading.whole(document),
+            Framing::Whole(document) => answering.whole(document),
             Framing::Sse { sse, data } => {
-                sse.finish(|item| reading.sse(item, data, self.last));
+                sse.finish(|item| sse_item(answering, item, data, self.last));
                 None
             }
             Framing::EventStream { stream, .. } => (!stream.is_whole()).then_some(Fault::Truncated),
             // Cut inside its only value, or whole.
-            Framing::Values { data, labelled: false, .. } => reading.whole(data),
+            Framing::Values { data, labelled: false, .. } => answering.whole(data),
             Framing::Values { data, .. } => (!data.is_empty()).then_some(Fault::Truncated),
         };
         self.fault = self.fault.or(fault);
@@ -217,81 +237,48 @@ impl Body {
 
     pub(super) fn finish(mut self) -> Read {
         self.end();
-        let Reading { answer, chunks, first_chunk, done, error, clipped } = self.reading;
-        let mut answered = answer.finish();
-        answered.error = error.or(answered.error);
-        answered.truncated |= clipped;
-        let fault = self.fault.or(answered.overflow.then_some(Fault::TooLarge));
-        Read { answered, chunks, first_chunk, done, fault }
+        self.answering.finish(self.fault)
     }
 }
 
 impl Label {
     fn of(media_type: &str) -> Self {
-        match media_type.to_ascii_lowercase().as_str() {
+        let media_type = media_type.to_ascii_lowercase();
+        match media_type.as_str() {
             "text/event-stream" => Self::Sse,
             "application/vnd.amazon.eventstream" => Self::EventStream,
             "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
                 Self::Values
+            }
+            _ if media_type.starts_with("audio/") || media_type.starts_with("image/") => {
+                Self::Media
             }
             _ => Self::Other,
         }
     }
 }
 
-/// The answer so far.
-#[derive(Debug)]
-struct Reading {
-    answer: Box<dyn Answer>,
-    chunks: u64,
-    first_chunk: Option<Timestamp>,
-    done: Option<Timestamp>,
-    error: Option<ProviderError>,
-    /// A bound left a part of a text out.
-    clipped: bool,
+fn sse_item(answering: &mut Answering, item: sse::Item<'_>, data: &mut Document, time: Timestamp) {
+    match item {
+        sse::Item::Data(piece) => data.push(piece),
+        sse::Item::Event(name) => answering.event(name, data, time),
+    }
 }
 
-impl Reading {
-    fn new(answer: Box<dyn Answer>) -> Self {
-        Self { answer, chunks: 0, first_chunk: None, done: None, error: None, clipped: false }
-    }
-
-    fn whole(&mut self, document: &mut Document) -> Option<Fault> {
-        let fault = self.answer.whole(document);
-        self.clipped |= document.is_clipped();
-        fault
-    }
-
-    fn sse(&mut self, item: sse::Item<'_>, data: &mut Document, time: Timestamp) {
-        match item {
-            sse::Item::Data(piece) => data.push(piece),
-            sse::Item::Event(name) => self.event(name, data, time),
+fn message(
+    answering: &mut Answering,
+    item: eventstream::Item<'_>,
+    data: &mut Document,
+    time: Timestamp,
+) {
+    match item {
+        eventstream::Item::Data(piece) => data.push(piece),
+        eventstream::Item::Event(name) => answering.event(name.as_bytes(), data, time),
+        eventstream::Item::Exception(name) => {
+            let told = error::read(data);
+            data.clear();
+            answering.failed(ProviderError { kind: name.to_owned(), ..told });
         }
-    }
-
-    fn message(&mut self, item: eventstream::Item<'_>, data: &mut Document, time: Timestamp) {
-        match item {
-            eventstream::Item::Data(piece) => data.push(piece),
-            eventstream::Item::Event(name) => self.event(name.as_bytes(), data, time),
-            eventstream::Item::Exception(name) => {
-                let told = error::read(data);
-                data.clear();
-                self.error.get_or_insert(ProviderError { kind: name.to_owned(), ..told });
-            }
-            eventstream::Item::Corrupt => data.clear(),
-        }
-    }
-
-    fn event(&mut self, name: &[u8], data: &mut Document, time: Timestamp) {
-        let step = self.answer.event(name, data);
-        self.clipped |= data.is_clipped();
-        data.clear();
-        self.chunks += u64::from(step == Step::Piece);
-        if step != Step::Aside {
-            self.first_chunk.get_or_insert(time);
-        }
-        if self.done.is_none() && self.answer.done() {
-            self.done = Some(time);
-        }
+        eventstream::Item::Corrupt => data.clear(),
     }
 }

@@ -2,18 +2,22 @@
 //! Takes the exchange's events; gives the [`Operation`] at the end, if it was a call.
 //! Knows HTTP and time, and of the formats only their table rows.
 
-use ::http::{HeaderMap, header};
+use ::http::HeaderMap;
 
 use super::{
+    about::{About, Course},
+    answering::Read,
     body::Body,
     formats::{Asked, Format, error},
-    json::{Document, Fault},
-    operation::{Content, HttpFacts, Operation, ProviderError, Timing},
-    recognize::{self, Certainty, Recognized},
+    grpc::Grpc,
+    json::Document,
+    multipart::Multipart,
+    operation::Operation,
+    recognize::{Certainty, Recognized},
 };
 use crate::{
     capture::Timestamp,
-    http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
+    http::{End, ExchangeId, Kind, RequestHead, ResponseHead, Role, Unreadable},
 };
 
 /// Of a body at an unknown path, so much is looked at before it is left.
@@ -22,34 +26,19 @@ const LOOK: usize = 4 << 10;
 /// A body of any format says one of these near its start.
 const SIGNS: [&[u8]; 2] = [b"\"messages\"", b"\"model\""];
 
-/// Headers by which the providers' support finds a call, in order of preference.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-    "mistral-correlation-id",
-    "x-litellm-call-id",
-    "x-ms-client-request-id",
-];
-
 #[derive(Debug)]
 pub(super) struct Call {
-    exchange: ExchangeId,
-    role: Role,
-    capture_content: bool,
-    provider: Option<&'static str>,
+    about: About,
     certainty: Certainty,
-    /// The model, where the path names it.
-    model: Option<String>,
-    /// The path asks for a stream.
-    streams: bool,
-    http: HttpFacts,
     started: Timestamp,
     request_end: Option<Timestamp>,
     response_end: Option<Timestamp>,
     unknown_fields: u32,
     unreadable: Option<Unreadable>,
+    /// The request is a form, which becomes the JSON object that it would be.
+    form: Option<Multipart>,
+    /// Of gRPC: the messages under way, and how it ended.
+    grpc: Option<Grpc>,
     /// The exchange read as each format that it may be in.
     readings: Vec<Reading>,
 }
@@ -77,31 +66,66 @@ impl Call {
             body: None,
         };
         Self {
-            exchange,
-            role,
-            capture_content,
-            provider: recognized.provider,
+            about: About::new(exchange, recognized.target, (head, role), capture_content),
             certainty: recognized.certainty,
-            model: recognized.model,
-            streams: recognized.streams,
-            http: http_facts(head),
             started,
             request_end: None,
             response_end: None,
             unknown_fields: 0,
             unreadable: None,
+            form: Multipart::of(&head.headers),
+            grpc: recognized.messages.map(Grpc::new),
             readings: recognized.formats.into_iter().map(reading).collect(),
         }
     }
 
-    /// Body bytes of the request. Gives whether this may still be an LLM call.
+    /// What the exchange tells before its end. Gives whether this may still be an LLM call.
     #[must_use]
-    pub(super) fn request_body(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn on(&mut self, kind: Kind<'_>, time: Timestamp) -> bool {
+        match kind {
+            Kind::RequestBody(bytes) => return self.request_body(bytes),
+            Kind::RequestGap => self.request_gap(),
+            Kind::RequestEnd => return self.request_end(time),
+            Kind::Response { head, .. } => self.response(head),
+            Kind::ResponseBody(bytes) => self.response_body(bytes, time),
+            Kind::ResponseGap => self.response_gap(),
+            Kind::ResponseEnd => self.response_end(time),
+            // A body's content coding ends here; the first reason stands.
+            Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
+                self.unreadable.get_or_insert(reason);
+            }
+            // So many fields of a head or of trailers can't be told.
+            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
+                self.unknown_fields = self.unknown_fields.saturating_add(count);
+            }
+            Kind::RequestMessageEnd(_) => self.request_message_end(),
+            Kind::ResponseMessageEnd(_) => self.response_message_end(time),
+            Kind::ResponseTrailers(headers) => self.trailers(headers),
+            Kind::RequestTrailers(_) => {}
+            // Only a WebSocket closes; the others are for `Calls`.
+            Kind::RequestClose(_) | Kind::ResponseClose(_) => {}
+            Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
+        }
+        true
+    }
+
+    fn request_body(&mut self, bytes: &[u8]) -> bool {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.request.push(bytes);
+            return true;
+        }
         if self.certainty == Certainty::Shape && !self.looks_right(bytes) {
             return false;
         }
-        for reading in &mut self.readings {
-            reading.request.push(bytes);
+        let readings = &mut self.readings;
+        let mut push = |bytes: &[u8]| {
+            for reading in &mut *readings {
+                reading.request.push(bytes);
+            }
+        };
+        match &mut self.form {
+            Some(form) => form.push(bytes, push),
+            None => push(bytes),
         }
         true
     }
@@ -117,134 +141,130 @@ impl Call {
         object && (seen.len() < LOOK || sign())
     }
 
-    pub(super) fn request_gap(&mut self) {
+    /// A message of the request is over. Calls of one request read no more than that.
+    fn request_message_end(&mut self) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.request();
+        for reading in self.readings.iter_mut().filter(|reading| reading.request.is_empty()) {
+            match &json {
+                Some(json) => reading.request.push(json),
+                None => reading.request.gap(),
+            }
+        }
+    }
+
+    fn request_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.request.lose();
+        }
         for reading in &mut self.readings {
             reading.request.gap();
         }
     }
 
-    /// Gives whether this may still be an LLM call.
-    #[must_use]
-    pub(super) fn request_end(&mut self, time: Timestamp) -> bool {
+    fn request_end(&mut self, time: Timestamp) -> bool {
         self.request_end = Some(time);
         for reading in &mut self.readings {
             reading.read_request();
         }
-        if self.certainty == Certainty::Shape {
+        let must_fit = matches!(self.certainty, Certainty::Shape | Certainty::Shared);
+        if must_fit || self.readings.iter().any(Reading::asked_fits) {
             self.readings.retain(Reading::asked_fits);
         }
         !self.readings.is_empty()
     }
 
-    pub(super) fn response(&mut self, head: &ResponseHead) {
-        self.http.status = Some(head.status.as_u16());
-        self.http.request_id =
-            REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+    fn response(&mut self, head: &ResponseHead) {
+        self.about.response(head);
+        self.trailers(&head.headers);
         for reading in &mut self.readings {
-            reading.body = Some(Body::new(reading.format, head, self.capture_content));
+            reading.body = Some(Body::new(reading.format, head, self.about.capture_content));
         }
     }
 
-    pub(super) fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
+    /// gRPC tells how a call ended behind the body, or in the head where there is none.
+    fn trailers(&mut self, headers: &HeaderMap) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.ended(headers);
+        }
+    }
+
+    fn response_message_end(&mut self, time: Timestamp) {
+        let Some(grpc) = &mut self.grpc else { return };
+        let json = grpc.response();
+        for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
+            body.message(json.as_deref(), self.about.target.streams, time);
+        }
+    }
+
+    fn response_body(&mut self, bytes: &[u8], time: Timestamp) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.push(bytes);
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.push(bytes, time);
         }
     }
 
-    pub(super) fn response_gap(&mut self) {
+    fn response_gap(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            return grpc.response.lose();
+        }
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.gap();
         }
     }
 
-    pub(super) fn response_end(&mut self, time: Timestamp) {
+    fn response_end(&mut self, time: Timestamp) {
         self.response_end = Some(time);
         for body in self.readings.iter_mut().filter_map(|reading| reading.body.as_mut()) {
             body.end();
         }
     }
 
+    /// The reading whose format the bodies have, as far as they must.
+    fn likeliest(&mut self) -> Option<(&'static Format, Asked, Read)> {
+        let certainty = self.certainty;
+        let failed = self.about.http.status.is_some_and(|status| status >= error::FIRST_STATUS);
+        let mut readings: Vec<_> = std::mem::take(&mut self.readings)
+            .into_iter()
+            .map(|mut reading| {
+                reading.read_request();
+                let read = reading.body.map(Body::finish).unwrap_or_default();
+                (reading.format, reading.asked.unwrap_or_default(), read)
+            })
+            .collect();
+        let fits = readings.iter().position(|(_, asked, read)| match certainty {
+            Certainty::Sure | Certainty::Path => asked.fits || read.answered.fits,
+            Certainty::Shared => asked.fits && (read.answered.fits || failed),
+            Certainty::Shape => asked.fits && read.answered.fits,
+        });
+        let place = fits.or((certainty == Certainty::Sure && !readings.is_empty()).then_some(0))?;
+        Some(readings.swap_remove(place))
+    }
+
     /// The exchange goes on under another id.
     pub(super) fn moved(&mut self, exchange: ExchangeId) {
-        self.exchange = exchange;
-    }
-
-    /// So many fields of a head or of trailers can't be told.
-    pub(super) fn fields_unknown(&mut self, count: u32) {
-        self.unknown_fields = self.unknown_fields.saturating_add(count);
-    }
-
-    /// A body's content coding ends here; the first reason stands.
-    pub(super) fn unreadable(&mut self, reason: Unreadable) {
-        self.unreadable.get_or_insert(reason);
+        self.about.exchange = exchange;
     }
 
     /// The exchange is over: the operation, if it was one.
     pub(super) fn finish(mut self, end: End, time: Timestamp) -> Option<Operation> {
-        let certainty = self.certainty;
-        let mut found = None;
-        for mut reading in std::mem::take(&mut self.readings) {
-            reading.read_request();
-            let asked = reading.asked.unwrap_or_default();
-            let read = reading.body.map(|body| body.finish()).unwrap_or_default();
-            let fits = match certainty {
-                Certainty::Sure => true,
-                Certainty::Path => asked.fits || read.answered.fits,
-                Certainty::Shape => asked.fits && read.answered.fits,
-            };
-            if fits {
-                found = Some((reading.format, asked, read));
-                break;
-            }
+        let (format, asked, mut read) = self.likeliest()?;
+        if read.answered.error.is_none() {
+            read.answered.error = self.grpc.and_then(|grpc| grpc.error);
         }
-        let (format, asked, read) = found?;
-        let provider = self.provider.unwrap_or(format.flavour);
-        let (how, over) = match (end.how, self.response_end, read.done) {
-            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
-                (how, response_end)
-            }
-            // Many clients close after the stream's end mark, before the last chunk of its framing.
-            (_, _, Some(done)) => (Ended::Complete, done),
-            (how, ..) => (how, time),
-        };
-        let mut operation = Operation {
-            exchange: self.exchange,
-            role: self.role,
-            name: asked.operation.unwrap_or(format.operation),
-            provider: provider.to_owned(),
-            // `openai.*` attributes are for OpenAI's own services.
-            api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
-            request: asked.request,
-            response: read.answered.response,
-            usage: read.answered.usage,
-            timing: Timing {
-                start: self.started,
-                request_end: self.request_end,
-                first_chunk: read.first_chunk,
-                end: over,
-            },
-            error: provider_error(read.answered.error, self.http.status),
-            http: self.http,
-            content: self.capture_content.then_some(Content {
-                input_messages: asked.input_messages,
-                output_messages: read.answered.output_messages,
-                system_instructions: asked.system_instructions,
-                tool_definitions: asked.tool_definitions,
-                truncated: asked.truncated || read.answered.truncated,
-            }),
-            end: End { how, ..end },
+        let course = Course {
+            turn: 0,
+            start: self.started,
+            request_end: self.request_end,
+            response_end: self.response_end,
+            over: time,
+            end,
             unknown_fields: self.unknown_fields,
-            unreadable: self
-                .unreadable
-                .map(Unreadable::as_str)
-                .or(read.fault.or(asked.fault).map(Fault::as_str)),
+            unreadable: self.unreadable,
         };
-        operation.response.chunks = read.chunks;
-        operation.request.stream |= self.streams;
-        if operation.request.model.is_none() {
-            operation.request.model = self.model;
-        }
-        Some(operation)
+        Some(self.about.operation(format, asked, read, course))
     }
 }
 
@@ -260,46 +280,4 @@ impl Reading {
     fn asked_fits(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.fits)
     }
-}
-
-/// An error without a name of its own is named by the HTTP status, or `_OTHER` inside a success.
-fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<ProviderError> {
-    let failed = status.filter(|status| *status >= error::FIRST_STATUS);
-    let mut error = match (error, failed) {
-        (Some(error), _) => error,
-        (None, Some(_)) => ProviderError { kind: String::new(), message: None },
-        (None, None) => return None,
-    };
-    if error.kind.is_empty() {
-        error.kind = failed.map_or_else(|| "_OTHER".to_owned(), |status| status.to_string());
-    }
-    Some(error)
-}
-
-fn http_facts(head: &RequestHead) -> HttpFacts {
-    let all = |name| {
-        let values = head.headers.get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    HttpFacts {
-        method: head.method.as_str().to_owned(),
-        authority: recognize::authority(head).map(str::to_owned),
-        path: recognize::path(head).to_owned(),
-        status: None,
-        request_id: None,
-        traceparent: all("traceparent"),
-        tracestate: all("tracestate"),
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
-}
-
-/// The media type of a response, without its parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> &str {
-    text(headers, header::CONTENT_TYPE.as_str())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim()
 }

@@ -2,6 +2,8 @@
 //! Takes a body in pieces with their times; gives each message's envelope, and the message to read on.
 //! Bounded as [`Document`] is, by the caller's shapes for `params` and `result`; knows no method.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::Value;
 
@@ -38,6 +40,15 @@ pub(super) enum Id {
     Null,
     Number(String),
     Text(String),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => text.write_str("null"),
+            Self::Number(id) | Self::Text(id) => text.write_str(id),
+        }
+    }
 }
 
 /// What a message is, by the members it has (§4, §5).

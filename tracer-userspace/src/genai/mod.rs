@@ -2,6 +2,8 @@
 //! Takes [`crate::http::ExchangeEvent`]s; gives [`Operation`]s.
 //! Knows the providers' wire formats; nothing of eBPF or OTLP.
 
+mod about;
+mod answering;
 mod body;
 mod call;
 mod clip;
@@ -11,12 +13,16 @@ mod eventstream;
 mod formats;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod grpc;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the protocols over it, which come next"))]
 mod jsonrpc;
+mod mcp;
+mod multipart;
 mod operation;
+mod protobuf;
 mod providers;
 mod recognize;
+mod socket;
 mod sse;
 #[cfg(test)]
 mod tests;
@@ -24,9 +30,12 @@ mod values;
 
 use std::collections::HashMap;
 
-use self::call::Call;
 pub use self::operation::*;
-use crate::http::{ExchangeEvent, ExchangeId, Kind};
+use self::{call::Call, mcp::Mcp, socket::Socket};
+use crate::{
+    capture::Timestamp,
+    http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
+};
 
 /// What to keep of calls beside their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +44,7 @@ pub struct Options {
     pub capture_content: bool,
 }
 
-/// The exchanges under way that may be LLM calls.
+/// The exchanges under way that may be LLM calls, or of the Model Context Protocol.
 ///
 /// What is no call by its request's head, and what its bodies show to be none, is left at once and
 /// takes no memory. A call holds a few KiB; one with bodies of 20 MiB each way about 200 KiB, with
@@ -43,69 +52,82 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,
-    open: HashMap<ExchangeId, Call>,
+    open: HashMap<ExchangeId, Open>,
+    mcp: Mcp,
+}
+
+/// An exchange under way.
+#[derive(Debug)]
+enum Open {
+    Call(Box<Call>),
+    Socket(Box<Socket>),
 }
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new() }
+        Self { options, open: HashMap::new(), mcp: Mcp::new(options.capture_content) }
     }
 
-    /// Feeds one event; gives the operation when its exchange ended and it was an LLM call.
+    /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM
+    /// call, or any number of those that were asked for over a WebSocket or by the Model Context
+    /// Protocol.
     ///
     /// An exchange whose request's head was not seen is left: nothing says what was asked.
-    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Option<Operation> {
-        if let Kind::Request { head, role, started } = event.kind {
-            if let Some(recognized) = recognize::recognize(head) {
-                let capture_content = self.options.capture_content;
-                let call =
-                    Call::new(event.exchange, recognized, (head, role, started), capture_content);
-                self.open.insert(event.exchange, call);
-            }
-            return None;
-        }
-        if let Kind::End(end) = event.kind {
-            return self.open.remove(&event.exchange)?.finish(end, event.time);
-        }
-        if let Kind::Moved(exchange) = event.kind {
-            let mut call = self.open.remove(&event.exchange)?;
-            call.moved(exchange);
-            self.open.insert(exchange, call);
-            return None;
-        }
-        let call = self.open.get_mut(&event.exchange)?;
-        let mut possible = true;
-        match event.kind {
-            Kind::RequestBody(bytes) => possible = call.request_body(bytes),
-            Kind::RequestGap => call.request_gap(),
-            Kind::RequestEnd => possible = call.request_end(event.time),
-            Kind::Response { head, .. } => call.response(head),
-            Kind::ResponseBody(bytes) => call.response_body(bytes, event.time),
-            Kind::ResponseGap => call.response_gap(),
-            Kind::ResponseEnd => call.response_end(event.time),
-            Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
-                call.unreadable(reason);
-            }
-            Kind::RequestFieldsUnknown(count) | Kind::ResponseFieldsUnknown(count) => {
-                call.fields_unknown(count);
-            }
-            // Messages of gRPC and WebSocket, and trailers: no format reads them yet.
-            Kind::RequestMessageEnd(_)
-            | Kind::ResponseMessageEnd(_)
-            | Kind::RequestClose(_)
-            | Kind::ResponseClose(_)
-            | Kind::RequestTrailers(_)
-            | Kind::ResponseTrailers(_) => {}
-            Kind::Request { .. } | Kind::Moved(_) | Kind::End(_) => {}
-        }
-        if !possible {
-            self.open.remove(&event.exchange);
-        }
-        None
+    pub fn on(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
+        let mut ended = self.llm(event);
+        self.mcp.on(event, &mut ended);
+        ended
     }
 
-    /// Exchanges under way that may be LLM calls.
+    fn llm(&mut self, event: &ExchangeEvent<'_>) -> Vec<Operation> {
+        let ExchangeEvent { exchange, time, kind } = *event;
+        match kind {
+            Kind::Request { head, role, started } => self.begin(exchange, (head, role, started)),
+            Kind::End(end) => {
+                return match self.open.remove(&exchange) {
+                    Some(Open::Call(call)) => call.finish(end, time).into_iter().collect(),
+                    Some(Open::Socket(socket)) => socket.finish(end, time),
+                    None => Vec::new(),
+                };
+            }
+            Kind::Moved(to) => {
+                if let Some(mut open) = self.open.remove(&exchange) {
+                    match &mut open {
+                        Open::Call(call) => call.moved(to),
+                        Open::Socket(socket) => socket.moved(to),
+                    }
+                    self.open.insert(to, open);
+                }
+            }
+            kind => match self.open.get_mut(&exchange) {
+                Some(Open::Call(call)) => {
+                    if !call.on(kind, time) {
+                        self.open.remove(&exchange);
+                    }
+                }
+                Some(Open::Socket(socket)) => return socket.on(kind, time),
+                None => {}
+            },
+        }
+        Vec::new()
+    }
+
+    fn begin(&mut self, exchange: ExchangeId, request: (&RequestHead, Role, Timestamp)) {
+        let content = self.options.capture_content;
+        let (head, role, _) = request;
+        let open = if let Some((dialect, target)) = recognize::socket(head) {
+            let socket = Socket::new(exchange, dialect, target, (head, role), content);
+            Open::Socket(Box::new(socket))
+        } else if let Some(recognized) = recognize::recognize(head) {
+            Open::Call(Box::new(Call::new(exchange, recognized, request, content)))
+        } else {
+            return;
+        };
+        self.open.insert(exchange, open);
+    }
+
+    /// Exchanges under way that may be LLM calls, or of the Model Context Protocol.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.mcp.open()
     }
 }

@@ -16,7 +16,16 @@ pub enum OperationName {
     TextCompletion,
     GenerateContent,
     Embeddings,
+    /// A stored response is asked for again; what it cost was told when it was made.
     FetchResponse,
+    CreateAgent,
+    InvokeAgent,
+    /// None of the conventions' names, which allow others.
+    Moderation,
+    Retrieval,
+    ExecuteTool,
+    /// None of the conventions' own: documents are put in order by a query.
+    Rerank,
 }
 
 impl OperationName {
@@ -27,6 +36,12 @@ impl OperationName {
             Self::GenerateContent => "generate_content",
             Self::Embeddings => "embeddings",
             Self::FetchResponse => "fetch_response",
+            Self::CreateAgent => "create_agent",
+            Self::InvokeAgent => "invoke_agent",
+            Self::Moderation => "moderation",
+            Self::Retrieval => "retrieval",
+            Self::ExecuteTool => "execute_tool",
+            Self::Rerank => "rerank",
         }
     }
 }
@@ -56,11 +71,28 @@ pub struct Request {
     /// Number of tools offered.
     pub tools: Option<u64>,
     pub previous_response_id: Option<String>,
+    /// `gen_ai.request.stream_cursor`: the event behind which a stored stream is to go on.
+    pub stream_cursor: Option<String>,
+    /// `gen_ai.prompt.name`: the stored prompt that the request names.
+    pub prompt_name: Option<String>,
+    pub prompt_version: Option<String>,
+    /// `gen_ai.agent.*`, as far as the request names the agent.
+    pub agent: Agent,
     /// `gen_ai.conversation.id`, where the request carries one.
     pub conversation_id: Option<String>,
     /// `gen_ai.embeddings.dimension.count`.
     pub embedding_dimensions: Option<i64>,
     pub encoding_formats: Vec<String>,
+    /// `gen_ai.data_source.id`, where one is searched.
+    pub data_source_id: Option<String>,
+}
+
+/// `gen_ai.agent.*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agent {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
 }
 
 /// What came back. `gen_ai.response.*` unless noted.
@@ -71,6 +103,12 @@ pub struct Response {
     /// One for each choice, in choice order, the provider's spelling; `error` where a choice had
     /// begun and its finish did not arrive.
     pub finish_reasons: Vec<String>,
+    /// How far the response had come when it was told, for APIs that answer before it is done.
+    pub status: Option<String>,
+    /// The run of an agent that the answer is about.
+    pub run_id: Option<String>,
+    /// `gen_ai.agent.*`, as far as the response names the agent.
+    pub agent: Agent,
     /// `gen_ai.conversation.id`, where the response carries one.
     pub conversation_id: Option<String>,
     /// `openai.response.service_tier`.
@@ -91,6 +129,55 @@ pub struct Usage {
     pub cache_read_input_tokens: Option<u64>,
     pub cache_write_input_tokens: Option<u64>,
     pub reasoning_output_tokens: Option<u64>,
+    /// Parts of `input_tokens`.
+    pub input: Modalities,
+    /// Parts of `output_tokens`.
+    pub output: Modalities,
+    /// Parts of `cache_read_input_tokens`.
+    pub cache_read: Modalities,
+}
+
+/// Tokens by what they stand for, where the provider tells them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modalities {
+    pub text: Option<u64>,
+    pub audio: Option<u64>,
+    pub image: Option<u64>,
+    pub video: Option<u64>,
+}
+
+/// Upper bounds of the buckets of [`ChunkTimes`], in nanoseconds: those that the conventions
+/// prescribe for durations, 10 ms and each twice the one before.
+pub const CHUNK_TIME_BOUNDS: [u64; 14] = {
+    let mut bounds = [10_000_000; 14];
+    let mut at = 1;
+    while at < bounds.len() {
+        bounds[at] = bounds[at - 1] * 2;
+        at += 1;
+    }
+    bounds
+};
+
+/// The times between the chunks of one streamed answer, as a histogram: what
+/// `gen_ai.client.inference.time_per_output_chunk` records, in bounded memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkTimes {
+    /// Of all of them, in nanoseconds.
+    pub sum: u64,
+    /// How many were at most as long as the bound of the same place in [`CHUNK_TIME_BOUNDS`] and
+    /// longer than the one before; in the last place those above all bounds.
+    pub buckets: [u64; CHUNK_TIME_BOUNDS.len() + 1],
+}
+
+impl ChunkTimes {
+    pub fn record(&mut self, nanos: u64) {
+        self.sum = self.sum.saturating_add(nanos);
+        self.buckets[CHUNK_TIME_BOUNDS.partition_point(|bound| *bound < nanos)] += 1;
+    }
+
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
 }
 
 /// Times on the kernel's clock.
@@ -102,6 +189,10 @@ pub struct Timing {
     pub request_end: Option<Timestamp>,
     /// First chunk of a streamed answer.
     pub first_chunk: Option<Timestamp>,
+    /// First chunk with a piece of the answer in it: the first of many APIs names but a role.
+    pub first_content: Option<Timestamp>,
+    /// Between each chunk of a streamed answer and the next.
+    pub output_chunk_times: ChunkTimes,
     /// Last byte that belongs to the operation, or the moment it was known to be over.
     pub end: Timestamp,
 }
@@ -145,6 +236,8 @@ pub struct Content {
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub exchange: ExchangeId,
+    /// Counts the operations of one exchange from 0: over a WebSocket there are many.
+    pub turn: u64,
     pub role: Role,
     pub name: OperationName,
     /// `gen_ai.provider.name`.
@@ -163,6 +256,45 @@ pub struct Operation {
     pub unknown_fields: u32,
     /// The body could not be read to its end, and why; what was read before stands.
     pub unreadable: Option<&'static str>,
+    /// A call of the Model Context Protocol, which no model answers: then the fields of the request,
+    /// the response and the usage are empty, and `name` holds for [`McpCall::TOOL`] alone.
+    pub mcp: Option<Box<McpCall>>,
+}
+
+/// A request or notification of the Model Context Protocol. `mcp.*` unless noted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct McpCall {
+    /// `mcp.method.name`.
+    pub method: String,
+    /// `gen_ai.tool.name`.
+    pub tool_name: Option<String>,
+    /// `gen_ai.prompt.name`.
+    pub prompt_name: Option<String>,
+    pub resource_uri: Option<String>,
+    /// `jsonrpc.request.id`, of requests.
+    pub request_id: Option<String>,
+    pub session_id: Option<String>,
+    pub protocol_version: Option<String>,
+    /// `rpc.response.status_code`.
+    pub error_code: Option<i64>,
+    /// `gen_ai.tool.call.arguments`; only where the user asked for content, as the result.
+    pub arguments: Option<Value>,
+    /// `gen_ai.tool.call.result`.
+    pub result: Option<Value>,
+}
+
+impl McpCall {
+    /// The method that runs a tool.
+    pub const TOOL: &str = "tools/call";
+
+    pub fn is_tool(&self) -> bool {
+        self.method == Self::TOOL
+    }
+
+    /// What the call is about: a tool or a prompt. Never a resource's address, of which there are too many.
+    pub fn target(&self) -> Option<&str> {
+        self.tool_name.as_deref().or(self.prompt_name.as_deref())
+    }
 }
 
 impl Operation {

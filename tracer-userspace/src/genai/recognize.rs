@@ -6,7 +6,9 @@ use ::http::{Method, header};
 
 use super::{
     formats::Format,
-    providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES},
+    protobuf::Schema,
+    providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES, SOCKETS},
+    socket::Dialect,
 };
 use crate::http::RequestHead;
 
@@ -15,13 +17,24 @@ use crate::http::RequestHead;
 pub(super) struct Recognized {
     /// Formats that the bodies may be in, the likeliest first.
     pub formats: Vec<&'static Format>,
+    pub certainty: Certainty,
+    pub target: Target,
+    /// Of gRPC: what its messages are.
+    pub messages: Option<&'static Schema>,
+}
+
+/// What the target says of the call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Target {
     /// Of a known host.
     pub provider: Option<&'static str>,
-    pub certainty: Certainty,
-    /// The model, where the path names it.
     pub model: Option<String>,
-    /// The path asks for a stream.
+    /// Of the agent or the data source, where the path names it.
+    pub id: Option<String>,
+    /// A stream is asked for.
     pub streams: bool,
+    /// The event of a stored stream behind which it is to go on.
+    pub stream_cursor: Option<String>,
 }
 
 /// What the bodies must still show.
@@ -31,6 +44,8 @@ pub(super) enum Certainty {
     Sure,
     /// A known path of an unknown host: request or answer must have the format's shape.
     Path,
+    /// A path that serves other things too: both must have it, unless the call failed.
+    Shared,
     /// Neither: request and answer must both have it.
     Shape,
 }
@@ -46,6 +61,14 @@ pub(super) fn authority(head: &RequestHead) -> Option<&str> {
 pub(super) fn path(head: &RequestHead) -> &str {
     let path = absolute(&head.target).map_or(head.target.as_str(), |(_, path)| path);
     path.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// The value of a member of the query, if it is there and not empty.
+fn query(head: &RequestHead, name: &str) -> Option<String> {
+    let (_, query) = head.target.split_once('?')?;
+    let members = query.split('#').next()?.split('&').filter_map(|member| member.split_once('='));
+    let value = members.into_iter().find(|(key, _)| *key == name)?.1;
+    Some(percent_decoded(value)).filter(|value| !value.is_empty())
 }
 
 /// Authority and the rest of a target in absolute form.
@@ -72,8 +95,18 @@ fn host(authority: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn provider(host: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|row| row.hosts.iter().any(|name| is_host(name, host)))
+/// The provider that `head` is for, and the route if it is one of the provider's own. A host may
+/// be in several rows: those whose own routes do not match it leave it to the last.
+fn provider(head: &RequestHead) -> Option<(&'static Provider, Option<&'static Route>)> {
+    let host = host(authority(head)?);
+    let mut rows = PROVIDERS.iter().filter(|row| row.hosts.iter().any(|name| is_host(name, &host)));
+    let own = |row: &'static Provider| Some((row, Some(route(row.routes, head)?)));
+    rows.clone().find_map(own).or_else(|| rows.next_back().map(|row| (row, None)))
+}
+
+fn route(routes: &'static [Route], head: &RequestHead) -> Option<&'static Route> {
+    let path = path(head);
+    routes.iter().find(|route| route.method == head.method && matches(route.path, path))
 }
 
 /// Whether `host` is one of those that a table row's `name` stands for.
@@ -91,18 +124,27 @@ fn is_host(name: &str, host: &str) -> bool {
 }
 
 pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
-    let path = path(head);
-    let provider = authority(head).and_then(|authority| provider(&host(authority)));
-    let routes = provider.map_or(&[][..], |row| row.routes).iter().chain(ROUTES);
-    if let Some(route) =
-        routes.into_iter().find(|route| route.method == head.method && matches(route.path, path))
-    {
+    let (provider, own) = provider(head).unzip();
+    let own = own.flatten();
+    if let Some(route) = own.or_else(|| route(ROUTES, head)) {
+        // Rows of one path are servers that use it for different formats.
+        let table = provider.filter(|_| own.is_some()).map_or(ROUTES, |row| row.routes);
+        let rows = table.iter().filter(|row| row.path == route.path && row.method == route.method);
         return Some(Recognized {
-            formats: vec![route.format],
-            provider: provider.map(|row| row.name),
-            certainty: if provider.is_some() { Certainty::Sure } else { Certainty::Path },
-            model: model(route, path),
-            streams: route.streams,
+            formats: rows.map(|row| row.format).collect(),
+            certainty: match provider {
+                _ if route.shared => Certainty::Shared,
+                Some(_) => Certainty::Sure,
+                None => Certainty::Path,
+            },
+            target: Target {
+                provider: provider.map(|row| row.name),
+                model: named(route, route.model_after, path(head)),
+                id: named(route, route.id_after, path(head)),
+                streams: route.streams || query(head, "stream").as_deref() == Some("true"),
+                stream_cursor: query(head, "starting_after"),
+            },
+            messages: route.messages,
         });
     }
     // A known host's other paths are known not to be of these formats.
@@ -115,14 +157,38 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
     }
     Some(Recognized {
         formats,
-        provider: None,
         certainty: Certainty::Shape,
-        model: None,
-        streams: false,
+        target: Target::default(),
+        messages: None,
     })
 }
 
-fn is_json(head: &RequestHead) -> bool {
+/// Whether a WebSocket is asked for over which answers can be asked for, and how those are told.
+pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
+    let upgrade = head.headers.get(header::UPGRADE)?;
+    if !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") {
+        return None;
+    }
+    let path = path(head);
+    let (_, dialect) = SOCKETS.iter().find(|(pattern, _)| matches(pattern, path))?;
+    let target = Target {
+        provider: provider(head).map(|(row, _)| row.name),
+        // The second is Azure's way.
+        model: query(head, "model").or_else(|| query(head, "deployment")),
+        id: None,
+        streams: true,
+        stream_cursor: None,
+    };
+    Some((dialect, target))
+}
+
+/// A path or a host that is known to be an LLM's.
+pub(super) fn is_known(head: &RequestHead) -> bool {
+    let found = recognize(head).map(|found| found.certainty != Certainty::Shape);
+    found.unwrap_or_else(|| provider(head).is_some())
+}
+
+pub(super) fn is_json(head: &RequestHead) -> bool {
     head.headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -144,16 +210,19 @@ fn matches(pattern: &str, path: &str) -> bool {
     })
 }
 
-fn model(route: &Route, path: &str) -> Option<String> {
-    let after = route.model_after?;
-    let segment_after = |path: &'_ str| {
-        let mut segments = path.split('/').skip_while(|segment| *segment != after);
-        segments.nth(1).map(str::to_owned)
-    };
-    let segment = segment_after(path)?;
-    let pattern = segment_after(route.path)?;
-    let model = segment.strip_suffix(pattern.trim_start_matches('*')).unwrap_or(&segment);
-    Some(percent_decoded(model))
+/// What stands in `path` for the pattern's `*`s behind its segment `after`.
+fn named(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
+    let after = after?;
+    let pattern: Vec<_> = route.path.split('/').skip(1).collect();
+    let segments: Vec<_> = path.trim_end_matches('/').rsplit('/').take(pattern.len()).collect();
+    let pairs = pattern.iter().zip(segments.iter().rev());
+    let behind = pairs.skip_while(|(wanted, _)| **wanted != after).skip(1);
+    let names = behind.map_while(|(wanted, segment)| {
+        let rest = wanted.strip_prefix('*')?;
+        Some(percent_decoded(segment.strip_suffix(rest).unwrap_or(segment)))
+    });
+    let name = names.collect::<Vec<_>>().join("/");
+    (!name.is_empty()).then_some(name)
 }
 
 /// RFC 3986 §2.1; a `%` without its two digits stays.
@@ -187,8 +256,9 @@ mod tests {
     }
 
     fn check(target: &str, host: &'static str) -> Option<(&'static str, Certainty)> {
-        recognize(&head(Method::POST, target, host))
-            .map(|found| (found.provider.unwrap_or(found.formats[0].flavour), found.certainty))
+        recognize(&head(Method::POST, target, host)).map(|found| {
+            (found.target.provider.unwrap_or(found.formats[0].flavour), found.certainty)
+        })
     }
 
     #[test]
@@ -206,6 +276,18 @@ mod tests {
         assert_eq!(check(converse, elsewhere), Some(("aws.bedrock", Certainty::Path)));
         let proxied = "http://user@api.mistral.ai:80/v1/chat/completions?x=/v1/messages";
         assert_eq!(check(proxied, "proxy.local"), sure("mistral_ai"));
+    }
+
+    #[test]
+    fn host_of_two_providers_is_told_by_its_path() {
+        let sure = |name| Some((name, Certainty::Sure));
+        let host = "res.services.ai.azure.com";
+        let inference = sure("azure.ai.inference");
+        assert_eq!(check("/models/chat/completions?api-version=1", host), inference);
+        assert_eq!(check("/anthropic/v1/messages", host), inference);
+        let openai = sure("azure.ai.openai");
+        assert_eq!(check("/openai/v1/chat/completions", host), openai);
+        assert_eq!(check("/openai/deployments/d/chat/completions", host), openai);
     }
 
     #[test]
@@ -234,8 +316,8 @@ mod tests {
     fn path_names_the_deployment() {
         let target = "/openai/deployments/my%20gpt/chat/completions?api-version=1";
         let found = recognize(&head(Method::POST, target, "x.openai.azure.com")).unwrap();
-        assert_eq!(found.model.as_deref(), Some("my gpt"));
-        assert_eq!(found.provider, Some("azure.ai.openai"));
+        assert_eq!(found.target.model.as_deref(), Some("my gpt"));
+        assert_eq!(found.target.provider, Some("azure.ai.openai"));
         assert_eq!(percent_decoded("a%3Ab%2g%"), "a:b%2g%");
     }
 }

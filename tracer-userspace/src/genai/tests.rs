@@ -3,7 +3,7 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use serde_json::{Value, json};
 
-use super::{Calls, Operation, OperationName, Options, ProviderError, Usage};
+use super::{Calls, ChunkTimes, Operation, OperationName, Options, ProviderError, Usage};
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
@@ -13,13 +13,19 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod grpc;
 mod hostile;
 mod ollama;
+mod openai_agents;
 mod openai_chat;
+mod openai_media;
 mod openai_others;
+mod openai_sockets;
 mod recognition;
 pub(super) mod schemas;
+mod servers;
 mod times;
+mod vendors;
 mod watsonx;
 
 /// An exchange to feed. Every event advances the clock by one.
@@ -34,6 +40,7 @@ pub(super) struct Exchange<'a> {
     pub how: Ended,
     pub capture_content: bool,
     pub headers: Vec<(&'static str, &'static str)>,
+    pub response_headers: Vec<(&'static str, &'static str)>,
 }
 
 impl<'a> Exchange<'a> {
@@ -49,6 +56,7 @@ impl<'a> Exchange<'a> {
             how: Ended::Complete,
             capture_content: false,
             headers: Vec::new(),
+            response_headers: Vec::new(),
         }
     }
 
@@ -73,6 +81,9 @@ impl<'a> Exchange<'a> {
         headers.insert("host", HeaderValue::from_str(self.host).unwrap());
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         for (name, value) in &self.headers {
+            if *name == "content-type" {
+                headers.remove("content-type");
+            }
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let target = self.target.to_owned();
@@ -86,6 +97,9 @@ impl<'a> Exchange<'a> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_str(self.kind).unwrap());
         headers.insert("x-request-id", HeaderValue::from_static("req_1"));
+        for (name, value) in &self.response_headers {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
         let status = StatusCode::from_u16(self.status).unwrap();
         let head = ResponseHead { status, version: Version::HTTP_11, headers };
         on(Kind::Response { head: &head, role: Role::Client, started: Timestamp(100) });
@@ -97,9 +111,10 @@ impl<'a> Exchange<'a> {
         }
         let end =
             End { how: self.how, missing_request: 0, missing_response: 0, joined_late: false };
-        let operation = on(Kind::End(end));
+        let operations = on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
-        operation
+        assert!(operations.len() <= 1);
+        operations.into_iter().next()
     }
 
     /// Runs whole and in pieces, which must agree but for times.

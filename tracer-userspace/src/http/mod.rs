@@ -17,5 +17,6 @@ mod ws;
 
 pub use connections::{Counts, Exchanges};
 pub use exchange::*;
+pub(crate) use h2::redact::{Redactor, Secrecy};
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! Which names of headers and query parameters stand before a credential.
 //! Takes a name; gives yes or no. In doubt it is one: a value too many is replaced, not one too few.
 
+use super::scrub::credentials_in_url;
+use crate::http::Secrecy;
+
 /// Longest name that is looked at; a longer one counts as a credential's.
 pub(super) const NAME_LIMIT: usize = 64;
 
@@ -39,6 +42,17 @@ pub(super) fn names_credential(name: &[u8]) -> bool {
     }
     name.split(|byte| matches!(byte, b'-' | b'_' | b'.'))
         .any(|part| ENDINGS.iter().any(|ending| part.ends_with(ending)))
+}
+
+/// What of a field's value must not be kept, by its name in lower case; `None`: it is not known.
+pub(super) fn secrecy(name: Option<&str>) -> Secrecy {
+    match name.map(str::as_bytes) {
+        Some(b":path") => Secrecy::Within(credentials_in_url),
+        Some(name) if name.len() > NAME_LIMIT || names_credential(name) => Secrecy::Secret,
+        Some(name) if names_url(name) => Secrecy::Within(credentials_in_url),
+        Some(_) => Secrecy::Open,
+        None => Secrecy::Secret,
+    }
 }
 
 /// Headers whose value is a URL, with parameters of its own.

@@ -1,29 +1,34 @@
-//! What of each connection may be kept: a scrubber a direction, from its opening to its close.
+//! What of each connection may be kept: a filter a direction, from its opening to its close.
 //! Takes segments; gives them without credentials, and counts what it replaced and withheld.
 //! After a fork the copy of a connection goes on where the original stands when it is first used.
 
-use std::{
-    collections::HashMap,
-    ops::{Add, AddAssign},
-};
+use std::collections::{HashMap, VecDeque};
 
-use super::scrub::Scrubber;
-use crate::capture::{CloseCause, ConnectionId, Data, Direction, Opened, Origin, Segment};
+use super::{
+    names::secrecy,
+    scrub::{Scrubber, extend},
+};
+use crate::{
+    capture::{
+        CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment, Timestamp,
+    },
+    http::Redactor,
+};
 
 /// Captured bytes that were left out, by why their credentials could not be found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
-    /// Header blocks of HTTP/2 are coded, and are not recoded.
+    /// HTTP/2 that could not be followed.
     pub http2: u64,
     /// Neither HTTP/1 nor HTTP/2.
     pub foreign: u64,
-    /// Bytes before them are missing, or came before the connection was seen.
+    /// HTTP/1 of which bytes before them are missing, or what came before the connection was seen.
     pub after_gap: u64,
 }
 
 impl Withheld {
     pub fn all(&self) -> u64 {
-        self.http2.add(self.foreign).add(self.after_gap)
+        self.http2 + self.foreign + self.after_gap
     }
 }
 
@@ -36,27 +41,190 @@ pub(super) struct Privacy {
     pub(super) withheld: Withheld,
     /// Bytes of credentials that were replaced.
     pub(super) replaced: u64,
-    /// What is kept of the segment under way, and how it is cut.
+    told: Told,
+}
+
+/// What was told of a direction just now, to be taken out of what waits of it.
+#[derive(Debug, Default)]
+struct Told {
     kept: Vec<u8>,
+    /// Kept or withheld, and how many.
     runs: Vec<(bool, usize)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Directions {
-    received: Scrubber,
-    sent: Scrubber,
-    http2: bool,
+    received: Half,
+    sent: Half,
+}
+
+/// One direction.
+#[derive(Clone, Debug)]
+struct Half {
+    filter: Filter,
+    /// Segments of which the filter has not told everything.
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Clone, Debug)]
+enum Filter {
+    /// HTTP/1, or not known yet.
+    Lines(Scrubber),
+    Http2(Box<Redactor>),
+}
+
+/// What waits of a segment.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    time: Timestamp,
+    offset: u64,
+    len: usize,
+}
+
+impl Told {
+    fn take(&mut self, data: Data<'_>) {
+        match data {
+            Data::Bytes(bytes) => {
+                self.kept.extend_from_slice(bytes);
+                extend(&mut self.runs, (true, bytes.len()));
+            }
+            Data::Gap(len) => {
+                // As long as what was taken in, which was in memory.
+                extend(&mut self.runs, (false, usize::try_from(len).unwrap_or(usize::MAX)));
+            }
+        }
+    }
+}
+
+impl Half {
+    fn new(scrubber: Scrubber) -> Self {
+        Self { filter: Filter::Lines(scrubber), waiting: VecDeque::new() }
+    }
+
+    /// For a copy of the connection. What waits is told of the original, if at all.
+    fn inherit(&self) -> Self {
+        let filter = match &self.filter {
+            Filter::Http2(_) if !self.waiting.is_empty() => {
+                Filter::Http2(Box::new(Redactor::from_middle(secrecy)))
+            }
+            filter => filter.clone(),
+        };
+        Self { filter, waiting: VecDeque::new() }
+    }
+
+    fn replaced(&self) -> u64 {
+        match &self.filter {
+            Filter::Lines(scrubber) => scrubber.replaced,
+            Filter::Http2(redactor) => redactor.replaced,
+        }
+    }
+
+    fn why<'a>(&self, withheld: &'a mut Withheld) -> &'a mut u64 {
+        match &self.filter {
+            Filter::Http2(_) => &mut withheld.http2,
+            Filter::Lines(scrubber) if scrubber.upgraded => &mut withheld.http2,
+            Filter::Lines(scrubber) if scrubber.is_foreign() => &mut withheld.foreign,
+            Filter::Lines(_) => &mut withheld.after_gap,
+        }
+    }
+
+    /// Turns out to be HTTP/2; what was seen of it was kept.
+    fn becomes_http2(&mut self, is_client: bool) {
+        let Filter::Lines(scrubber) = &self.filter else { return };
+        let redactor = match scrubber.http2() {
+            Some(begun) => {
+                let mut redactor = Redactor::from_start(is_client, secrecy);
+                redactor.segment(&begun, &mut |_| {});
+                redactor
+            }
+            None => Redactor::from_middle(secrecy),
+        };
+        self.filter = Filter::Http2(Box::new(redactor));
+    }
+
+    /// Gives what was told, each part with the time at which it passed.
+    fn give<E>(
+        &mut self,
+        connection: ConnectionId,
+        direction: Direction,
+        told: &mut Told,
+        sink: &mut dyn FnMut(&Segment<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut kept = told.kept.as_slice();
+        for (keeps, mut len) in told.runs.drain(..) {
+            while len > 0
+                && let Some(first) = self.waiting.front_mut()
+            {
+                let part = len.min(first.len);
+                let Waiting { time, offset, .. } = *first;
+                (first.offset, first.len) = (offset + part as u64, first.len - part);
+                if first.len == 0 {
+                    self.waiting.pop_front();
+                }
+                len -= part;
+                let data = if keeps {
+                    let (bytes, rest) = kept.split_at(part);
+                    kept = rest;
+                    Data::Bytes(bytes)
+                } else {
+                    Data::Gap(part as u64)
+                };
+                sink(&Segment { connection, direction, offset, time, data })?;
+            }
+        }
+        told.kept.clear();
+        Ok(())
+    }
 }
 
 impl Directions {
     fn both(scrubber: Scrubber) -> Self {
-        Self { received: scrubber, sent: scrubber, http2: false }
+        Self { received: Half::new(scrubber), sent: Half::new(scrubber) }
     }
 
-    fn of(&mut self, direction: Direction) -> &mut Scrubber {
+    fn inherit(&self) -> Self {
+        Self { received: self.received.inherit(), sent: self.sent.inherit() }
+    }
+
+    fn of(&mut self, direction: Direction) -> &mut Half {
         match direction {
             Direction::Received => &mut self.received,
             Direction::Sent => &mut self.sent,
+        }
+    }
+
+    /// Nothing has told what it is.
+    fn is_joining(&self) -> bool {
+        let joins = |half: &Half| matches!(&half.filter, Filter::Lines(one) if one.is_joining());
+        joins(&self.received) && joins(&self.sent)
+    }
+
+    fn becomes_http2(&mut self, client: Direction) {
+        self.of(client).becomes_http2(true);
+        self.of(client.opposite()).becomes_http2(false);
+    }
+
+    fn take(&mut self, direction: Direction, bytes: &[u8], told: &mut Told) {
+        if self.is_joining() && Redactor::begins(bytes) {
+            self.becomes_http2(direction);
+        }
+        let mut rest = bytes;
+        if let Filter::Lines(scrubber) = &mut self.of(direction).filter {
+            rest = scrubber.segment(bytes, &mut told.kept, &mut told.runs);
+            let (http2, upgraded) = (scrubber.is_http2(), scrubber.upgraded);
+            if http2 {
+                // Only a client begins with letters.
+                let begins = scrubber.http2().is_some_and(|begun| begun.first() != Some(&0));
+                self.becomes_http2(if begins { direction } else { direction.opposite() });
+            } else if upgraded
+                && let Filter::Lines(other) = &mut self.of(direction.opposite()).filter
+            {
+                other.give_up();
+                other.upgraded = true;
+            }
+        }
+        if let Filter::Http2(redactor) = &mut self.of(direction).filter {
+            redactor.segment(rest, &mut |data| told.take(data));
         }
     }
 }
@@ -78,154 +246,89 @@ impl Privacy {
         self.connections.insert(opened.connection, Directions::both(scrubber));
     }
 
-    pub(super) fn closed(&mut self, connection: ConnectionId, cause: CloseCause) {
+    /// Gives what still waits of the connection to `sink`: its end is not known any more.
+    pub(super) fn closed<E>(
+        &mut self,
+        closed: &Closed,
+        sink: &mut dyn FnMut(&Segment<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let connection = closed.connection;
         self.heirs.remove(&connection);
-        let Some(directions) = self.connections.remove(&connection) else { return };
-        if matches!(cause, CloseCause::ProcessExited | CloseCause::ProcessExecuted) {
+        let Some(mut directions) = self.connections.remove(&connection) else { return Ok(()) };
+        if matches!(closed.cause, CloseCause::ProcessExited | CloseCause::ProcessExecuted) {
             // What the process left to its children goes on there.
             let left = self.heirs.extract_if(|_, original| *original == connection);
-            self.connections.extend(left.map(|(heir, _)| (heir, directions)));
+            self.connections.extend(left.map(|(heir, _)| (heir, directions.inherit())));
         }
+        for direction in [Direction::Received, Direction::Sent] {
+            self.lose(connection, direction, directions.of(direction), sink)?;
+        }
+        Ok(())
     }
 
-    /// Gives the segment to `sink` in the parts that remain of it, none overlapping and none missing.
+    fn lose<E>(
+        &mut self,
+        connection: ConnectionId,
+        direction: Direction,
+        half: &mut Half,
+        sink: &mut dyn FnMut(&Segment<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if let Filter::Http2(redactor) = &mut half.filter {
+            redactor.lose(&mut |data| self.told.take(data));
+        }
+        self.count(half, half.replaced());
+        half.give(connection, direction, &mut self.told, sink)
+    }
+
+    /// Counts what was told of a direction that had replaced so many bytes before.
+    fn count(&mut self, half: &Half, before: u64) {
+        self.replaced += half.replaced().saturating_sub(before);
+        let gone = self.told.runs.iter().filter(|(keeps, _)| !keeps).map(|(_, len)| *len as u64);
+        *half.why(&mut self.withheld) += gone.sum::<u64>();
+    }
+
+    /// Gives the segment to `sink` in the parts that remain of it, none overlapping and none missing;
+    /// some of them when later ones come, or at the connection's close.
     pub(super) fn segment<E>(
         &mut self,
         segment: &Segment<'_>,
         sink: &mut dyn FnMut(&Segment<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let connection = segment.connection;
+        let Segment { connection, direction, offset, time, data } = *segment;
+        // Out of the table while it is at work.
+        let mut directions = self.taken(connection);
+        let before = directions.of(direction).replaced();
+        match data {
+            Data::Gap(missing) => match &mut directions.of(direction).filter {
+                Filter::Lines(scrubber) => scrubber.gap(),
+                Filter::Http2(redactor) => redactor.gap(missing, &mut |data| self.told.take(data)),
+            },
+            Data::Bytes(bytes) if !bytes.is_empty() => {
+                let waiting = Waiting { time, offset, len: bytes.len() };
+                directions.of(direction).waiting.push_back(waiting);
+                directions.take(direction, bytes, &mut self.told);
+            }
+            Data::Bytes(_) => {}
+        }
+        let half = directions.of(direction);
+        self.count(half, before);
+        let given = half.give(connection, direction, &mut self.told, sink);
+        self.connections.insert(connection, directions);
+        given?;
+        if data.wire_len() == 0 || matches!(data, Data::Gap(_)) { sink(segment) } else { Ok(()) }
+    }
+
+    /// What is known of a connection; of an heir that is used, what is known of the original.
+    fn taken(&mut self, connection: ConnectionId) -> Directions {
         if let Some(original) = self.heirs.remove(&connection) {
-            let middle = Directions::both(Scrubber::from_middle());
-            let directions = self.connections.get(&original).copied().unwrap_or(middle);
-            self.connections.insert(connection, directions);
+            let original = self.connections.get(&original);
+            return original
+                .map_or_else(|| Directions::both(Scrubber::from_middle()), Directions::inherit);
         }
-        let directions = self
-            .connections
-            .entry(connection)
-            .or_insert_with(|| Directions::both(Scrubber::from_middle()));
-        let scrubber = directions.of(segment.direction);
-        let Data::Bytes(bytes) = segment.data else {
-            scrubber.gap();
-            return sink(segment);
-        };
-        if bytes.is_empty() {
-            return sink(segment);
-        }
-        self.kept.clear();
-        self.runs.clear();
-        let before = scrubber.replaced;
-        scrubber.segment(bytes, &mut self.kept, &mut self.runs);
-        self.replaced += scrubber.replaced - before;
-        let foreign = scrubber.is_foreign();
-        if scrubber.http2 && !directions.http2 {
-            directions.http2 = true;
-            directions.received.give_up();
-            directions.sent.give_up();
-        }
-        let why = match (directions.http2, foreign) {
-            (true, _) => &mut self.withheld.http2,
-            (false, true) => &mut self.withheld.foreign,
-            (false, false) => &mut self.withheld.after_gap,
-        };
-        let (mut offset, mut kept) = (segment.offset, self.kept.as_slice());
-        for (keeps, len) in &self.runs {
-            let data = if *keeps {
-                let (run, rest) = kept.split_at(*len);
-                kept = rest;
-                Data::Bytes(run)
-            } else {
-                why.add_assign(*len as u64);
-                Data::Gap(*len as u64)
-            };
-            sink(&Segment { offset, data, ..*segment })?;
-            offset += *len as u64;
-        }
-        Ok(())
+        let known = self.connections.remove(&connection);
+        known.unwrap_or_else(|| Directions::both(Scrubber::from_middle()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capture::{ProcessId, Security, Timestamp};
-
-    #[derive(Default)]
-    struct Run {
-        privacy: Privacy,
-        offsets: HashMap<(u64, bool), u64>,
-    }
-
-    impl Run {
-        fn open(&mut self, connection: u64, origin: Origin) {
-            let process = ProcessId { pid: 1, incarnation: 1 };
-            let (connection, time) = (ConnectionId(connection), Timestamp(1));
-            let security = Security::Tls;
-            self.privacy.opened(&Opened { connection, process, time, origin, security });
-        }
-
-        /// What is kept of a segment; `~` for each byte that is withheld.
-        fn pass(&mut self, connection: u64, sent: bool, bytes: &[u8]) -> String {
-            let next = self.offsets.entry((connection, sent)).or_default();
-            let offset = *next;
-            *next += bytes.len() as u64;
-            let direction = if sent { Direction::Sent } else { Direction::Received };
-            let (connection, time) = (ConnectionId(connection), Timestamp(1));
-            let data = Data::Bytes(bytes);
-            let segment = Segment { connection, direction, offset, time, data };
-            let (mut kept, mut at) = (Vec::new(), offset);
-            let result: Result<(), ()> = self.privacy.segment(&segment, &mut |part| {
-                assert_eq!((part.offset, part.time), (at, time), "overlap or hole");
-                at += part.data.wire_len();
-                match part.data {
-                    Data::Bytes(bytes) => kept.extend_from_slice(bytes),
-                    Data::Gap(len) => kept.resize(kept.len() + len as usize, b'~'),
-                }
-                Ok(())
-            });
-            assert!(result.is_ok());
-            String::from_utf8_lossy(&kept).into_owned()
-        }
-    }
-
-    #[test]
-    fn http2_withholds_both_directions() {
-        let mut run = Run::default();
-        run.open(1, Origin::Created);
-        assert_eq!(run.pass(1, true, b"PRI * HTTP/2.0\r\n"), format!("PRI{}", "~".repeat(13)));
-        assert_eq!(run.pass(1, false, b"HTTP/1.1 200"), "~".repeat(12));
-        assert_eq!(run.privacy.withheld, Withheld { http2: 25, ..Withheld::default() });
-        run.open(2, Origin::Created);
-        assert_eq!(run.pass(2, true, b"AUTH x"), "~".repeat(6));
-        assert_eq!(run.pass(2, false, b"HTTP/1.1 200"), "HTTP/1.1 200");
-        assert_eq!(run.privacy.withheld.foreign, 6);
-    }
-
-    #[test]
-    fn forked_connection_goes_on_where_it_stands() {
-        let mut run = Run::default();
-        run.open(1, Origin::Created);
-        run.open(2, Origin::Inherited(ConnectionId(1)));
-        // The parent goes on after the fork, into a credential that the child finishes.
-        run.pass(1, true, b"GET / HTTP/1.1\r\nCookie: a");
-        assert_eq!(run.pass(2, true, b"bc\r\nA: b"), "XX\r\nA: b");
-    }
-
-    #[test]
-    fn parent_that_exits_leaves_its_state() {
-        for (cause, expected) in
-            [(CloseCause::ProcessExited, "XX\r\nA: b"), (CloseCause::Freed, "~~~~~~~~")]
-        {
-            let mut run = Run::default();
-            run.open(1, Origin::Created);
-            run.open(2, Origin::Inherited(ConnectionId(1)));
-            run.open(3, Origin::Inherited(ConnectionId(2)));
-            run.pass(1, true, b"GET / HTTP/1.1\r\nCookie: a");
-            run.privacy.closed(ConnectionId(1), cause);
-            assert_eq!(run.pass(3, true, b"bc\r\nA: b"), expected);
-            run.privacy.closed(ConnectionId(2), cause);
-            run.privacy.closed(ConnectionId(3), cause);
-            assert!(run.privacy.connections.is_empty() && run.privacy.heirs.is_empty());
-        }
-    }
-}
+mod tests;

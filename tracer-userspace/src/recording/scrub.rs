@@ -1,12 +1,14 @@
 //! Credentials out of plaintext, before it is kept: their bytes become `X`, as many as there were.
 //! Takes a direction's bytes however they are cut; gives each byte back, or withholds it.
-//! What is no HTTP/1 is withheld whole, since nothing is known of where its credentials are.
+//! What is neither HTTP/1 nor HTTP/2, which it leaves to another, is withheld whole.
 //!
 //! No framing is followed that a message could break: every line counts, of bodies too, and so does
 //! every request target, wherever a method and a space stand before it. A line of a body that looks
 //! like such a header loses its value as well; a body that is one JSON text or a stream of `data:`
 //! lines has none. After a gap nothing is told until a line ends or a segment begins a message,
 //! since what comes first may be the rest of a credential.
+
+use std::ops::Range;
 
 use memchr::memchr3;
 
@@ -38,6 +40,10 @@ const LONGEST: usize = 8;
 /// What an HTTP/2 client begins with, as far as it is looked at (RFC 9113 §3.4).
 const HTTP2: &[u8] = b"PRI ";
 
+/// The header of a SETTINGS frame: a length below 64 KiB, type 4, no flags, stream 0 (RFC 9113 §4.1).
+const SETTINGS: [Option<u8>; 9] =
+    [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
+
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scrubber {
@@ -46,15 +52,19 @@ pub(super) struct Scrubber {
     recent: u64,
     /// Bytes of credentials that were replaced.
     pub(super) replaced: u64,
-    /// It speaks HTTP/2 from here on, and the other direction as well.
-    pub(super) http2: bool,
+    /// HTTP/1 became HTTP/2, which is not followed; the other direction is to be given up as well.
+    pub(super) upgraded: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum At {
     /// Its first bytes, which have not told what it is.
     Beginning { len: u8 },
-    /// The first bytes told no HTTP/1.
+    /// As the frame that an HTTP/2 server begins with (RFC 9113 §3.4).
+    Settings { len: u8 },
+    /// The first bytes told HTTP/2, which goes on behind them.
+    Http2,
+    /// The first bytes told neither.
     Foreign,
     /// In the middle of what nobody saw begin. Goes on where a segment begins a message.
     Joining,
@@ -119,7 +129,7 @@ impl Name {
 impl Scrubber {
     /// Of a direction that is seen from its first byte.
     pub(super) fn from_start() -> Self {
-        Self { at: At::Beginning { len: 0 }, recent: 0, replaced: 0, http2: false }
+        Self { at: At::Beginning { len: 0 }, recent: 0, replaced: 0, upgraded: false }
     }
 
     /// Of one that is seen from the middle.
@@ -130,7 +140,7 @@ impl Scrubber {
     /// Bytes are missing here.
     pub(super) fn gap(&mut self) {
         self.at = match self.at {
-            At::Beginning { .. } | At::Joining => At::Joining,
+            At::Beginning { .. } | At::Settings { .. } | At::Joining => At::Joining,
             At::Foreign => At::Foreign,
             _ => At::AfterGap,
         };
@@ -146,13 +156,37 @@ impl Scrubber {
         matches!(self.at, At::Foreign)
     }
 
+    /// What was seen of a direction that speaks HTTP/2, if nothing else was: its first bytes.
+    pub(super) fn http2(&self) -> Option<Vec<u8>> {
+        let recent = self.recent.to_be_bytes();
+        let newest = |len: u8| recent[LONGEST - usize::from(len)..].to_vec();
+        match self.at {
+            At::Beginning { len } | At::Settings { len } => Some(newest(len)),
+            At::Http2 if ends_with(self.recent, HTTP2) => Some(HTTP2.to_vec()),
+            // Its first byte is one more than are remembered.
+            At::Http2 => Some([&[0], &recent[..]].concat()),
+            _ => None,
+        }
+    }
+
+    /// It began as HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        matches!(self.at, At::Http2)
+    }
+
+    /// Nothing has told what it is: a segment may be the first of any protocol.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.at, At::Joining)
+    }
+
     /// Appends to `kept` what may be kept of a segment, as runs: kept or withheld, and how many.
-    pub(super) fn segment(
+    /// Gives what is left of it where it turns out that HTTP/2 begins.
+    pub(super) fn segment<'a>(
         &mut self,
-        input: &[u8],
+        input: &'a [u8],
         kept: &mut Vec<u8>,
         runs: &mut Vec<(bool, usize)>,
-    ) {
+    ) -> &'a [u8] {
         if matches!(self.at, At::Joining | At::AfterGap)
             && BEGINNINGS.iter().any(|beginning| input.starts_with(beginning))
         {
@@ -180,7 +214,11 @@ impl Scrubber {
             kept.extend(byte);
             extend(runs, (byte.is_some(), 1));
             rest = behind;
+            if self.is_http2() {
+                break;
+            }
         }
+        rest
     }
 
     /// The byte, or what stands in for it; `None`: withheld.
@@ -193,11 +231,22 @@ impl Scrubber {
                     *len += 1;
                     self.at = beginning(self.recent, *len);
                     if self.is_foreign() {
-                        self.http2 = ends_with(self.recent, HTTP2);
                         return None;
                     }
                 }
             }
+            At::Settings { len } => {
+                let fits = SETTINGS[usize::from(*len)].is_none_or(|wanted| wanted == byte);
+                self.at = match *len + 1 {
+                    _ if !fits => At::Foreign,
+                    len if usize::from(len) == SETTINGS.len() => At::Http2,
+                    len => At::Settings { len },
+                };
+                if !fits {
+                    return None;
+                }
+            }
+            At::Http2 => {}
             At::Foreign | At::Joining => return None,
             At::AfterGap => {
                 if byte == b'\n' {
@@ -223,18 +272,14 @@ impl Scrubber {
                     self.at = next;
                 }
                 if self.is_foreign() {
-                    self.http2 = true;
+                    self.upgraded = true;
                     return None;
                 }
             }
             At::Rest => {}
             At::Url { header: false, .. } if byte == b' ' => self.at = At::Rest,
             At::Url { part, .. } => {
-                let hides = matches!(part, Part::Value { credential: true });
-                if let Some(next) = in_url(part, byte) {
-                    *part = next;
-                }
-                if hides && matches!(part, Part::Value { .. }) {
+                if part.hides(byte) {
                     self.replaced += 1;
                     return Some(FILLER);
                 }
@@ -252,6 +297,10 @@ fn beginning(recent: u64, len: u8) -> At {
         At::Rest
     } else if BEGINNINGS.contains(&seen) {
         At::Url { part: Part::Path, header: false }
+    } else if seen == HTTP2 {
+        At::Http2
+    } else if seen == [0] {
+        At::Settings { len }
     } else if BEGINNINGS.iter().chain([&HTTP2]).any(|one| one.starts_with(seen) && *one != seen) {
         At::Beginning { len }
     } else {
@@ -268,7 +317,7 @@ fn appended(recent: u64, byte: u8) -> u64 {
 }
 
 /// Adds a run to those before it.
-fn extend(runs: &mut Vec<(bool, usize)>, (keeps, len): (bool, usize)) {
+pub(super) fn extend(runs: &mut Vec<(bool, usize)>, (keeps, len): (bool, usize)) {
     match runs.last_mut() {
         Some((kept, before)) if *kept == keeps => *before += len,
         _ => runs.push((keeps, len)),
@@ -299,6 +348,33 @@ fn in_name(name: &mut Name, byte: u8) -> Option<At> {
             None
         }
         _ => Some(At::Rest),
+    }
+}
+
+/// Where credentials stand in a URL.
+pub(super) fn credentials_in_url(url: &[u8]) -> Vec<Range<usize>> {
+    let mut part = Part::Path;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, byte) in url.iter().enumerate() {
+        if !part.hides(*byte) {
+            continue;
+        }
+        match found.last_mut() {
+            Some(last) if last.end == at => last.end += 1,
+            _ => found.push(at..at + 1),
+        }
+    }
+    found
+}
+
+impl Part {
+    /// Takes the next byte of a URL; whether it is one of a credential.
+    fn hides(&mut self, byte: u8) -> bool {
+        let hides = matches!(self, Self::Value { credential: true });
+        if let Some(next) = in_url(self, byte) {
+            *self = next;
+        }
+        hides && matches!(self, Self::Value { .. })
     }
 }
 

@@ -73,20 +73,28 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As [`Writer::process`].
     pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        let Event::Segment(segment) = event else {
-            match (event, &mut self.privacy) {
-                (Event::Opened(opened), Some(privacy)) => privacy.opened(opened),
-                (Event::Closed(closed), Some(privacy)) => {
-                    privacy.closed(closed.connection, closed.cause);
-                }
-                _ => {}
+        // Out of its place while it tells what is to be written.
+        let Some(mut privacy) = self.privacy.take() else { return self.plain(event) };
+        let result = match event {
+            Event::Segment(segment) => privacy.segment(segment, &mut |part| self.segment(part)),
+            Event::Opened(opened) => {
+                privacy.opened(opened);
+                self.plain(event)
             }
-            return self.record(event.into());
+            Event::Closed(closed) => privacy
+                .closed(closed, &mut |part| self.segment(part))
+                .and_then(|()| self.plain(event)),
+            _ => self.plain(event),
         };
-        let Some(mut privacy) = self.privacy.take() else { return self.segment(segment) };
-        let result = privacy.segment(segment, &mut |part| self.segment(part));
         self.privacy = Some(privacy);
         result
+    }
+
+    fn plain(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match event {
+            Event::Segment(segment) => self.segment(segment),
+            event => self.record(event.into()),
+        }
     }
 
     fn segment(&mut self, segment: &Segment<'_>) -> io::Result<()> {

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub calls: u64,
+    /// Calls of the Model Context Protocol.
+    pub mcp_calls: u64,
     pub errors: u64,
     pub input_tokens: u64,
     pub output_tokens: u64,
@@ -133,12 +135,18 @@ impl Pipeline {
 impl Pipeline {
     fn count(&mut self, operation: &Operation) {
         let counts = &mut self.counts;
-        counts.calls += 1;
+        match operation.mcp {
+            Some(_) => counts.mcp_calls += 1,
+            None => counts.calls += 1,
+        }
         counts.errors += u64::from(semconv::failed(operation));
         counts.input_tokens += operation.usage.input_tokens.unwrap_or(0);
         counts.output_tokens += operation.usage.output_tokens.unwrap_or(0);
         let end = &operation.end;
-        let whole = end.missing_request == 0 && end.missing_response == 0 && !end.joined_late;
+        let whole = end.missing_request == 0
+            && end.missing_response == 0
+            && !end.joined_late
+            && operation.unknown_fields == 0;
         counts.incomplete += u64::from(!whole);
     }
 }

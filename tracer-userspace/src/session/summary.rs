@@ -59,9 +59,13 @@ impl fmt::Display for Summary {
 }
 
 fn write_calls(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
-    let Counts { calls, errors, input_tokens, output_tokens, incomplete, unsampled } = counts;
+    let Counts { calls, mcp_calls, errors, input_tokens, output_tokens, incomplete, unsampled } =
+        counts;
     write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
     write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
+    if *mcp_calls > 0 {
+        write!(text, ", {mcp_calls} MCP calls")?;
+    }
     if *incomplete > 0 {
         write!(text, ", {incomplete} calls incomplete")?;
     }
@@ -83,8 +87,8 @@ fn write_recording(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fm
     }
     let Withheld { http2, foreign, after_gap } = recorded.withheld;
     write!(text, "\nllmtap: bytes left out, as they may hold credentials: ")?;
-    write!(text, "HTTP/2 {http2}, no HTTP {foreign}, behind gaps {after_gap}")?;
-    if http2 > 0 {
+    write!(text, "broken HTTP/2 {http2}, no HTTP {foreign}, behind gaps {after_gap}")?;
+    if recorded.withheld.all() > 0 {
         write!(text, " (--keep-credentials records them)")?;
     }
     writeln!(text)

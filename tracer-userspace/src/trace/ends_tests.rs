@@ -8,7 +8,7 @@ use super::{Clock, Ids, Sampler, Span, Spans, sample};
 use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
-        ProcessId, Segment, Timestamp,
+        ProcessId, Security, Segment, Timestamp,
     },
     genai::{Calls, Options},
     http::{ExchangeEvent, Exchanges},
@@ -41,14 +41,16 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
     for (number, step) in steps.into_iter().enumerate() {
         now += SECOND;
         let mut sink = |event: ExchangeEvent<'_>| {
-            if let Some(operation) = calls.on(&event) {
-                spans.push((number, maker.span(operation, &process, None).expect("sampled")));
+            for operation in calls.on(&event) {
+                let span = maker.span(operation, &process, sample::TLS).expect("sampled");
+                spans.push((number, span));
             }
         };
         let (connection, time) = (CONNECTION, Timestamp(now));
         let opened = |origin| {
             let process = ProcessId { pid: 1, incarnation: 1 };
-            Event::Opened(Opened { connection, process, time, origin })
+            let security = Security::Tls;
+            Event::Opened(Opened { connection, process, time, origin, security })
         };
         if number == 0 && !matches!(step, Step::Joined) {
             exchanges.on(&opened(Origin::Created), &mut sink);

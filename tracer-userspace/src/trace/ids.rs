@@ -1,6 +1,6 @@
 //! Where the ids of traces and spans come from: chance, or a recording's seed.
-//! Takes the exchange that a span is of; gives its ids.
-//! With a seed the same exchange gets the same ids, whichever others are replayed beside it.
+//! Takes the exchange that a span is of, and which of its operations; gives its ids.
+//! With a seed the same operation gets the same ids, whichever others are replayed beside it.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
@@ -15,33 +15,33 @@ pub enum Ids {
     Seeded(u64),
 }
 
-/// Keep the ids of one exchange apart.
+/// Keep the ids of one operation apart.
 const TRACE_HIGH: u64 = 1;
 const TRACE_LOW: u64 = 2;
 const SPAN: u64 = 3;
 
 impl Ids {
-    pub(super) fn trace(self, exchange: ExchangeId) -> TraceId {
+    pub(super) fn trace(self, exchange: ExchangeId, turn: u64) -> TraceId {
         match self {
             Self::Random => RandomIdGenerator::default().new_trace_id(),
             Self::Seeded(seed) => {
-                let high = derive(seed, exchange, TRACE_HIGH);
-                let low = derive(seed, exchange, TRACE_LOW);
+                let high = derive(seed, exchange, turn, TRACE_HIGH);
+                let low = derive(seed, exchange, turn, TRACE_LOW);
                 TraceId::from(u128::from(high) << 64 | u128::from(low))
             }
         }
     }
 
-    pub(super) fn span(self, exchange: ExchangeId) -> SpanId {
+    pub(super) fn span(self, exchange: ExchangeId, turn: u64) -> SpanId {
         match self {
             Self::Random => RandomIdGenerator::default().new_span_id(),
-            Self::Seeded(seed) => SpanId::from(derive(seed, exchange, SPAN)),
+            Self::Seeded(seed) => SpanId::from(derive(seed, exchange, turn, SPAN)),
         }
     }
 }
 
-fn derive(seed: u64, exchange: ExchangeId, purpose: u64) -> u64 {
-    let parts = [exchange.connection.0, exchange.index, purpose];
+fn derive(seed: u64, exchange: ExchangeId, turn: u64, purpose: u64) -> u64 {
+    let parts = [exchange.connection.0, exchange.index, turn, purpose];
     let mixed = parts.into_iter().fold(mix(seed), |mixed, part| mix(mixed ^ part));
     // Zero is no id (W3C Trace Context §3.2.2.3).
     mixed.max(1)
@@ -81,16 +81,18 @@ mod tests {
         {
             let exchange = ExchangeId { connection: ConnectionId(connection), index };
             let ids = Ids::Seeded(seed);
-            assert_eq!(ids.trace(exchange), ids.trace(exchange));
-            assert!(seen.insert(ids.trace(exchange).to_bytes()[..8].to_vec()));
-            assert!(seen.insert(ids.span(exchange).to_bytes().to_vec()));
+            assert_eq!(ids.trace(exchange, 0), ids.trace(exchange, 0));
+            for turn in 0..2 {
+                assert!(seen.insert(ids.trace(exchange, turn).to_bytes()[..8].to_vec()));
+                assert!(seen.insert(ids.span(exchange, turn).to_bytes().to_vec()));
+            }
         }
     }
 
     #[test]
     fn random_ids_do_not_repeat() {
         let exchange = ExchangeId { connection: ConnectionId(1), index: 1 };
-        assert_ne!(Ids::Random.trace(exchange), Ids::Random.trace(exchange));
-        assert_ne!(Ids::Random.span(exchange), Ids::Random.span(exchange));
+        assert_ne!(Ids::Random.trace(exchange, 0), Ids::Random.trace(exchange, 0));
+        assert_ne!(Ids::Random.span(exchange, 0), Ids::Random.span(exchange, 0));
     }
 }

@@ -6,7 +6,7 @@ use super::{Clock, Ids, Sampler, Span, Spans, Transport};
 use crate::{
     capture::{ConnectionId, ProcessId, Security, Timestamp},
     discover::Process,
-    genai::{HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
+    genai::{ChunkTimes, HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
     http::{End, Ended, ExchangeId, Role},
 };
 
@@ -33,6 +33,7 @@ pub(crate) fn process(pid: u32, service: &str) -> Arc<Process> {
 pub(crate) fn operation() -> Operation {
     Operation {
         exchange: ExchangeId { connection: ConnectionId(1), index: 0 },
+        turn: 0,
         role: Role::Client,
         name: OperationName::Chat,
         provider: "openai".into(),
@@ -50,6 +51,8 @@ pub(crate) fn operation() -> Operation {
             start: Timestamp(1000 * MILLISECOND),
             request_end: Some(Timestamp(1001 * MILLISECOND)),
             first_chunk: Some(Timestamp(1250 * MILLISECOND)),
+            first_content: Some(Timestamp(1300 * MILLISECOND)),
+            output_chunk_times: ChunkTimes::default(),
             end: Timestamp(2500 * MILLISECOND),
         },
         error: None,
@@ -69,6 +72,7 @@ pub(crate) fn operation() -> Operation {
         },
         unknown_fields: 0,
         unreadable: None,
+        mcp: None,
     }
 }
 

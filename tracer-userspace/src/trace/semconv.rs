@@ -14,16 +14,19 @@ use opentelemetry::{
 
 use crate::{
     capture::{Addresses, Security},
-    genai::{Content, HttpFacts, Operation, Request, Response, Usage},
+    genai::{
+        Content, HttpFacts, McpCall, Modalities, Operation, OperationName, Request, Response, Usage,
+    },
     http::{Ended, Role},
     trace::Transport,
 };
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 11] = [
+pub const OURS: [(&str, &str); 12] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
+    (RESPONSE_RUN_ID, "string: id of the agent's run that the answer is about"),
     (PROVIDER_REQUEST_ID, "string: the provider's id of the call, from its response headers"),
     (CONTENT_TRUNCATED, "true where message content passed the bound and was cut"),
     (ENDED, "string: how the exchange ended, where it was not complete (values: `Ended`)"),
@@ -37,6 +40,7 @@ pub const OURS: [(&str, &str); 11] = [
 const REQUEST_TOOLS: &str = "llmtap.request.tools";
 const RESPONSE_CHUNKS: &str = "llmtap.response.chunks";
 const RESPONSE_TOOL_CALLS: &str = "llmtap.response.tool_calls";
+const RESPONSE_RUN_ID: &str = "llmtap.response.run.id";
 const PROVIDER_REQUEST_ID: &str = "llmtap.provider.request_id";
 const CONTENT_TRUNCATED: &str = "llmtap.content.truncated";
 const ENDED: &str = "llmtap.ended";
@@ -58,10 +62,26 @@ fn scheme(security: Security) -> (&'static str, u16) {
 const METHODS: [&str; 10] =
     ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
 
-/// `{gen_ai.operation.name} {gen_ai.request.model}`, or the operation alone.
+/// The operation, and the model or agent that it is for. A response that is fetched has no name but
+/// its id, which is no part of a span's.
 pub(super) fn name(operation: &Operation) -> String {
-    match &operation.request.model {
-        Some(model) => format!("{} {model}", operation.name.as_str()),
+    if let Some(call) = &operation.mcp {
+        return match call.target() {
+            Some(target) => format!("{} {target}", call.method),
+            None => call.method.clone(),
+        };
+    }
+    let subject = match operation.name {
+        OperationName::FetchResponse => None,
+        OperationName::CreateAgent | OperationName::InvokeAgent => {
+            let Operation { request, response, .. } = operation;
+            response.agent.name.as_ref().or(request.agent.name.as_ref())
+        }
+        OperationName::Retrieval => operation.request.data_source_id.as_ref(),
+        _ => operation.request.model.as_ref(),
+    };
+    match subject {
+        Some(subject) => format!("{} {subject}", operation.name.as_str()),
         None => operation.name.as_str().to_owned(),
     }
 }
@@ -161,8 +181,13 @@ fn h2_code(code: u32) -> String {
 /// All attributes of the span.
 pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<KeyValue> {
     let mut list = Attributes(Vec::with_capacity(32));
-    list.text("gen_ai.operation.name", Some(operation.name.as_str()));
-    list.text("gen_ai.provider.name", Some(&operation.provider));
+    match &operation.mcp {
+        Some(call) => list.mcp(call),
+        None => {
+            list.text("gen_ai.operation.name", Some(operation.name.as_str()));
+            list.text("gen_ai.provider.name", Some(&operation.provider));
+        }
+    }
     list.text("openai.api.type", operation.api_type);
     if let Some((kind, _)) = failure(operation) {
         list.text("error.type", Some(&kind));
@@ -170,6 +195,7 @@ pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<Key
     list.request(&operation.request);
     list.response(&operation.response);
     list.conversation(&operation.request, &operation.response);
+    list.agent(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
     list.usage(operation.usage);
     list.http(&operation.http, transport.security);
@@ -221,6 +247,31 @@ impl Attributes {
         }
     }
 
+    fn mcp(&mut self, call: &McpCall) {
+        if call.is_tool() {
+            self.text("gen_ai.operation.name", Some(OperationName::ExecuteTool.as_str()));
+        }
+        self.text("mcp.method.name", Some(&call.method));
+        self.text("mcp.protocol.version", call.protocol_version.as_deref());
+        self.text("mcp.session.id", call.session_id.as_deref());
+        self.text("mcp.resource.uri", call.resource_uri.as_deref());
+        self.text("jsonrpc.request.id", call.request_id.as_deref());
+        self.text("gen_ai.tool.name", call.tool_name.as_deref());
+        self.text("gen_ai.prompt.name", call.prompt_name.as_deref());
+        let code = call.error_code.map(|code| code.to_string());
+        self.text("rpc.response.status_code", code.as_deref());
+        self.text("network.transport", Some("tcp"));
+        self.text("network.protocol.name", Some("http"));
+        for (key, value) in [
+            ("gen_ai.tool.call.arguments", &call.arguments),
+            ("gen_ai.tool.call.result", &call.result),
+        ] {
+            if let Some(value) = value {
+                self.set(key, value.to_string());
+            }
+        }
+    }
+
     fn request(&mut self, request: &Request) {
         self.text("gen_ai.request.model", request.model.as_deref());
         self.flag("gen_ai.request.stream", request.stream);
@@ -238,8 +289,12 @@ impl Attributes {
         self.text("gen_ai.output.type", request.output_type);
         self.text("openai.request.service_tier", request.service_tier.as_deref());
         self.text("gen_ai.request.previous_response.id", request.previous_response_id.as_deref());
+        self.text("gen_ai.request.stream_cursor", request.stream_cursor.as_deref());
+        self.text("gen_ai.prompt.name", request.prompt_name.as_deref());
+        self.text("gen_ai.prompt.version", request.prompt_version.as_deref());
         self.int("gen_ai.embeddings.dimension.count", request.embedding_dimensions);
         self.texts("gen_ai.request.encoding_formats", &request.encoding_formats);
+        self.text("gen_ai.data_source.id", request.data_source_id.as_deref());
         self.int(REQUEST_TOOLS, request.tools);
     }
 
@@ -249,7 +304,21 @@ impl Attributes {
         self.text("gen_ai.conversation.id", id.map(String::as_str));
     }
 
+    /// As the conversation: the response knows better.
+    fn agent(&mut self, request: &Request, response: &Response) {
+        let (asked, told) = (&request.agent, &response.agent);
+        for (key, told, asked) in [
+            ("gen_ai.agent.id", &told.id, &asked.id),
+            ("gen_ai.agent.name", &told.name, &asked.name),
+            ("gen_ai.agent.description", &told.description, &asked.description),
+        ] {
+            self.text(key, told.as_ref().or(asked.as_ref()).map(String::as_str));
+        }
+    }
+
     fn response(&mut self, response: &Response) {
+        self.text("gen_ai.response.status", response.status.as_deref());
+        self.text(RESPONSE_RUN_ID, response.run_id.as_deref());
         self.text("gen_ai.response.id", response.id.as_deref());
         self.text("gen_ai.response.model", response.model.as_deref());
         self.texts("gen_ai.response.finish_reasons", &response.finish_reasons);
@@ -275,6 +344,21 @@ impl Attributes {
         self.int("gen_ai.usage.cache_read.input_tokens", usage.cache_read_input_tokens);
         self.int("gen_ai.usage.cache_write.input_tokens", usage.cache_write_input_tokens);
         self.int("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens);
+        let Modalities { text, audio, image, video } = usage.input;
+        self.int("gen_ai.usage.text.input_tokens", text);
+        self.int("gen_ai.usage.audio.input_tokens", audio);
+        self.int("gen_ai.usage.image.input_tokens", image);
+        self.int("gen_ai.usage.video.input_tokens", video);
+        let Modalities { text, audio, image, video } = usage.output;
+        self.int("gen_ai.usage.text.output_tokens", text);
+        self.int("gen_ai.usage.audio.output_tokens", audio);
+        self.int("gen_ai.usage.image.output_tokens", image);
+        self.int("gen_ai.usage.video.output_tokens", video);
+        let Modalities { text, audio, image, video } = usage.cache_read;
+        self.int("gen_ai.usage.text.cache_read.input_tokens", text);
+        self.int("gen_ai.usage.audio.cache_read.input_tokens", audio);
+        self.int("gen_ai.usage.image.cache_read.input_tokens", image);
+        self.int("gen_ai.usage.video.cache_read.input_tokens", video);
     }
 
     fn http(&mut self, http: &HttpFacts, security: Option<Security>) {

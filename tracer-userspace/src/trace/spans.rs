@@ -35,13 +35,13 @@ impl Spans {
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
         let trace = match &parent {
             Some(parent) => parent.trace_id(),
-            None => self.ids.trace(operation.exchange),
+            None => self.ids.trace(operation.exchange, operation.turn),
         };
         if !self.sampler.keeps(parent.as_ref(), trace) {
             return None;
         }
         let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
-        let id = self.ids.span(operation.exchange);
+        let id = self.ids.span(operation.exchange, operation.turn);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
         Some(Span {

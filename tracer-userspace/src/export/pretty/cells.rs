@@ -124,6 +124,9 @@ pub(super) fn remarks(operation: &Operation) -> Vec<String> {
     if end.joined_late {
         remarks.push("joined late".to_owned());
     }
+    if operation.unknown_fields > 0 {
+        remarks.push(format!("{} header fields not known", operation.unknown_fields));
+    }
     if let Some(reason) = operation.unreadable {
         remarks.push(format!("body unreadable: {reason}"));
     }
@@ -198,6 +201,7 @@ mod tests {
         operation.usage.cache_read_input_tokens = Some(1024);
         operation.usage.reasoning_output_tokens = Some(0);
         operation.end.missing_response = 1500;
+        operation.unknown_fields = 2;
         operation.end.how = Ended::ClientGone;
         assert_eq!(
             remarks(&operation),
@@ -205,7 +209,8 @@ mod tests {
                 "calls search, fetch",
                 "1,024 cached",
                 "after 12 chunks",
-                "1,500 bytes of the response not captured"
+                "1,500 bytes of the response not captured",
+                "2 header fields not known"
             ]
         );
     }

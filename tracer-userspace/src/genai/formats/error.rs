@@ -2,6 +2,7 @@
 //! Takes the body of a failed response, or a member `error`; gives a [`ProviderError`].
 //! `error.type` is the provider's error type, else its code; the caller adds the HTTP status last.
 
+use ::http::HeaderMap;
 use serde::Deserialize;
 
 use crate::genai::{
@@ -30,7 +31,10 @@ pub(in crate::genai) const BODY: Shape = Shape::Object(&[
     ("type", Shape::Fact),
     ("code", Shape::Fact),
     ("message", Shape::Text),
+    ("Message", Shape::Text),
     ("detail", Shape::Text),
+    ("error_type", Shape::Fact),
+    ("errors", Shape::Each(&ERROR)),
 ]);
 
 /// `{"error": {"type", "code", "message"}}`: OpenAI, Anthropic and their likes.
@@ -62,7 +66,7 @@ pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {
 }
 
 impl Fields<'_> {
-    fn into_error(self) -> ProviderError {
+    pub(super) fn into_error(self) -> ProviderError {
         ProviderError {
             kind: self
                 .kind
@@ -91,6 +95,21 @@ struct Body<'a> {
     /// FastAPI's way (`{"detail": "…"}`), as servers in Python answer.
     #[serde(borrow)]
     detail: TextOr<'a, Fields<'a>>,
+    /// AWS has both spellings.
+    #[serde(rename = "Message", borrow)]
+    capital_message: Text<'a>,
+    /// Beside an `error` that is the message alone (Text Generation Inference).
+    #[serde(borrow)]
+    error_type: Text<'a>,
+    /// Cloudflare's envelope.
+    #[serde(borrow)]
+    errors: List<Fields<'a>>,
+}
+
+/// How AWS names an error: in a header, with where it is described behind a colon.
+pub(in crate::genai) fn header(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get("x-amzn-errortype")?.to_str().ok()?.split(':').next()?.trim();
+    (!kind.is_empty()).then(|| kind.to_owned())
 }
 
 /// What the body of a response with an error status says; an empty kind if it names no type or code.
@@ -111,12 +130,20 @@ struct Wrapped<'a>(#[serde(borrow)] List<Body<'a>>);
 
 impl Body<'_> {
     fn into_error(self) -> ProviderError {
-        if let Some(error) = member(self.error) {
+        if let Some(mut error) = member(self.error) {
+            if error.kind.is_empty() {
+                let kind = self.error_type.into_filled().or(self.code.0);
+                error.kind = kind.unwrap_or_default();
+            }
             return error;
+        }
+        if let Some(first) = self.errors.into_objects().next() {
+            return first.into_error();
         }
         let flat = self.object.as_str() == Some("error");
         let kind = self.kind.into_filled().filter(|_| flat).or(self.code.0);
-        let message = self.message.into_filled().or(match self.detail {
+        let message = self.message.into_filled().or(self.capital_message.into_filled());
+        let message = message.or(match self.detail {
             TextOr::Text(detail) => Some(detail.into_owned()),
             TextOr::Object(fields) => fields.message.into_filled(),
             TextOr::Neither => None,

@@ -3,6 +3,7 @@
 //! Every element of a stream is a whole response with counts so far.
 
 mod answer;
+pub(in crate::genai) mod grpc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,6 +44,7 @@ const TOOLS: Shape = Shape::Each(&Shape::Object(&[
 ]));
 
 const REQUEST: Shape = Shape::Object(&[
+    ("model", Shape::Fact),
     ("contents", Shape::Sign),
     ("generationConfig", CONFIG),
     ("generation_config", CONFIG),
@@ -103,6 +105,8 @@ const RESPONSE: Shape = Shape::Object(&[
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RequestFacts<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
     contents: Length,
     #[serde(rename = "generationConfig", alias = "generation_config", borrow)]
     config: Object<Config<'a>>,
@@ -164,6 +168,7 @@ fn read_request(body: &mut Document) -> Asked {
         fits: facts.contents.0.is_some(),
         fault,
         request: Request {
+            model: model(&facts.model),
             output_type: output_type(&config),
             max_tokens: config.max_tokens.0,
             temperature: config.temperature.0,
@@ -185,6 +190,11 @@ fn read_request(body: &mut Document) -> Asked {
         asked.truncated = truncated;
     }
     asked
+}
+
+/// REST names the model in the path; gRPC here, as the last segment of a resource's name.
+pub(super) fn model(name: &Text<'_>) -> Option<String> {
+    name.filled().and_then(|name| name.rsplit('/').next()).map(str::to_owned)
 }
 
 fn output_type(config: &Config<'_>) -> Option<&'static str> {
@@ -268,7 +278,9 @@ fn modality(mime_type: Option<&str>) -> &'static str {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct EmbeddingFacts {
+struct EmbeddingFacts<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
     requests: List<Embedding>,
     content: Object<Nothing>,
     #[serde(rename = "outputDimensionality", alias = "output_dimensionality")]
@@ -283,12 +295,13 @@ struct Embedding {
 }
 
 fn read_embedding(body: &mut Document) -> Asked {
-    let (facts, fault) = body.facts::<EmbeddingFacts>();
+    let (facts, fault) = body.facts::<EmbeddingFacts<'_>>();
     let first = facts.requests.0.iter().find_map(|request| request.0.as_ref());
     Asked {
         fits: facts.content.0.is_some() || !facts.requests.0.is_empty(),
         fault,
         request: Request {
+            model: model(&facts.model),
             embedding_dimensions: facts
                 .dimensions
                 .0

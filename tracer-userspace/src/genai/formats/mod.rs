@@ -2,18 +2,38 @@
 //! Takes whole bodies and stream events; gives what was asked and what was answered.
 //! A format knows its JSON and nothing of hosts, HTTP framing or time.
 
+pub(super) mod aleph_alpha;
 pub(super) mod anthropic;
+pub(super) mod bedrock_agents;
 pub(super) mod bedrock_converse;
 pub(super) mod bedrock_invoke;
+pub(super) mod cloudflare;
 pub(super) mod cohere;
 mod content;
+pub(super) mod embed;
 pub(super) mod error;
 pub(super) mod gemini;
+pub(super) mod gemini_interactions;
+pub(super) mod llama_cpp;
+pub(super) mod mistral_conversations;
 pub(super) mod ollama;
+pub(super) mod openai_assistants;
+pub(super) mod openai_audio;
 pub(super) mod openai_chat;
 pub(super) mod openai_completions;
 pub(super) mod openai_embeddings;
+pub(super) mod openai_images;
+pub(super) mod openai_moderations;
+pub(super) mod openai_realtime;
 pub(super) mod openai_responses;
+mod openai_usage;
+pub(super) mod replicate;
+pub(super) mod rerank;
+pub(super) mod sagemaker;
+pub(super) mod sglang;
+mod texts;
+pub(super) mod tgi;
+pub(super) mod vertex_predict;
 pub(super) mod watsonx;
 
 use ::http::HeaderMap;

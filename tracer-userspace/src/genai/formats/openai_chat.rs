@@ -3,6 +3,7 @@
 //! Quirks of others are read by what is there: usage in `x_groq`, in a choice, under DeepSeek's names.
 
 mod answer;
+pub(in crate::genai) mod grpc;
 mod wire;
 
 use serde::Deserialize;
@@ -25,9 +26,13 @@ pub(in crate::genai) static FORMAT: Format = Format {
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &RESPONSE,
     streams_values: false,
-    read_request,
+    read_request: |body| read(body, true),
     answer: |capture_content| Box::new(answer::Chat::new(capture_content)),
 };
+
+/// Where the path says what is asked, so that no model needs to be named.
+pub(in crate::genai) static SERVED: Format =
+    Format { read_request: |body| read(body, false), ..FORMAT };
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
@@ -145,14 +150,11 @@ struct RequestFacts<'a> {
     functions: Length,
 }
 
-fn read_request(body: &mut Document) -> Asked {
+fn read(body: &mut Document, names_model: bool) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let mut asked = Asked {
-        fits: facts.model.filled().is_some() && facts.messages.0.is_some(),
-        fault,
-        ..Asked::default()
-    };
+    let named = facts.model.filled().is_some() || !names_model;
+    let mut asked = Asked { fits: named && facts.messages.0.is_some(), fault, ..Asked::default() };
     asked.request = Request {
         output_type: output_type(&facts),
         model: facts.model.into_filled(),
@@ -190,13 +192,19 @@ fn read_request(body: &mut Document) -> Asked {
     asked
 }
 
+/// `gen_ai.output.type` of a format that was asked for, if it is one of those.
+pub(super) fn output_format(format: &Typed<'_>) -> Option<&'static str> {
+    match format.kind.as_str() {
+        Some("json_object" | "json_schema") => Some("json"),
+        Some("text") => Some("text"),
+        _ => None,
+    }
+}
+
 /// `gen_ai.output.type`: what the request asks for, if it does.
 fn output_type(facts: &RequestFacts<'_>) -> Option<&'static str> {
-    let format = facts.response_format.0.as_ref().and_then(|format| format.kind.as_str());
-    match format {
-        Some("json_object" | "json_schema") => return Some("json"),
-        Some("text") => return Some("text"),
-        _ => {}
+    if let Some(format) = facts.response_format.0.as_ref().and_then(output_format) {
+        return Some(format);
     }
     let asked_for = |modality: &str| facts.modalities.0.iter().any(|asked| asked == modality);
     if asked_for("audio") {
@@ -256,6 +264,10 @@ fn part(part: &Value) -> Value {
         |name: &str, member: &str| part.get(name).and_then(|inner| content::member(inner, member));
     match content::member(part, "type") {
         Some("text") => content::text(content::member(part, "text").unwrap_or_default()),
+        // gRPC's parts have no type.
+        None if part.get("text").is_some_and(Value::is_string) => {
+            content::text(content::member(part, "text").unwrap_or_default())
+        }
         // Mistral's thoughts are a list of texts.
         Some("thinking") => {
             let texts = content::elements(part, "thinking");
@@ -264,7 +276,7 @@ fn part(part: &Value) -> Value {
             )
         }
         Some("refusal") => content::refusal(content::member(part, "refusal").unwrap_or_default()),
-        Some("image_url") => {
+        Some("image_url") | None if part.get("image_url").is_some() => {
             let url = nested("image_url", "url").or_else(|| content::member(part, "image_url"));
             url.map_or_else(|| content::generic(part), |url| content::link("image", url))
         }

@@ -22,9 +22,13 @@ pub(in crate::genai) static FORMAT: Format = Format {
     response: openai_chat::FORMAT.response,
     event: openai_chat::FORMAT.event,
     streams_values: false,
-    read_request,
+    read_request: |body| read(body, true),
     answer: openai_chat::FORMAT.answer,
 };
+
+/// Where the path says what is asked, so that no model needs to be named.
+pub(in crate::genai) static SERVED: Format =
+    Format { read_request: |body| read(body, false), ..FORMAT };
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
@@ -61,11 +65,11 @@ struct RequestFacts<'a> {
     presence_penalty: Number,
 }
 
-fn read_request(body: &mut Document) -> Asked {
+fn read(body: &mut Document, names_model: bool) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let mut asked =
-        Asked { fits: facts.model.filled().is_some() && facts.prompt.0, fault, ..Asked::default() };
+    let named = facts.model.filled().is_some() || !names_model;
+    let mut asked = Asked { fits: named && facts.prompt.0, fault, ..Asked::default() };
     asked.request = Request {
         model: facts.model.into_filled(),
         stream: facts.stream.0 == Some(true),

@@ -23,9 +23,13 @@ pub(in crate::genai) static FORMAT: Format = Format {
     response: Views { facts: &RESPONSE, content: &Shape::Skip },
     event: &RESPONSE,
     streams_values: false,
-    read_request,
+    read_request: |body| read(body, true),
     answer: |_| Box::new(Embeddings::default()),
 };
+
+/// Where the path says what is asked, so that no model needs to be named.
+pub(in crate::genai) static SERVED: Format =
+    Format { read_request: |body| read(body, false), ..FORMAT };
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
@@ -54,10 +58,11 @@ struct RequestFacts<'a> {
     encoding_format: Text<'a>,
 }
 
-fn read_request(body: &mut Document) -> Asked {
+fn read(body: &mut Document, names_model: bool) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    let named = facts.model.filled().is_some() || !names_model;
     Asked {
-        fits: facts.model.filled().is_some() && facts.input.0,
+        fits: named && facts.input.0,
         fault,
         request: Request {
             model: facts.model.into_filled(),

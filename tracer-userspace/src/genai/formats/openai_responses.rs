@@ -1,5 +1,6 @@
 //! OpenAI's Responses API.
-//! Takes `POST …/responses` bodies, `GET …/responses/{id}` and stream events; gives facts and content.
+//! Takes `POST …/responses` bodies, `GET …/responses/{id}` and events of streams or WebSockets; gives
+//! facts and content.
 //! The API has no finish reason: the response's final `status` stands for it.
 
 mod answer;
@@ -7,13 +8,14 @@ mod answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Format, Typed, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR, openai_chat};
 use crate::genai::{
     json::{
         Document, Shape,
-        lax::{Filled, Flag, Integer, Length, Number, Object, Text, TextOr},
+        lax::{Code, Filled, Flag, Integer, Length, Number, Object, Text, TextOr},
     },
     operation::{OperationName, Request},
+    socket::{Dialect, Subject},
 };
 
 pub(in crate::genai) static FORMAT: Format = Format {
@@ -35,7 +37,21 @@ pub(in crate::genai) static FETCH: Format = Format {
     ..FORMAT
 };
 
+/// Over a WebSocket a request says what it is, and answers come one after the other.
+pub(in crate::genai) const DIALECT: Dialect =
+    Dialect { format: &MESSAGE, message_id: |_| None, subject };
+
+static MESSAGE: Format = Format {
+    read_request: |body| {
+        let asked = read_request(body);
+        let kind = body.facts::<Typed<'_>>().0.kind;
+        Asked { fits: kind.as_str() == Some("response.create"), ..asked }
+    },
+    ..FORMAT
+};
+
 const REQUEST: Shape = Shape::Object(&[
+    ("type", Shape::Fact),
     ("model", Shape::Fact),
     ("input", Shape::Sign),
     ("stream", Shape::Fact),
@@ -47,14 +63,17 @@ const REQUEST: Shape = Shape::Object(&[
     ("reasoning", Shape::Object(&[("effort", Shape::Fact)])),
     ("previous_response_id", Shape::Fact),
     ("conversation", Shape::Object(&[("id", Shape::Fact)])),
+    ("prompt", Shape::Object(&[("id", Shape::Fact), ("version", Shape::Fact)])),
     ("service_tier", Shape::Fact),
 ]);
 
 const REQUEST_CONTENT: Shape = Shape::Object(&[
     ("input", Shape::Ends(&Shape::Text)),
     ("instructions", Shape::Text),
-    ("tools", Shape::Ends(&Shape::Object(&[("type", Shape::Fact), ("name", Shape::Fact)]))),
+    ("tools", Shape::Ends(&TOOL)),
 ]);
+
+pub(super) const TOOL: Shape = Shape::Object(&[("type", Shape::Fact), ("name", Shape::Fact)]);
 
 const ITEM: Shape =
     Shape::Object(&[("type", Shape::Fact), ("name", Shape::Fact), ("call_id", Shape::Fact)]);
@@ -69,20 +88,32 @@ const RESPONSE: Shape = Shape::Object(&[
     ("output", Shape::Each(&ITEM)),
     ("usage", Shape::Fact),
     ("incomplete_details", Shape::Object(&[("reason", Shape::Fact)])),
+    ("status_details", Shape::Object(&[("reason", Shape::Fact), ("error", ERROR)])),
+    ("conversation_id", Shape::Fact),
     ("error", ERROR),
 ]);
 
 const RESPONSE_CONTENT: Shape = Shape::Object(&[("output", Shape::Ends(&Shape::Text))]);
 
-const EVENT: Shape = Shape::Object(&[
+/// Of these APIs' events, and of the Realtime API's: there also what says which answer it is of.
+pub(super) const EVENT: Shape = Shape::Object(&[
     ("type", Shape::Fact),
+    ("response_id", Shape::Fact),
+    ("session", Shape::Object(&[("model", Shape::Fact)])),
     ("response", RESPONSE),
     ("item", ITEM),
     ("output_index", Shape::Fact),
     ("delta", Shape::Text),
-    ("error", ERROR),
+    ("error", EVENT_ERROR),
     ("code", Shape::Fact),
     ("message", Shape::Text),
+]);
+
+const EVENT_ERROR: Shape = Shape::Object(&[
+    ("type", Shape::Fact),
+    ("code", Shape::Fact),
+    ("message", Shape::Text),
+    ("event_id", Shape::Fact),
 ]);
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,7 +136,18 @@ struct RequestFacts<'a> {
     #[serde(borrow)]
     conversation: Conversation<'a>,
     #[serde(borrow)]
+    prompt: Object<Prompt<'a>>,
+    #[serde(borrow)]
     service_tier: Text<'a>,
+}
+
+/// A prompt that is stored at the provider.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Prompt<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    version: Code,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,14 +186,12 @@ fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let format = facts.text.0.and_then(|text| text.format.0).unwrap_or_default();
-    let mut asked =
-        Asked { fits: facts.model.filled().is_some() && facts.input.0, fault, ..Asked::default() };
+    let prompt = facts.prompt.0.unwrap_or_default();
+    // A stored prompt may name the model and hold the input.
+    let fits = facts.model.filled().is_some() && facts.input.0 || prompt.id.filled().is_some();
+    let mut asked = Asked { fits, fault, ..Asked::default() };
     asked.request = Request {
-        output_type: match format.kind.as_str() {
-            Some("json_object" | "json_schema") => Some("json"),
-            Some("text") => Some("text"),
-            _ => None,
-        },
+        output_type: openai_chat::output_format(&format),
         model: facts.model.into_filled(),
         stream: facts.stream.0 == Some(true),
         max_tokens: facts.max_output_tokens.0,
@@ -162,22 +202,39 @@ fn read_request(body: &mut Document) -> Asked {
         tools: facts.tools.0,
         previous_response_id: facts.previous_response_id.into_filled(),
         conversation_id: conversation_id(facts.conversation),
+        prompt_name: prompt.id.into_filled(),
+        prompt_version: prompt.version.0,
         ..Request::default()
     };
     if let Some((body, truncated)) = content {
-        asked.input_messages = input(body.get("input"));
-        asked.system_instructions = content::member(&body, "instructions")
-            .map(|instructions| json!([content::text(instructions)]));
-        let tools: Vec<_> = content::elements(&body, "tools")
-            .map(|tool| {
-                let kind = content::member(tool, "type").unwrap_or("function");
-                content::tool(kind, content::member(tool, "name"))
-            })
-            .collect();
-        asked.tool_definitions = (!tools.is_empty()).then_some(Value::Array(tools));
-        asked.truncated = truncated;
+        written(&mut asked, &body, truncated);
     }
     asked
+}
+
+/// What people wrote in a request.
+pub(super) fn written(asked: &mut Asked, body: &Value, truncated: bool) {
+    asked.input_messages = input(body.get("input"));
+    asked.system_instructions = content::member(body, "instructions")
+        .map(|instructions| json!([content::text(instructions)]));
+    let tools: Vec<_> = content::elements(body, "tools")
+        .map(|tool| {
+            let kind = content::member(tool, "type").unwrap_or("function");
+            content::tool(kind, content::member(tool, "name"))
+        })
+        .collect();
+    asked.tool_definitions = (!tools.is_empty()).then_some(Value::Array(tools));
+    asked.truncated = truncated;
+}
+
+fn subject(message: &mut Document) -> Subject {
+    let (event, _) = message.facts::<Typed<'_>>();
+    match event.kind.as_str() {
+        Some("response.created") => Subject::Beginning(None),
+        Some("error") => Subject::Answer(None),
+        Some(kind) if kind.starts_with("response.") => Subject::Answer(None),
+        _ => Subject::Other,
+    }
 }
 
 /// A text, or a list of items.

@@ -2,7 +2,7 @@
 //! Takes what `serde_json` reads, from bytes or from a value; gives the value wanted or nothing.
 //! One odd field of a provider must not cost the others of its body.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
@@ -187,6 +187,29 @@ impl<'de> Deserialize<'de> for Code {
             Scalar::Unsigned(value) => Some(value.to_string()),
             Scalar::Signed(value) => Some(value.to_string()),
             _ => None,
+        }))
+    }
+}
+
+/// A scalar, or the same in a string: a form has nothing but strings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::genai) struct Loose<'a>(Option<Cow<'a, str>>);
+
+impl Loose<'_> {
+    pub(in crate::genai) fn read<T: FromStr>(&self) -> Option<T> {
+        self.0.as_deref()?.parse().ok()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
+            Scalar::Text(text) => Some(text),
+            Scalar::Bool(value) => Some(value.to_string().into()),
+            Scalar::Unsigned(value) => Some(value.to_string().into()),
+            Scalar::Signed(value) => Some(value.to_string().into()),
+            Scalar::Float(value) => Some(value.to_string().into()),
+            Scalar::None | Scalar::List(_) | Scalar::Object => None,
         }))
     }
 }
@@ -382,6 +405,50 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NestedVisitor<List<T>> {
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NestedVisitor(PhantomData::<Self>))
+    }
+}
+
+/// A list of objects read as `T`, or one of them alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::genai) struct Several<T>(pub Vec<Object<T>>);
+
+impl<T> Default for Several<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Several<T> {
+    pub(in crate::genai) fn into_objects(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().filter_map(|object| object.0)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NestedVisitor<Several<T>> {
+    type Value = Several<T>;
+
+    absent_scalars!();
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Several::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            elements.push(element);
+        }
+        Ok(Several(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|one| Several(vec![Object(Some(one))]))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NestedVisitor(PhantomData::<Self>))
     }

@@ -62,7 +62,7 @@ fn whole_message_is_read() {
             output_tokens: Some(9),
             cache_read_input_tokens: Some(20),
             cache_write_input_tokens: Some(3),
-            reasoning_output_tokens: None,
+            ..Usage::default()
         }
     );
     assert_eq!(

@@ -56,6 +56,7 @@ fn whole_answer_is_read() {
             cache_read_input_tokens: Some(4),
             cache_write_input_tokens: None,
             reasoning_output_tokens: Some(7),
+            ..Usage::default()
         }
     );
     let content = call.content.unwrap();

@@ -204,7 +204,7 @@ fn with_gaps(request: &[Option<&str>], response: &[Option<&str>], kind: &'static
     on(Kind::ResponseEnd);
     let end =
         End { how: Ended::Complete, missing_request: 1, missing_response: 1, joined_late: false };
-    on(Kind::End(end)).unwrap()
+    on(Kind::End(end)).pop().unwrap()
 }
 
 #[test]

@@ -76,6 +76,7 @@ fn whole_completion_is_read() {
             cache_read_input_tokens: Some(8),
             cache_write_input_tokens: None,
             reasoning_output_tokens: Some(4),
+            ..Usage::default()
         }
     );
     assert_eq!(call.timing.first_chunk, None);
@@ -300,4 +301,39 @@ fn azure_model_comes_from_the_path() {
     assert_eq!(call.provider, "azure.ai.openai");
     assert_eq!(call.request.model.as_deref(), Some("my-gpt"));
     assert_eq!(call.http.path, "/openai/deployments/my-gpt/chat/completions");
+}
+
+#[test]
+fn role_is_no_content() {
+    let chunk = |delta: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": null});
+        format!("data: {}\n\n", json!({"choices": [choice]}))
+    };
+    let body = chunk(json!({"role": "assistant", "content": ""}))
+        + &chunk(json!({"content": "a"}))
+        + &chunk(json!({"content": "b"}))
+        + "data: [DONE]\n\n";
+    let call =
+        Exchange::sse(PATH, HOST, &json!({"model": "m", "messages": []}), &body).run_in(1).unwrap();
+    let length = |text: &str| u64::try_from(text.len()).unwrap();
+    let first = length(&chunk(json!({"role": "assistant", "content": ""})));
+    let second = length(&chunk(json!({"content": "a"})));
+    let (chunk, content) = (call.timing.first_chunk.unwrap(), call.timing.first_content.unwrap());
+    assert_eq!(content.since(chunk), second);
+    assert!(chunk.since(call.timing.start) > first);
+    // From the first chunk to the second, and on to the third, which is as long.
+    assert_eq!(call.timing.output_chunk_times.sum, 2 * second);
+    assert_eq!(call.timing.output_chunk_times.count(), 2);
+}
+
+#[test]
+fn chunk_times_fall_in_the_prescribed_buckets() {
+    let mut times = ChunkTimes::default();
+    for nanos in [0, 10_000_000, 10_000_001, 81_920_000_000, 81_920_000_001] {
+        times.record(nanos);
+    }
+    let mut expected = [0; 15];
+    (expected[0], expected[1], expected[13], expected[14]) = (2, 1, 1, 1);
+    assert_eq!(times.buckets, expected);
+    assert_eq!((times.count(), times.sum), (5, 163_860_000_002));
 }

@@ -46,6 +46,7 @@ fn whole_response_is_read() {
             cache_read_input_tokens: Some(6),
             cache_write_input_tokens: None,
             reasoning_output_tokens: Some(5),
+            ..Usage::default()
         }
     );
     let content = call.content.unwrap();
@@ -135,6 +136,40 @@ fn fetched_response_has_no_usage() {
     assert_eq!(call.response.id.as_deref(), Some("resp_1"));
     exchange.target = "/v1/responses/resp_1/input_items";
     assert!(exchange.run_in(1).is_none());
+    exchange.method = Method::POST;
+    exchange.target = "/v1/responses/resp_1/cancel";
+    assert_eq!(exchange.run().name, OperationName::FetchResponse);
+    for target in ["/v1/responses/input_tokens", "/v1/responses/compact", "/v1/conversations"] {
+        exchange.target = target;
+        exchange.request = json!({"model": "m", "input": "x"}).to_string().into_bytes();
+        assert!(exchange.run_in(1).is_none(), "{target}");
+    }
+}
+
+#[test]
+fn stored_stream_goes_on_where_it_is_wanted() {
+    let target = "/v1/responses/resp_1?starting_after=17&stream=true";
+    let body = streamed(&stream_events()[3..]);
+    let mut exchange = Exchange::sse(target, HOST, &Value::Null, &body);
+    exchange.method = Method::GET;
+    exchange.request.clear();
+    let call = exchange.run();
+    assert_eq!(call.name, OperationName::FetchResponse);
+    assert_eq!(call.request.stream_cursor.as_deref(), Some("17"));
+    assert_eq!((call.request.stream, call.response.chunks), (true, 2));
+    assert_eq!((reasons(&call), call.usage), (vec!["completed"], Usage::default()));
+}
+
+#[test]
+fn background_response_is_told_as_far_as_it_is() {
+    let request = json!({"model": "gpt-x", "input": "x", "background": true,
+        "prompt": {"id": "pmpt_1", "version": "2"}});
+    let queued = json!({"object": "response", "id": "resp_1", "status": "queued", "usage": null});
+    let call = Exchange::json("/v1/responses", HOST, &request, &queued).run();
+    assert_eq!(call.response.status.as_deref(), Some("queued"));
+    assert_eq!((reasons(&call).len(), call.error), (0, None));
+    assert_eq!(call.request.prompt_name.as_deref(), Some("pmpt_1"));
+    assert_eq!(call.request.prompt_version.as_deref(), Some("2"));
 }
 
 #[test]

@@ -281,8 +281,11 @@ fn read_body(
             Step::Data(bytes) => open.body(side, bytes, out),
             Step::NeedMore => return Ok(false),
             Step::End => {
-                let (fields, unknown) = trailers::parse(body.take_trailer());
-                open.trailers(side, &fields, unknown, out);
+                let trailer = body.take_trailer();
+                if !trailer.is_empty() {
+                    let (fields, unknown) = trailers::parse(trailer);
+                    open.trailers(side, &fields, unknown, out);
+                }
                 open.done(side, out);
                 return Ok(true);
             }

@@ -69,6 +69,18 @@ impl Header {
         self.flags & flag != 0
     }
 
+    /// Bytes of the payload before the header block: the length of the padding, then the priority or
+    /// the number of the promised stream (§6.2, §6.6).
+    pub(super) fn before_block(&self) -> usize {
+        let padding = usize::from(self.has(flag::PADDED));
+        match self.kind {
+            kind::PUSH_PROMISE => padding + 4,
+            kind::HEADERS if self.has(flag::PRIORITY) => padding + 5,
+            kind::HEADERS => padding,
+            _ => 0,
+        }
+    }
+
     /// Length and stream are such as §6 demands of the frame's type.
     fn is_well_formed(&self) -> bool {
         let on_stream = self.stream != 0;
@@ -161,7 +173,7 @@ enum State {
 
 const START: State = State::Header { bytes: [0; HEADER_LEN], len: 0 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FrameReader {
     state: State,
     /// When the first byte of the frame under way passed.
@@ -250,6 +262,11 @@ impl FrameReader {
         }
     }
 
+    /// Payload taken so far of the frame under way, if that is one to be read whole.
+    pub(super) fn gathered(&self) -> usize {
+        if let State::Whole(_) = self.state { self.payload.len() } else { 0 }
+    }
+
     /// `missing` bytes were not captured.
     pub(super) fn skip(&mut self, missing: u64) -> Skip {
         let left = match &self.state {
@@ -304,22 +321,12 @@ fn payload_of(header: Header) -> Result<State, FrameError> {
 
 /// Removes what stands around a header block (§6.2, §6.6).
 fn without_padding(header: Header, payload: &[u8]) -> Result<&[u8], FrameError> {
-    let mut block = payload;
-    if !matches!(header.kind, kind::HEADERS | kind::PUSH_PROMISE) {
-        return Ok(block);
+    let mut end = payload.len();
+    if matches!(header.kind, kind::HEADERS | kind::PUSH_PROMISE) && header.has(flag::PADDED) {
+        let padding = payload.first().ok_or(FrameError::Padding)?;
+        end = end.checked_sub(usize::from(*padding)).ok_or(FrameError::Padding)?;
     }
-    if header.has(flag::PADDED) {
-        let (padding, rest) = block.split_first().ok_or(FrameError::Padding)?;
-        let len = rest.len().checked_sub(usize::from(*padding)).ok_or(FrameError::Padding)?;
-        block = &rest[..len];
-    }
-    // Priority, or the number of the promised stream.
-    let before = match header.kind {
-        kind::PUSH_PROMISE => 4,
-        _ if header.has(flag::PRIORITY) => 5,
-        _ => 0,
-    };
-    block.get(before..).ok_or(FrameError::Padding)
+    payload.get(header.before_block()..end).ok_or(FrameError::Padding)
 }
 
 /// At most `len` bytes off the front.

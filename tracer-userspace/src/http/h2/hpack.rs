@@ -8,7 +8,7 @@
 //! insertion took place: it did unless the entry is larger than the table (§4.4), and then an
 //! unknown entry in its place is safe as well, since nothing refers to it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use httlib_huffman::DecoderSpeed;
 use http::{HeaderName, HeaderValue};
@@ -73,6 +73,21 @@ pub(super) struct FieldList {
     pub(super) unknown: u32,
 }
 
+/// A value that a block spells out rather than refers to.
+#[derive(Debug)]
+pub(super) struct Literal<'a> {
+    /// `None`: it refers to an entry that is not known, or is no valid name.
+    pub(super) name: Option<&'a str>,
+    pub(super) value: Octets,
+}
+
+/// Where the octets of a string stand in its block, and how they are coded (§5.2).
+#[derive(Clone, Debug)]
+pub(super) struct Octets {
+    pub(super) place: Range<usize>,
+    pub(super) huffman: bool,
+}
+
 impl FieldList {
     pub(super) fn has(&self, name: &Name) -> bool {
         self.fields.iter().any(|field| field.name == *name)
@@ -89,7 +104,7 @@ struct Entry {
 }
 
 /// State of one direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Decoder {
     /// The newest first.
     entries: VecDeque<Entry>,
@@ -111,28 +126,10 @@ impl Decoder {
 
     /// # Errors
     /// [`HpackError`]: by RFC 9113 §4.3 the connection can't go on.
-    pub(super) fn decode(&mut self, mut block: &[u8]) -> Result<FieldList, HpackError> {
+    pub(super) fn decode(&mut self, block: &[u8]) -> Result<FieldList, HpackError> {
         let mut list = FieldList::default();
         let mut list_size = 0;
-        while let Some(first) = block.first() {
-            let entry = match first {
-                // §6.1 indexed field
-                0x80.. => self.entry(integer(&mut block, 7)?)?,
-                // §6.2.1 literal, to be inserted
-                0x40.. => {
-                    let entry = self.literal(&mut block, 6)?;
-                    self.insert(entry.clone());
-                    entry
-                }
-                // §6.3 table size update
-                0x20.. => {
-                    self.max_size = integer(&mut block, 5)?.min(TABLE_SIZE_LIMIT);
-                    self.evict();
-                    continue;
-                }
-                // §6.2.2 and §6.2.3 literal, not to be inserted (ever)
-                _ => self.literal(&mut block, 4)?,
-            };
+        self.walk(block, &mut |entry, _| {
             list_size += entry.size;
             match entry {
                 Entry { name: Some(name), value: Some(value), .. }
@@ -142,14 +139,70 @@ impl Decoder {
                 }
                 _ => list.unknown = list.unknown.saturating_add(1),
             }
-        }
+        })?;
         Ok(list)
     }
 
-    fn literal(&self, block: &mut &[u8], prefix: u32) -> Result<Entry, HpackError> {
+    /// In place of [`Decoder::decode`]: tells where the values stand that the block spells out.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub(super) fn literals(
+        &mut self,
+        block: &[u8],
+        sink: &mut dyn FnMut(Literal<'_>),
+    ) -> Result<(), HpackError> {
+        self.walk(block, &mut |entry, octets| {
+            if let Some(value) = octets {
+                sink(Literal { name: entry.name.as_ref().map(Name::as_str), value });
+            }
+        })
+    }
+
+    /// Every field of a block, with the octets of its value where it is a literal.
+    fn walk(
+        &mut self,
+        mut block: &[u8],
+        sink: &mut dyn FnMut(Entry, Option<Octets>),
+    ) -> Result<(), HpackError> {
+        let len = block.len();
+        while let Some(first) = block.first() {
+            let (entry, octets) = match first {
+                // §6.1 indexed field
+                0x80.. => (self.entry(integer(&mut block, 7)?)?, None),
+                // §6.2.1 literal, to be inserted
+                0x40.. => {
+                    let (entry, octets) = self.literal(&mut block, 6, len)?;
+                    self.insert(entry.clone());
+                    (entry, Some(octets))
+                }
+                // §6.3 table size update
+                0x20.. => {
+                    self.max_size = integer(&mut block, 5)?.min(TABLE_SIZE_LIMIT);
+                    self.evict();
+                    continue;
+                }
+                // §6.2.2 and §6.2.3 literal, not to be inserted (ever)
+                _ => {
+                    let (entry, octets) = self.literal(&mut block, 4, len)?;
+                    (entry, Some(octets))
+                }
+            };
+            sink(entry, octets);
+        }
+        Ok(())
+    }
+
+    /// `whole`: length of the block, of which `block` is the rest.
+    fn literal(
+        &self,
+        block: &mut &[u8],
+        prefix: u32,
+        whole: usize,
+    ) -> Result<(Entry, Octets), HpackError> {
         let (name, name_size) = match integer(block, prefix)? {
             0 => {
-                let bytes = string(block)?;
+                let (_, bytes) = string(block)?;
                 (name(&bytes), bytes.len())
             }
             index => {
@@ -158,9 +211,13 @@ impl Decoder {
                 (name, size)
             }
         };
-        let value = string(block)?;
+        let huffman = is_huffman(block);
+        let (coded, value) = string(block)?;
+        let end = whole - block.len();
+        let octets = Octets { place: end - coded..end, huffman };
         let size = name_size + value.len() + ENTRY_OVERHEAD;
-        Ok(Entry { name, value: HeaderValue::from_maybe_shared(value).ok(), size })
+        let value = HeaderValue::from_maybe_shared(value).ok();
+        Ok((Entry { name, value, size }, octets))
     }
 
     /// §2.3.3. An index beyond what is known gives an entry without name and value.
@@ -248,20 +305,24 @@ fn integer(block: &mut &[u8], prefix: u32) -> Result<usize, HpackError> {
     }
 }
 
-/// §5.2.
-fn string(block: &mut &[u8]) -> Result<bytes::Bytes, HpackError> {
-    let huffman = block.first().is_some_and(|first| first & 0x80 != 0);
+fn is_huffman(string: &[u8]) -> bool {
+    string.first().is_some_and(|first| first & 0x80 != 0)
+}
+
+/// §5.2. Gives the number of octets as well.
+fn string(block: &mut &[u8]) -> Result<(usize, bytes::Bytes), HpackError> {
+    let huffman = is_huffman(block);
     let len = integer(block, 7)?;
     let (string, rest) = block.split_at_checked(len).ok_or(HpackError::Truncated)?;
     *block = rest;
     if !huffman {
-        return Ok(bytes::Bytes::copy_from_slice(string));
+        return Ok((len, bytes::Bytes::copy_from_slice(string)));
     }
     // The shortest code has 5 bits.
     let mut decoded = Vec::with_capacity(string.len() * 8 / 5);
     httlib_huffman::decode(string, &mut decoded, DecoderSpeed::FourBits)
         .map_err(|_| HpackError::Huffman)?;
-    Ok(decoded.into())
+    Ok((len, decoded.into()))
 }
 
 fn take(block: &mut &[u8]) -> Result<u8, HpackError> {

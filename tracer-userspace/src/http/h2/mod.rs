@@ -8,6 +8,7 @@
 mod fields;
 mod frame;
 mod hpack;
+pub(crate) mod redact;
 mod static_table;
 mod streams;
 

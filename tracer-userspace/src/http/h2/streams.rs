@@ -251,6 +251,7 @@ impl Streams {
             return;
         };
         stream.passed(side, bytes.len() as u64);
+        let is_socket = stream.socket.is_some();
         if !stream.open.awaits(side) || !stream.open.has_head(side) {
             out.counts.skipped_bytes += bytes.len() as u64;
         } else if let Some(socket) = &mut stream.socket {
@@ -262,7 +263,9 @@ impl Streams {
         if end_stream {
             self.end(number, side, out);
         }
-        self.sweep(number, out);
+        if end_stream || is_socket {
+            self.sweep(number, out);
+        }
     }
 
     /// Bytes of a DATA frame were not captured.
@@ -275,8 +278,10 @@ impl Streams {
         out: &mut Output<'_>,
     ) {
         let Some(side) = self.side(direction) else { return };
+        let mut is_socket = false;
         if let Some(stream) = self.open.get_mut(&number) {
             stream.passed(side, missing);
+            is_socket = stream.socket.is_some();
             match &mut stream.socket {
                 Some(socket) => {
                     socket.gap(side, missing, &mut stream.open, out);
@@ -288,7 +293,9 @@ impl Streams {
         if end_stream {
             self.end(number, side, out);
         }
-        self.sweep(number, out);
+        if end_stream || is_socket {
+            self.sweep(number, out);
+        }
     }
 
     /// A header block was not captured.

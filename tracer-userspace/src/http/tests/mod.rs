@@ -2,7 +2,7 @@
 //! A script of what passed gives owned events, runs of body bytes joined.
 //! [`check`] runs a script at every way of splitting its bytes.
 
-mod corpus;
+mod bodies;
 mod ends;
 mod fork;
 mod http2;
@@ -10,6 +10,7 @@ mod loss;
 mod messages;
 mod properties;
 mod real_h2;
+mod redacted_h2;
 mod streams;
 
 use super::{End, Ended, ExchangeEvent, Exchanges, Kind, MessageKind, Role, Unreadable};

@@ -193,9 +193,9 @@ fn grpc_streams_of_both_directions_stay_apart() {
                 .map(|((_, _, told), _)| told.clone())
                 .collect();
             // In the order of the two messages, whichever side came first.
-            got.sort_by_key(|told| told_rank(told));
+            got.sort_by_key(told_rank);
             let mut expected = told(text);
-            expected.sort_by_key(|told| told_rank(told));
+            expected.sort_by_key(told_rank);
             assert_eq!(joined(got), joined(expected));
         }
     }

@@ -209,7 +209,7 @@ fn event(
             positions.insert(connection, [0; 2]);
             let origins = [Origin::Created, Origin::JoinedLate, Origin::Inherited(ConnectionId(7))];
             let origin = origins[origin as usize];
-            let security = if time.0 % 2 == 0 { Security::Tls } else { Security::Plain };
+            let security = if time.0.is_multiple_of(2) { Security::Tls } else { Security::Plain };
             Owned::Event(Event::Opened(Opened { connection: id, process, time, origin, security }))
         }
         Step::Addresses(local, peer) => {

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     capture::Addresses,
-    genai::ProviderError,
+    genai::{Agent, ProviderError},
     trace::sample::{self, TLS},
 };
 
@@ -43,7 +43,28 @@ fn attributes_have_the_conventions_types() {
         conversation_id: Some("conv_1".into()),
         embedding_dimensions: Some(256),
         encoding_formats: vec!["base64".into()],
+        data_source_id: Some("kb_1".into()),
+        stream_cursor: Some("17".into()),
+        prompt_name: Some("pmpt_1".into()),
+        prompt_version: Some("2".into()),
+        agent: Agent {
+            id: Some("asst_1".into()),
+            name: Some("asked".into()),
+            description: Some("helps".into()),
+        },
     };
+    operation.response.agent.name = Some("told".into());
+    operation.response.status = Some("completed".into());
+    operation.response.run_id = Some("run_1".into());
+    let parts = |n| Modalities {
+        text: Some(n),
+        audio: Some(n + 1),
+        image: Some(n + 2),
+        video: Some(n + 3),
+    };
+    operation.usage.input = parts(10);
+    operation.usage.output = parts(20);
+    operation.usage.cache_read = parts(30);
     operation.response.service_tier = Some("default".into());
     operation.response.system_fingerprint = Some("fp".into());
     operation.response.tool_calls = vec!["search".into()];
@@ -61,6 +82,7 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.conversation.id", "conv_1".into()),
         ("gen_ai.embeddings.dimension.count", 256.into()),
         ("gen_ai.request.encoding_formats", strings(&["base64"])),
+        ("gen_ai.data_source.id", "kb_1".into()),
         ("gen_ai.request.temperature", 0.5.into()),
         ("gen_ai.request.top_p", 0.25.into()),
         ("gen_ai.request.top_k", 40.into()),
@@ -80,6 +102,26 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.usage.cache_read.input_tokens", 1000.into()),
         ("gen_ai.usage.cache_write.input_tokens", 10.into()),
         ("gen_ai.usage.reasoning.output_tokens", 128.into()),
+        ("gen_ai.usage.text.input_tokens", 10.into()),
+        ("gen_ai.usage.audio.input_tokens", 11.into()),
+        ("gen_ai.usage.image.input_tokens", 12.into()),
+        ("gen_ai.usage.video.input_tokens", 13.into()),
+        ("gen_ai.usage.text.output_tokens", 20.into()),
+        ("gen_ai.usage.audio.output_tokens", 21.into()),
+        ("gen_ai.usage.image.output_tokens", 22.into()),
+        ("gen_ai.usage.video.output_tokens", 23.into()),
+        ("gen_ai.usage.text.cache_read.input_tokens", 30.into()),
+        ("gen_ai.usage.audio.cache_read.input_tokens", 31.into()),
+        ("gen_ai.usage.image.cache_read.input_tokens", 32.into()),
+        ("gen_ai.usage.video.cache_read.input_tokens", 33.into()),
+        ("gen_ai.request.stream_cursor", "17".into()),
+        ("gen_ai.prompt.name", "pmpt_1".into()),
+        ("gen_ai.prompt.version", "2".into()),
+        ("gen_ai.agent.id", "asst_1".into()),
+        ("gen_ai.agent.name", "told".into()),
+        ("gen_ai.agent.description", "helps".into()),
+        ("gen_ai.response.status", "completed".into()),
+        ("llmtap.response.run.id", "run_1".into()),
         ("openai.api.type", "chat_completions".into()),
         ("openai.request.service_tier", "flex".into()),
         ("openai.response.service_tier", "default".into()),
@@ -97,7 +139,7 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, TLS).len(), 42);
+    assert_eq!(attributes(&operation, TLS).len(), 63);
 }
 
 #[test]
@@ -132,6 +174,15 @@ fn numbers_that_do_not_fit_are_unknown() {
 fn name_and_kind_follow_the_conventions() {
     let mut operation = sample::operation();
     assert_eq!(name(&operation), "chat gpt-4o-mini");
+    operation.request.agent.name = Some("tutor".into());
+    for (operation_name, expected) in [
+        (OperationName::InvokeAgent, "invoke_agent tutor"),
+        (OperationName::CreateAgent, "create_agent tutor"),
+        (OperationName::FetchResponse, "fetch_response"),
+    ] {
+        operation.name = operation_name;
+        assert_eq!(name(&operation), expected);
+    }
     assert_eq!(kind(&operation), SpanKind::Client);
     operation.role = Role::Server;
     assert_eq!(kind(&operation), SpanKind::Server);

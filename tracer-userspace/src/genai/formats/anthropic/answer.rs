@@ -161,6 +161,7 @@ impl Tokens {
                 .output_tokens_details
                 .0
                 .and_then(|details| details.thinking_tokens.0),
+            ..Usage::default()
         }
     }
 }

@@ -244,7 +244,7 @@ impl Converse {
             output_tokens: tokens.output_tokens.0,
             cache_read_input_tokens: read,
             cache_write_input_tokens: written,
-            reasoning_output_tokens: None,
+            ..Usage::default()
         };
     }
 

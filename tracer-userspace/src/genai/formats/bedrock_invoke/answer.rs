@@ -54,7 +54,7 @@ impl Answer for Invoke {
             output_tokens: count("output"),
             cache_read_input_tokens: count("cache-read-input"),
             cache_write_input_tokens: count("cache-write-input"),
-            reasoning_output_tokens: None,
+            ..Usage::default()
         };
     }
 
@@ -293,7 +293,7 @@ impl Metrics {
             output_tokens: self.output_token_count.0,
             cache_read_input_tokens: self.cache_read_input_token_count.0,
             cache_write_input_tokens: self.cache_write_input_token_count.0,
-            reasoning_output_tokens: None,
+            ..Usage::default()
         }
     }
 }

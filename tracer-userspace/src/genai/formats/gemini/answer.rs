@@ -128,6 +128,7 @@ impl Tokens {
             cache_read_input_tokens: self.cached_content_token_count.0,
             cache_write_input_tokens: None,
             reasoning_output_tokens: self.thoughts_token_count.0,
+            ..Usage::default()
         }
     }
 }

@@ -6,9 +6,8 @@
 use serde::Deserialize;
 
 use crate::genai::{
-    formats::error::ErrorMember,
+    formats::{error::ErrorMember, openai_usage::Tokens},
     json::lax::{Count, List, Object, Text, TextOrList},
-    operation::Usage,
 };
 
 /// A whole completion, or one chunk of a streamed one.
@@ -115,48 +114,4 @@ pub(super) struct Called<'a> {
     pub(super) arguments: Text<'a>,
     #[serde(borrow)]
     pub(super) input: Text<'a>,
-}
-
-/// `usage`. Cached and reasoning tokens are parts of prompt and completion tokens already.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Tokens {
-    pub(super) prompt_tokens: Count,
-    pub(super) completion_tokens: Count,
-    pub(super) prompt_tokens_details: Object<InputDetails>,
-    pub(super) completion_tokens_details: Object<OutputDetails>,
-    /// DeepSeek's name for cached tokens.
-    pub(super) prompt_cache_hit_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct InputDetails {
-    pub(super) cached_tokens: Count,
-    pub(super) cache_write_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OutputDetails {
-    pub(super) reasoning_tokens: Count,
-}
-
-impl Tokens {
-    /// Counts that are told replace those told before: streams repeat them cumulatively.
-    pub(super) fn add_to(self, usage: &mut Usage) {
-        let input = self.prompt_tokens_details.0.unwrap_or_default();
-        let output = self.completion_tokens_details.0.unwrap_or_default();
-        let cached = Count(input.cached_tokens.0.or(self.prompt_cache_hit_tokens.0));
-        let told = [
-            (&mut usage.input_tokens, self.prompt_tokens),
-            (&mut usage.output_tokens, self.completion_tokens),
-            (&mut usage.cache_read_input_tokens, cached),
-            (&mut usage.cache_write_input_tokens, input.cache_write_tokens),
-            (&mut usage.reasoning_output_tokens, output.reasoning_tokens),
-        ];
-        for (known, told) in told {
-            *known = told.0.or(*known);
-        }
-    }
 }

@@ -12,6 +12,7 @@ use crate::genai::{
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
         keep_call,
+        openai_usage::Tokens,
     },
     json::{
         Document, Fault,
@@ -60,6 +61,11 @@ struct Body<'a> {
     usage: Object<Tokens>,
     #[serde(borrow)]
     incomplete_details: Object<Incomplete<'a>>,
+    /// Of the Realtime API, for what the two below tell elsewhere.
+    #[serde(borrow)]
+    status_details: Object<Box<StatusDetails<'a>>>,
+    #[serde(borrow)]
+    conversation_id: Text<'a>,
     #[serde(borrow)]
     error: ErrorMember<'a>,
 }
@@ -69,6 +75,15 @@ struct Body<'a> {
 struct Incomplete<'a> {
     #[serde(borrow)]
     reason: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StatusDetails<'a> {
+    #[serde(borrow)]
+    reason: Text<'a>,
+    #[serde(borrow)]
+    error: ErrorMember<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,29 +102,6 @@ impl Item<'_> {
     fn is_call(&self) -> bool {
         matches!(self.kind.as_str(), Some("function_call" | "custom_tool_call"))
     }
-}
-
-/// `usage`. Cached and reasoning tokens are parts of input and output tokens already.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    input_tokens: Count,
-    output_tokens: Count,
-    input_tokens_details: Object<InputDetails>,
-    output_tokens_details: Object<OutputDetails>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,7 +148,10 @@ impl Answer for Responses {
     fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
         let (event, _) = data.facts::<Event<'_>>();
         let Some(kind) = event.kind.as_str() else { return Step::Aside };
-        let ends = matches!(kind, "response.completed" | "response.incomplete" | "response.failed");
+        let ends = matches!(
+            kind,
+            "response.completed" | "response.incomplete" | "response.failed" | "response.done"
+        );
         if kind == "error" {
             self.failed(event);
             return Step::Aside;
@@ -177,7 +172,10 @@ impl Answer for Responses {
         }
         let Some(text) = event.delta.filled() else { return Step::Frame };
         let kind = match kind {
-            "response.output_text.delta" => Kind::Text,
+            "response.output_text.delta"
+            | "response.text.delta"
+            | "response.output_audio_transcript.delta"
+            | "response.audio_transcript.delta" => Kind::Text,
             "response.refusal.delta" => Kind::Refusal,
             "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
                 Kind::Reasoning
@@ -206,7 +204,7 @@ impl Answer for Responses {
         }
         self.response.finish_reasons = match self.status {
             Some(status) => vec![status],
-            None if self.begun && !self.done => vec!["error".to_owned()],
+            None if self.begun && (!self.done || self.error.is_some()) => vec!["error".to_owned()],
             None => Vec::new(),
         };
         Answered {
@@ -234,10 +232,14 @@ impl Responses {
             (&mut response.id, body.id.into_filled()),
             (&mut response.model, body.model.into_filled()),
             (&mut response.service_tier, body.service_tier.into_filled()),
-            (&mut response.conversation_id, conversation_id(body.conversation)),
+            (
+                &mut response.conversation_id,
+                conversation_id(body.conversation).or(body.conversation_id.into_filled()),
+            ),
         ] {
             *known = told.or(known.take());
         }
+        response.status = body.status.filled().map(str::to_owned).or(response.status.take());
         // A background response is told while it is still queued: that is no end.
         let finished = body.status.into_filled().filter(|status| {
             matches!(status.as_str(), "completed" | "incomplete" | "failed" | "cancelled")
@@ -247,15 +249,12 @@ impl Responses {
             self.incomplete = incomplete.reason.into_filled();
         }
         if let Some(tokens) = body.usage.0.filter(|_| self.report_usage) {
-            let input = tokens.input_tokens_details.0.unwrap_or_default();
-            let output = tokens.output_tokens_details.0.unwrap_or_default();
-            self.usage = Usage {
-                input_tokens: tokens.input_tokens.0,
-                output_tokens: tokens.output_tokens.0,
-                cache_read_input_tokens: input.cached_tokens.0,
-                cache_write_input_tokens: input.cache_write_tokens.0,
-                reasoning_output_tokens: output.reasoning_tokens.0,
-            };
+            tokens.add_to(&mut self.usage);
+        }
+        let details = body.status_details.0.unwrap_or_default();
+        self.incomplete = details.reason.into_filled().or(self.incomplete.take());
+        if self.error.is_none() {
+            self.error = error::member(details.error);
         }
         if self.error.is_none() {
             self.error = error::member(body.error);
@@ -279,7 +278,9 @@ impl Responses {
         Step::Piece
     }
 
+    /// Nothing comes after an error.
     fn failed(&mut self, event: Event<'_>) {
+        self.done = true;
         if self.error.is_none() {
             self.error = Some(error::member(event.error).unwrap_or_else(|| ProviderError {
                 kind: event.code.0.unwrap_or_default(),
@@ -296,7 +297,7 @@ impl Responses {
             (_, Some("max_output_tokens")) => "length",
             (_, Some("content_filter")) => "content_filter",
             (Some(status), _) => status,
-            (None, _) if self.done => "stop",
+            (None, _) if self.done && self.error.is_none() => "stop",
             (None, _) => "error",
         };
         json!([content::output("assistant", parts, reason)])

@@ -1,5 +1,5 @@
-//! Recorded bodies of real providers, sent through every coding and framing, split at will.
-//! Skipped, with a note, where the recordings are not there: they are no part of the project.
+//! Bodies of our own and recorded ones of real providers, through every coding and framing, split at
+//! will. Where the recordings are not there, with a note, our own alone: they are no part of the project.
 
 use std::{
     fs,
@@ -16,25 +16,46 @@ use flate2::{
 
 use super::{Told::*, *};
 
-/// Of bodies larger than this many bytes one in eight is taken, unless `LLMTAP_FULL=1` asks for all:
+/// Of bodies larger than this many bytes one in eight is taken, unless `LLMTAP_FULL` asks for all:
 /// tests run unoptimised.
 const LARGE: usize = 8 * 1024;
 
 const CODINGS: [&str; 8] =
     ["identity", "gzip", "deflate", "raw", "br", "zstd", "gzip, br", "zstd, deflate"];
 
-/// Request and response bodies.
+/// Request and response bodies of every kind, once for each pair of codings.
+fn own() -> Vec<[Vec<u8>; 2]> {
+    let events = |n: u32| format!("event: e\r\ndata: {{\"n\": {}}}\r\n\r\n", n * 7919);
+    let line = |n: u32| format!("{{\"text\": \"{n} grüße\", \"done\": false}}\n");
+    // As many as have no divisor in common with the codings: each meets each.
+    let bodies: [Vec<u8>; 5] = [
+        Vec::new(),
+        b"{}".to_vec(),
+        (0..60).map(events).collect::<String>().into(),
+        (0..40).map(line).collect::<String>().into(),
+        (0..3000u32).map(|n| ((n * n * 31) >> 7) as u8).collect(),
+    ];
+    let at = |number: usize| bodies[number % bodies.len()].clone();
+    (0..CODINGS.len() * CODINGS.len()).map(|number| [at(number), at(number / 3 + 2)]).collect()
+}
+
 fn bodies() -> Vec<[Vec<u8>; 2]> {
+    let mut bodies = own();
+    bodies.extend(recorded());
+    bodies
+}
+
+fn recorded() -> Vec<[Vec<u8>; 2]> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     let Ok(entries) = fs::read_dir(&folder) else {
-        println!("not run: no recordings in shared/corpus");
+        println!("recorded bodies not run: no recordings in shared/corpus");
         return Vec::new();
     };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
     paths.sort();
     let (mut bodies, mut seen) = (Vec::new(), 0);
-    let is_full = std::env::var_os("LLMTAP_FULL").is_some_and(|value| value == "1");
+    let is_full = std::env::var_os("LLMTAP_FULL").is_some();
     for path in paths {
         let file = fs::File::open(path).expect("readable");
         for line in BufReader::new(GzDecoder::new(file)).lines() {
@@ -146,7 +167,7 @@ fn expect_same(steps: &[Step], expected: &[Line]) {
 }
 
 #[test]
-fn recorded_bodies_survive_codings_and_splits() {
+fn bodies_survive_codings_and_chunks() {
     let (mut steps, mut expected) = (vec![created()], Vec::new());
     for (number, both) in bodies().iter().enumerate() {
         let (ask, answer) = codings(number);
@@ -158,7 +179,7 @@ fn recorded_bodies_survive_codings_and_splits() {
 }
 
 #[test]
-fn recorded_bodies_survive_frames_and_splits() {
+fn bodies_survive_codings_and_frames() {
     let (mut steps, mut expected) = (http2::opening(), Vec::new());
     for (number, both) in bodies().iter().enumerate() {
         let (ask, answer) = codings(number);

@@ -1,0 +1,183 @@
+//! What is known of an exchange beside its bodies, and the [`Operation`] that comes of it.
+//! Takes the two heads, then what the bodies said; gives operations.
+//! Knows no wire format.
+
+use ::http::{HeaderMap, header};
+
+use super::{
+    answering::Read,
+    formats::{Asked, Format, error},
+    json::Fault,
+    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
+    recognize::{self, Target},
+};
+use crate::{
+    capture::Timestamp,
+    http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
+};
+
+/// Headers by which the providers' support finds a call, in order of preference.
+const REQUEST_IDS: [&str; 7] = [
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-amzn-requestid",
+    "mistral-correlation-id",
+    "x-litellm-call-id",
+    "x-ms-client-request-id",
+];
+
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub exchange: ExchangeId,
+    role: Role,
+    pub capture_content: bool,
+    pub target: Target,
+    pub http: HttpFacts,
+}
+
+/// When an operation was, and how it ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    pub turn: u64,
+    pub start: Timestamp,
+    pub request_end: Option<Timestamp>,
+    /// When the response was whole, if it was.
+    pub response_end: Option<Timestamp>,
+    /// When the exchange was over, or the operation.
+    pub over: Timestamp,
+    pub end: End,
+    /// Fields of heads and trailers that can't be told.
+    pub unknown_fields: u32,
+    pub unreadable: Option<Unreadable>,
+}
+
+impl About {
+    pub(super) fn new(
+        exchange: ExchangeId,
+        target: Target,
+        (head, role): (&RequestHead, Role),
+        capture_content: bool,
+    ) -> Self {
+        Self { exchange, role, capture_content, target, http: http_facts(head) }
+    }
+
+    pub(super) fn response(&mut self, head: &ResponseHead) {
+        self.http.status = Some(head.status.as_u16());
+        self.http.request_id =
+            REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+    }
+
+    /// What was asked and answered, as an operation.
+    pub(super) fn operation(
+        self,
+        format: &Format,
+        asked: Asked,
+        read: Read,
+        course: Course,
+    ) -> Operation {
+        let Target { provider, model, id, streams, stream_cursor } = self.target;
+        let provider = provider.unwrap_or(format.flavour);
+        let (how, over) = match (course.end.how, course.response_end, read.times.done) {
+            (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
+                (how, response_end)
+            }
+            // Many clients close after the stream's end mark, before the last chunk of its framing.
+            (_, _, Some(done)) => (Ended::Complete, done),
+            (how, ..) => (how, course.over),
+        };
+        let mut operation = Operation {
+            exchange: self.exchange,
+            turn: course.turn,
+            role: self.role,
+            name: asked.operation.unwrap_or(format.operation),
+            provider: provider.to_owned(),
+            // `openai.*` attributes are for OpenAI's own services.
+            api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
+            request: asked.request,
+            response: read.answered.response,
+            usage: read.answered.usage,
+            timing: Timing {
+                start: course.start,
+                request_end: course.request_end,
+                first_chunk: read.times.first_chunk,
+                first_content: read.times.first_content,
+                output_chunk_times: read.times.between,
+                end: over,
+            },
+            error: provider_error(read.answered.error, self.http.status),
+            http: self.http,
+            content: self.capture_content.then_some(Content {
+                input_messages: asked.input_messages,
+                output_messages: read.answered.output_messages,
+                system_instructions: asked.system_instructions,
+                tool_definitions: asked.tool_definitions,
+                truncated: asked.truncated || read.answered.truncated,
+            }),
+            end: End { how, ..course.end },
+            unknown_fields: course.unknown_fields,
+            unreadable: course
+                .unreadable
+                .map(Unreadable::as_str)
+                .or(read.fault.or(asked.fault).map(Fault::as_str)),
+            mcp: None,
+        };
+        operation.response.chunks = read.chunks;
+        operation.request.stream |= streams;
+        operation.request.stream_cursor = stream_cursor;
+        if operation.request.model.is_none() {
+            operation.request.model = model;
+        }
+        let named = match operation.name {
+            OperationName::InvokeAgent => Some(&mut operation.request.agent.id),
+            OperationName::Retrieval => Some(&mut operation.request.data_source_id),
+            _ => None,
+        };
+        if let Some(named) = named.filter(|named| named.is_none()) {
+            *named = id;
+        }
+        operation
+    }
+}
+
+/// An error without a name of its own is named by the HTTP status, or `_OTHER` inside a success.
+fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<ProviderError> {
+    let failed = status.filter(|status| *status >= error::FIRST_STATUS);
+    let mut error = match (error, failed) {
+        (Some(error), _) => error,
+        (None, Some(_)) => ProviderError { kind: String::new(), message: None },
+        (None, None) => return None,
+    };
+    if error.kind.is_empty() {
+        error.kind = failed.map_or_else(|| "_OTHER".to_owned(), |status| status.to_string());
+    }
+    Some(error)
+}
+
+pub(super) fn http_facts(head: &RequestHead) -> HttpFacts {
+    let all = |name| {
+        let values = head.headers.get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    };
+    HttpFacts {
+        method: head.method.as_str().to_owned(),
+        authority: recognize::authority(head).map(str::to_owned),
+        path: recognize::path(head).to_owned(),
+        status: None,
+        request_id: None,
+        traceparent: all("traceparent"),
+        tracestate: all("tracestate"),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+}
+
+/// The media type of a message, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    text(headers, header::CONTENT_TYPE.as_str())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+}
