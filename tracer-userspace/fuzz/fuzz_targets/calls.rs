@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::calls`].
+#![no_main]
 
 use llmtap_fuzz::{calls, inputs};
 

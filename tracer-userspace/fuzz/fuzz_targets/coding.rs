@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::coding`].
+#![no_main]
 
 use llmtap_fuzz::{coding, inputs};
 

@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::elf`].
+#![no_main]
 
 use llmtap_fuzz::{elf, inputs};
 

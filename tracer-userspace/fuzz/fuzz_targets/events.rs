@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::events`].
+#![no_main]
 
 use llmtap_fuzz::{events, inputs};
 

@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::h2`].
+#![no_main]
 
 use llmtap_fuzz::{h2, inputs};
 

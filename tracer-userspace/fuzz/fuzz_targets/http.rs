@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::http`].
+#![no_main]
 
 use llmtap_fuzz::{http, inputs};
 

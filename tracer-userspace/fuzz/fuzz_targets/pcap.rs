@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::pcap`].
+#![no_main]
 
 use llmtap_fuzz::{inputs, pcap};
 

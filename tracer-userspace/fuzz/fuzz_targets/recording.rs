@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::recording`].
+#![no_main]
 
 use llmtap_fuzz::{inputs, recording};
 

@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::records`].
+#![no_main]
 
 use llmtap_fuzz::{inputs, records};
 

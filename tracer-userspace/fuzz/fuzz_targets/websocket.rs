@@ -1,5 +1,5 @@
-#![no_main]
 //! See [`llmtap_fuzz::websocket`].
+#![no_main]
 
 use llmtap_fuzz::{inputs, websocket};
 

@@ -13,7 +13,7 @@ use llmtap::{
 };
 
 use crate::{
-    Input,
+    Input, h2,
     meter::{self, Work},
     script::{self, Step},
     split::Split,
@@ -24,6 +24,8 @@ const FILE: u8 = 0;
 const FRAMES: u8 = 1;
 const KEPT: u8 = 2;
 const SCRUBBED: u8 = 3;
+/// A script of frames: the low bits of a step's kind are a frame's type, then flags and payload.
+const HTTP2: u8 = 4;
 
 /// Kinds of steps of events; the first byte is the connection, but for [`GO_TO`].
 const SENT: u8 = 1;
@@ -53,6 +55,10 @@ pub fn run(data: &[u8]) {
             read_hostile(&file(script::read(plain).iter().map(frame)), plain.len());
         }
         Some((&KEPT, rest)) => round_trip(&events(&script::read(rest), &secret(rest))),
+        Some((&HTTP2, rest)) => {
+            let secret = secret(rest);
+            scrubbed(&frames(&script::read(rest), &secret), &secret);
+        }
         Some((_, rest)) => {
             let secret = secret(rest);
             scrubbed(&events(&script::read(rest), &secret), &secret);
@@ -186,6 +192,43 @@ fn events(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
     }
     all
 }
+
+/// In a step's kind of [`HTTP2`]: the server sends it.
+const ANSWERS: u8 = 0x20;
+
+/// One connection of HTTP/2; where a step is a credential's, it is a whole header block.
+fn frames(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
+    let (connection, origin, security) = (ConnectionId(1), Origin::Created, Security::Tls);
+    let opened = Opened { connection, process: process(1), time: Timestamp(0), origin, security };
+    let mut all = vec![
+        Happening::Other(Event::Opened(opened)),
+        Happening::Bytes(1, Direction::Sent, h2::client_start()),
+        Happening::Bytes(1, Direction::Received, h2::server_start()),
+    ];
+    for Step { kind, bytes } in steps {
+        let direction = if kind & ANSWERS == 0 { Direction::Sent } else { Direction::Received };
+        let (flags, payload) = bytes.split_first().unwrap_or((&0, &[]));
+        let frame = if kind & 0x0f == CREDENTIAL_FIELD {
+            // Never indexed, indexed, not indexed; the name written out, and out of the table.
+            const FIELDS: [&[u8]; 4] = [
+                b"\x82\x10\x0dauthorization",
+                b"\x82\x40\x09x-api-key",
+                b"\x82\x0f\x08",
+                b"\x82\x57",
+            ];
+            let field = FIELDS[usize::from(flags % 4)];
+            let block = [field, &[secret.len() as u8], secret].concat();
+            h2::frame(1, 4, 1, &block)
+        } else {
+            h2::frame(kind & 0x0f, *flags, u32::from(kind & 0x0f != 4), payload)
+        };
+        all.push(Happening::Bytes(1, direction, frame));
+    }
+    all
+}
+
+/// A type that no frame has.
+const CREDENTIAL_FIELD: u8 = 0x0f;
 
 /// Gives every event, bytes cut and each position its own.
 fn each(happenings: &[Happening], split: Split, sink: &mut dyn FnMut(&Event<'_>)) {
@@ -357,14 +400,24 @@ pub fn seeds() -> Vec<Input> {
     // The plain frames of that file: the first holds the start alone.
     let plain = zstd::stream::decode_all(&file[..]).unwrap_or_default();
     let start = plain.len().min(1 + usize::from(plain.first().copied().unwrap_or(0)));
-    let frames = vec![(1, plain[..start].to_vec()), (1, plain[start..].to_vec())];
+    let plain = vec![(1, plain[..start].to_vec()), (1, plain[start..].to_vec())];
+    let frames = vec![
+        (0x11, b"\x04\x82\x84\x40\x06cookie\x03a=b".to_vec()),
+        (CREDENTIAL_FIELD | 0x10, vec![1]),
+        (0x11, b"\x00\x82\x84\xbe".to_vec()),
+        (0x19, b"\x04\xbf".to_vec()),
+        (0x31, b"\x04\x88\x40\x0aset-cookie\x03a=b".to_vec()),
+        (CREDENTIAL_FIELD | ANSWERS, vec![3]),
+        (0x10, b"\x01hello".to_vec()),
+    ];
     vec![
         Input::new("file", [&[FILE], &file[..]].concat()),
-        Input::new("frames", with(FRAMES, frames)),
+        Input::new("frames", with(FRAMES, plain)),
         Input::new("kept", with(KEPT, talk())),
         Input::new("kept-fork", with(KEPT, fork.clone())),
         Input::new("scrubbed", with(SCRUBBED, talk())),
         Input::new("scrubbed-fork", with(SCRUBBED, fork)),
+        Input::new("http2", with(HTTP2, frames)),
         Input::new("scrubbed-http2", with(SCRUBBED, http2)),
     ]
 }
