@@ -356,7 +356,8 @@ fn scrubbed(happenings: &[Happening], secret: &[u8]) {
         Happening::Other(Event::Closed(_)) => false,
         Happening::Other(_) => true,
     });
-    if !from_start || !known {
+    // And of HTTP/2 that turns out to be malformed, how much had come by then.
+    if !from_start || !known || recorded.withheld.http2 > 0 {
         return;
     }
     for split in Split::CUT {

@@ -260,6 +260,8 @@ impl Order {
                 assert!(!progress.response, "a second response: {event:?}");
                 progress.response = true;
                 if head.status.as_u16() == 101 {
+                    // What was asked for may not have been readable; both sides go on all the same.
+                    progress.request = true;
                     (progress.request_end, progress.response_end) = (false, false);
                 }
             }
