@@ -28,7 +28,7 @@ mod sse;
 mod tests;
 mod values;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 pub use self::operation::*;
 use self::{call::Call, mcp::Mcp, socket::Socket};
@@ -65,7 +65,7 @@ enum Open {
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::new(), mcp: Mcp::new(options.capture_content) }
+        Self { options, open: HashMap::default(), mcp: Mcp::new(options.capture_content) }
     }
 
     /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM

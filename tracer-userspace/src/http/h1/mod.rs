@@ -14,7 +14,7 @@ mod head;
 mod request;
 mod response;
 
-use std::{collections::VecDeque, mem};
+use std::collections::VecDeque;
 
 pub(super) use self::body::content_length;
 use self::{
@@ -193,7 +193,8 @@ impl Connection {
         }
     }
 
-    /// The exchange whose request is under way: the last, or almost.
+    /// The exchange whose request is under way: the last that began, but for responses that nobody
+    /// asked for.
     fn asking(&mut self) -> Option<&mut Exchange> {
         self.queue.iter_mut().rev().find(|exchange| exchange.open.awaits(Side::Request))
     }
@@ -203,33 +204,28 @@ impl Connection {
         self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Response))
     }
 
-    /// Ends what is over: the first, whose response ended, or the last, whose request did. Those
-    /// between wait for their responses, and going through them each time would take its time.
+    /// Ends what is over. Responses come in order, so it stands before all that wait for theirs.
     fn sweep(&mut self, out: &mut Output<'_>) {
-        let is_over = |exchange: Option<&Exchange>| exchange.is_some_and(|it| it.open.is_over());
-        loop {
-            let over = if is_over(self.queue.front()) {
-                self.queue.pop_front()
-            } else if is_over(self.queue.back()) {
-                self.queue.pop_back()
-            } else {
-                None
-            };
-            let Some(exchange) = over else { break };
-            exchange.open.end(out);
+        self.end_over(
+            |queue| {
+                let settled = |exchange: &&Exchange| !exchange.open.awaits(Side::Response);
+                queue.iter().take_while(settled).count()
+            },
+            out,
+        );
+        debug_assert!(!self.queue.iter().any(|exchange| exchange.open.is_over()));
+    }
+
+    /// Ends what is over among the first exchanges, as many as `count` says.
+    fn end_over(&mut self, count: fn(&VecDeque<Exchange>) -> usize, out: &mut Output<'_>) {
+        let over = |exchange: &Exchange| exchange.open.is_over();
+        while let Some(at) = self.queue.iter().take(count(&self.queue)).position(over) {
+            if let Some(exchange) = self.queue.remove(at) {
+                exchange.open.end(out);
+            }
         }
         if self.queue.is_empty() {
             self.queue.shrink_to(IDLE_QUEUE);
-        }
-    }
-
-    /// Ends what is over, where several were lost at once.
-    fn sweep_all(&mut self, out: &mut Output<'_>) {
-        let (over, open): (VecDeque<_>, _) =
-            mem::take(&mut self.queue).into_iter().partition(|exchange| exchange.open.is_over());
-        self.queue = open;
-        for exchange in over {
-            exchange.open.end(out);
         }
     }
 
@@ -264,7 +260,8 @@ impl Connection {
         } else if was_in_chunks && let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        self.sweep_all(out);
+        // Those that were lost may stand behind one whose response goes on.
+        self.end_over(VecDeque::len, out);
     }
 }
 

@@ -69,7 +69,7 @@ impl Connection {
                 exchange.open.lose(Side::Response, Ended::Gap);
             }
             self.response = Reader::Lost(Ended::Gap);
-            self.sweep_all(out);
+            self.sweep(out);
         }
         if self.queue.len() == PIPELINE_LIMIT {
             return Some(Switch::GivenUp);
