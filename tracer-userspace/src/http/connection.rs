@@ -57,6 +57,8 @@ struct Upgraded {
 struct Beginnings {
     received: Beginning,
     sent: Beginning,
+    /// Bytes of both, the empty lines before them included.
+    passed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -176,6 +178,9 @@ impl Connection {
         counts: &mut Counts,
         sink: &mut dyn FnMut(ExchangeEvent<'_>),
     ) {
+        if let Protocol::Starting(beginnings) = &self.protocol {
+            counts.skipped_bytes += beginnings.passed;
+        }
         let Some(role) = self.protocol.role() else { return };
         let (ending, time) = match self.peer_ended {
             _ if cause == CloseCause::TracerStopped => (Ending::by_close(role, cause), time),
@@ -282,12 +287,18 @@ impl Protocol {
         out: &mut Output<'_>,
     ) -> Option<Data<'a>> {
         match (&mut *self, data) {
-            (Self::Starting(_), Data::Gap(_)) => *self = Self::Middle,
+            (Self::Starting(beginnings), Data::Gap(_)) => {
+                out.counts.skipped_bytes += beginnings.passed;
+                *self = Self::Middle;
+            }
             (Self::Starting(beginnings), Data::Bytes(input)) => {
                 let before = beginnings.of(direction);
                 let beginning = before.with(input, out.time);
                 match Start::of(beginning.bytes()) {
-                    Start::TooShort if !beginning.is_full() => *before = beginning,
+                    Start::TooShort if !beginning.is_full() => {
+                        *before = beginning;
+                        beginnings.passed += input.len() as u64;
+                    }
                     start => return self.start(start, direction, input, out),
                 }
             }
@@ -352,7 +363,9 @@ impl Protocol {
             Start::Response | Start::Http2Settings => Side::Response,
             Start::TooShort | Start::Foreign => {
                 out.counts.foreign_connections += 1;
-                *self = Self::Foreign;
+                if let Self::Starting(beginnings) = mem::replace(self, Self::Foreign) {
+                    out.counts.foreign_bytes += beginnings.passed;
+                }
                 return Some(Data::Bytes(input));
             }
         };

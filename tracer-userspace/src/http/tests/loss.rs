@@ -220,6 +220,27 @@ fn foreign_connections_are_counted() {
 }
 
 #[test]
+fn first_bytes_that_tell_nothing_are_counted() {
+    let (_, counts) = ends(&[created(), sent("\r\nPO"), received("HT"), received("220 mail")]);
+    assert_eq!((counts.foreign_bytes, counts.skipped_bytes), (14, 0));
+    for end in [closed(CloseCause::Freed), SentGap(1, 5)] {
+        let (_, counts) = ends(&[created(), sent("PO"), end]);
+        assert_eq!((counts.foreign_bytes, counts.skipped_bytes), (0, 2));
+    }
+}
+
+/// No capture gives an id twice; a recording can say anything.
+#[test]
+fn connection_that_is_opened_again_ends_what_was_under_way() {
+    let again = [created(), sent(GET), created(), sent(GET), received(OK)];
+    let (ends, _) = ends(&again);
+    assert_eq!(ends, [(0, end(Ended::ClientGone)), (0, complete())]);
+    let forked = [created(), Open(2, Origin::Inherited(ConnectionId(1))), created()];
+    let used = [Step::Sent(2, GET.into()), Step::Closed(2, CloseCause::Freed)];
+    run(&[&forked[..], &used].concat());
+}
+
+#[test]
 fn bytes_of_unknown_connections_are_counted() {
     let (ends, counts) = ends(&[received(OK), ReceivedGap(1, 10)]);
     assert_eq!((ends, counts.stray_bytes), (Vec::new(), OK.len() as u64 + 10));
