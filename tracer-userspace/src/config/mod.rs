@@ -11,7 +11,10 @@ use std::{
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use crate::export::{OtlpOptions, Variables};
+use crate::{
+    export::{OtlpOptions, Variables},
+    genai::Named,
+};
 
 /// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
 const RING_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=1 << 30;
@@ -26,6 +29,8 @@ pub struct Config {
     /// Bytes of the ring between kernel and llmtap: a power of two from 64 KiB to 1 GiB.
     pub ring_bytes: Option<u32>,
     pub otlp: OtlpOptions,
+    /// What hosts and paths speak that are not known.
+    pub providers: Vec<Named>,
 }
 
 /// Which processes and connections to trace. Several kinds must all match, several of one kind any.
@@ -135,6 +140,7 @@ struct Raw {
     #[cfg_attr(test, schemars(with = "Option<u32>"))]
     ring_bytes: Option<Spanned<u32>>,
     otlp: OtlpOptions,
+    providers: Vec<Named>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -196,6 +202,7 @@ impl Config {
             capture_content: raw.capture_content,
             ring_bytes,
             otlp: raw.otlp,
+            providers: raw.providers,
         })
     }
 

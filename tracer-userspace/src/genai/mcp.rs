@@ -60,8 +60,8 @@ impl Mcp {
     }
 
     /// Exchanges under way that may be the protocol's.
-    pub(super) fn open(&self) -> usize {
-        self.open.len()
+    pub(super) fn open(&self) -> impl Iterator<Item = &ExchangeId> {
+        self.open.keys()
     }
 
     /// Feeds one event; what is finished goes to `out`.

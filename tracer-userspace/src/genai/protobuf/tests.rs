@@ -142,7 +142,7 @@ fn too_large_message_is_left_and_the_next_read() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::arbitrary::any::<u8>(), 0..300)) {
+    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let _ = read(&bytes, &OUTER);
     }
 

@@ -108,16 +108,18 @@ struct Call<'a> {
 /// own tools among the prompt's; cached tokens are.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Tokens {
+pub(super) struct Tokens {
     prompt_token_count: Count,
     tool_use_prompt_token_count: Count,
     cached_content_token_count: Count,
+    /// The second is the Live API's name.
+    #[serde(alias = "responseTokenCount")]
     candidates_token_count: Count,
     thoughts_token_count: Count,
 }
 
 impl Tokens {
-    fn usage(self) -> Usage {
+    pub(super) fn usage(self) -> Usage {
         let sum = |a: Count, b: Count| match (a.0, b.0) {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
