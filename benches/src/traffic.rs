@@ -5,7 +5,7 @@
 use llmtap::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessId,
-        Segment, Timestamp,
+        Security, Segment, Timestamp,
     },
     genai::{Calls, Operation, Options},
     http::{ExchangeEvent, Exchanges, Kind},
@@ -53,7 +53,7 @@ pub const PROCESS: ProcessId = ProcessId { pid: 1, incarnation: 1 };
 
 pub fn opened(connection: ConnectionId) -> Event<'static> {
     let (process, time, origin) = (PROCESS, Timestamp(1), Origin::Created);
-    Event::Opened(Opened { connection, process, time, origin })
+    Event::Opened(Opened { connection, process, time, origin, security: Security::Tls })
 }
 
 pub fn closed(connection: ConnectionId) -> Event<'static> {

@@ -113,9 +113,9 @@ impl Lab {
         Tracer::new(self.parts.llmtap.as_os_str(), self.file("spans.jsonl"))
     }
 
-    /// `llmtap record` of a command into `file`, with everything that passes.
+    /// `llmtap record` of a command into `file`, without credentials.
     pub fn recorder(&self, file: &Path, program: &Command) -> Command {
-        let mut command = self.llmtap(&["record", "--keep-credentials", "-o"]);
+        let mut command = self.llmtap(&["record", "-o"]);
         command.arg(file).arg("--").arg(program.get_program()).args(program.get_args());
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command

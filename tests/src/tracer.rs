@@ -38,6 +38,8 @@ pub struct Attached {
 #[derive(Debug)]
 pub struct Trace {
     pub spans: Vec<Span>,
+    /// The same as they were written.
+    pub lines: String,
     pub status: ExitStatus,
     /// Standard output: that of the traced command.
     pub output: String,
@@ -150,9 +152,9 @@ impl Attached {
 
 fn finish(process: Running, spans: &Path, limit: Duration) -> Result<Trace> {
     let Finished { status, output, errors, peak_memory } = process.finish(limit)?;
-    let text = fs::read_to_string(spans).unwrap_or_default();
-    let spans = Span::parse(&text).context("the tracer's output file")?;
-    Ok(Trace { spans, status, output, errors, peak_memory })
+    let lines = fs::read_to_string(spans).unwrap_or_default();
+    let spans = Span::parse(&lines).context("the tracer's output file")?;
+    Ok(Trace { spans, lines, status, output, errors, peak_memory })
 }
 
 impl Trace {

@@ -198,3 +198,22 @@ fn every_llm_call_is_a_span() -> Result<()> {
     ensure!(trace.peak_memory < MEMORY, "{} KiB resident", trace.peak_memory);
     every_span(&trace, &mixed)
 }
+
+#[test]
+fn replay_of_every_llm_call_is_the_same() -> Result<()> {
+    let mixed = Mixed::start()?;
+    let file = mixed.lab.file("mixed.rec");
+    let live = mixed.lab.tracer().arg("--record").arg(&file).run(&mixed.command)?;
+    ensure!(live.status.success(), "{}: {}", live.status, live.errors);
+    no_bytes_lost(&live.errors)?;
+    every_span(&live, &mixed)?;
+    let mut replay = mixed.lab.llmtap(&["replay", "--output", "otlp-json"]);
+    replay.arg(&file);
+    let replayed = Running::start(replay)?.finish(LIMIT)?.success()?;
+    for (live, replayed) in live.lines.lines().zip(replayed.output.lines()) {
+        ensure!(live == replayed, "live:\n{live}\nreplayed:\n{replayed}");
+    }
+    let (spans, again) = (live.spans.len(), replayed.output.lines().count());
+    ensure!(spans == again, "{spans} spans, {again} when replayed");
+    Ok(())
+}

@@ -48,20 +48,16 @@ pub(crate) struct Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     build::object(workspace)?;
     lock(workspace)?;
-    if arguments.worst_cases {
-        return worst_cases(workspace);
-    }
     let targets = chosen(workspace, &arguments.targets)?;
+    if arguments.worst_cases {
+        return worst_cases(workspace, &targets);
+    }
     let programs = programs(workspace)?;
     if let Some(input) = &arguments.input {
         let [target] = &targets[..] else { bail!("which target is the input for? Name one") };
         return step::show(target, Command::new(programs.join(target)).arg(input));
     }
     let inputs = workspace.target("fuzz-inputs");
-    step::show(
-        "writing the inputs",
-        Command::new(programs.join("inputs")).arg("write").arg(&inputs),
-    )?;
     let seconds = arguments
         .total_seconds
         .map_or(arguments.seconds, |total| (total / targets.len() as u64).max(1));
@@ -129,16 +125,17 @@ fn programs(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// What the worst cases cost, without the fuzzer's counters and checks.
-fn worst_cases(workspace: &Workspace) -> Result<()> {
+fn worst_cases(workspace: &Workspace, targets: &[String]) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo
         .env("RUSTFLAGS", "--cfg fuzzing")
         .env("LLMTAP_BPF_OBJECT", workspace.target("bpf/llmtap.bpf.o"))
-        .args(["run", "--release", "--bin", "inputs", "--manifest-path"])
+        .args(["run", "--release", "--example", "worst_cases", "--manifest-path"])
         .arg(workspace.file(FOLDER).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(workspace.target("fuzz-plain"))
-        .args(["--", "time"]);
+        .arg("--")
+        .args(targets);
     step::show("the worst cases", &mut cargo)
 }
 
@@ -151,6 +148,8 @@ struct Target<'a> {
 impl Target<'_> {
     /// Prints a line of figures; gives the findings.
     fn fuzz(&self, inputs: &Path, seconds: u64) -> Result<Option<String>> {
+        let write = &mut Command::new(&self.program);
+        step::show("writing the inputs", write.env("LLMTAP_FUZZ_INPUTS", inputs))?;
         let worst = inputs.join("worst").join(self.name);
         let mut command = self.command();
         for file in fs::read_dir(&worst).into_iter().flatten() {

@@ -28,6 +28,7 @@ def take(response, call):
     while response.read1(65536):
         if call["plan"]["hangs"]:
             return False
+    response.close()
     assert not call["plan"]["hangs"], call["plan"]
     return True
 

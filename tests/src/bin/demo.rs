@@ -12,19 +12,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use llmtap_tests::{
-    Lab, Nginx, Parts, Phoenix, Protocol, Receiver, Record, Running, Span, differences,
-    differences_of_attributes, records, tell,
+    Lab, Model, Phoenix, Protocol, Receiver, Record, Span, differences, differences_of_attributes,
+    records, tell,
 };
 use signal_hook::consts::SIGINT;
-
-/// The clients run one after another; `set -e`: one that fails ends the demo.
-const ROUND: &str = r#"
-    "$1" "$2/openai_client.py"
-    "$1" "$2/anthropic_client.py"
-    "$3" "$4/openai_client.cjs"
-"#;
-/// Calls of a round: four by each Python client, two by Node's.
-const CALLS: usize = 10;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -99,16 +90,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)))
         .context("can't take Ctrl-C")?;
     let lab = Lab::open()?;
-    let model = tell("a real LLM: llama.cpp's server with SmolLM2-135M", || {
-        let mut server = Command::new(&lab.parts.python);
-        server.arg(Parts::program("python/llama.py")).arg("0");
-        let server = Running::start(server)?;
-        let port = server.port()?;
-        Ok((server, port))
-    })?;
-    let front = tell("nginx with TLS in front of it", || {
-        Nginx::before(lab.folder(), &lab.authority, model.1)
-    })?;
+    let model = tell("a real LLM: llama.cpp's server with SmolLM2-135M", || Model::start(&lab))?;
+    let front = tell("nginx with TLS in front of it", || model.behind_tls(&lab))?;
     let destination = Destination::open(&lab, arguments)?;
     let records = lab.file("records.jsonl");
     eprintln!("• the clients, as `llmtap trace` sees them\n");
@@ -129,28 +112,19 @@ fn run(arguments: &Arguments) -> Result<bool> {
 
 /// `llmtap trace` around the clients, with this terminal as its output.
 fn tracer(lab: &Lab, port: u16, destination: &Destination, records: &Path, once: bool) -> Command {
-    let rounds = if once { ROUND.to_owned() } else { format!("while :; do {ROUND} sleep 1; done") };
+    let round = Model::ROUND;
+    let rounds = if once { round.to_owned() } else { format!("while :; do {round} sleep 1; done") };
+    let script = format!("set -e; trap 'exit 0' INT; {rounds}");
+    let clients = Model::clients(lab, &script, &format!("https://localhost:{port}"), records);
     let mut command = lab.llmtap(&["trace", "--output", "pretty", "--otlp-endpoint"]);
     command.arg(destination.endpoint());
     if let Destination::Phoenix(_) = destination {
         // A page that can show conversations shall have some: the demo's own questions.
         command.arg("--capture-content").env("OTEL_RESOURCE_ATTRIBUTES", Phoenix::RESOURCE);
     }
-    command
-        .args(["--", "sh", "-c", &format!("set -e; trap 'exit 0' INT; {rounds}"), "clients"])
-        .arg(&lab.parts.python)
-        .arg(Parts::program("python"))
-        .arg(&lab.parts.node)
-        .arg(Parts::program("node"))
-        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        .env("OPENAI_BASE_URL", format!("https://localhost:{port}/v1"))
-        .env("ANTHROPIC_BASE_URL", format!("https://localhost:{port}"))
-        .env("OPENAI_API_KEY", "none-needed")
-        .env("ANTHROPIC_API_KEY", "none-needed")
-        .env("NODE_PATH", &lab.parts.node_modules)
-        .env("RECORDS", records)
-        .stdin(Stdio::null());
-    lab.authority.trust(&mut command);
+    command.arg("--").arg(clients.get_program()).args(clients.get_args());
+    command.envs(clients.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf").stdin(Stdio::null());
     command
 }
 
@@ -169,7 +143,7 @@ fn compare(destination: &Destination, file: &Path, once: bool) -> Result<bool> {
     for difference in &wrong {
         eprintln!("✗ {difference}");
     }
-    let enough = !once || received.len() == CALLS;
+    let enough = !once || received.len() == Model::CALLS;
     if wrong.is_empty() && enough && !received.is_empty() {
         eprintln!(
             "✓ {} calls received by the clients, {} spans received over OTLP: ids, models, tokens \

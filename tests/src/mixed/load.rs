@@ -168,16 +168,17 @@ impl Program {
 
 /// curl makes the calls of one connection, as its configuration file says.
 fn curl(with: Programs<'_>, connection: &Connection) -> Result<Command> {
-    let mut lines = String::from("silent\nshow-error\n");
+    let mut lines = String::from("no-progress-meter\nshow-error\n");
     if connection.protocol == Protocol::Http2 {
         writeln!(lines, "parallel\nparallel-max = {}", Connection::STREAMS)?;
     }
     for (index, call) in connection.calls.iter().enumerate() {
         if index > 0 {
-            lines.push_str("next\nsilent\nshow-error\n");
+            lines.push_str("next\nshow-error\n");
         }
         let version = if connection.protocol == Protocol::Http2 { "http2" } else { "http1.1" };
         writeln!(lines, "{version}\nurl = \"https://localhost:{}{}\"", with.port, call.path)?;
+        writeln!(lines, "cacert = \"{}\"", with.lab.authority.root.display())?;
         writeln!(lines, "output = \"/dev/null\"")?;
         match call.method.as_str() {
             "HEAD" => lines.push_str("head\n"),

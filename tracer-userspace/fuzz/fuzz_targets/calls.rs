@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::calls`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::calls::run(data));
+use llmtap_fuzz::{calls, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("calls"), |data: &[u8]| calls::run(data));

@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::coding`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::coding::run(data));
+use llmtap_fuzz::{coding, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("coding"), |data: &[u8]| coding::run(data));

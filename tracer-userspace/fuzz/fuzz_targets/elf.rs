@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::elf`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::elf::run(data));
+use llmtap_fuzz::{elf, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("elf"), |data: &[u8]| elf::run(data));

@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::events`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::events::run(data));
+use llmtap_fuzz::{events, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("events"), |data: &[u8]| events::run(data));

@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::h2`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::h2::run(data));
+use llmtap_fuzz::{h2, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("h2"), |data: &[u8]| h2::run(data));

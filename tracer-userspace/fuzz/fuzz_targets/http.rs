@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::http`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::http::run(data));
+use llmtap_fuzz::{http, inputs};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("http"), |data: &[u8]| http::run(data));

@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::pcap`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::pcap::run(data));
+use llmtap_fuzz::{inputs, pcap};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("pcap"), |data: &[u8]| pcap::run(data));

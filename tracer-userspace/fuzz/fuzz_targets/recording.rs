@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::recording`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::recording::run(data));
+use llmtap_fuzz::{inputs, recording};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("recording"), |data: &[u8]| recording::run(data));

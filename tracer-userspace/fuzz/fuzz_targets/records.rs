@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::records`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::records::run(data));
+use llmtap_fuzz::{inputs, records};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("records"), |data: &[u8]| records::run(data));

@@ -1,4 +1,6 @@
 #![no_main]
 //! See [`llmtap_fuzz::websocket`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| llmtap_fuzz::websocket::run(data));
+use llmtap_fuzz::{inputs, websocket};
+
+libfuzzer_sys::fuzz_target!(init: inputs::write("websocket"), |data: &[u8]| websocket::run(data));

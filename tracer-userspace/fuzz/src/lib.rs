@@ -8,6 +8,7 @@ pub mod elf;
 pub mod events;
 pub mod h2;
 pub mod http;
+pub mod inputs;
 pub mod meter;
 pub mod pcap;
 pub mod recording;
@@ -17,18 +18,7 @@ pub mod split;
 pub mod websocket;
 pub mod wire;
 
-/// An input that is made here: a seed to begin from, or a worst case.
-#[derive(Clone, Debug)]
-pub struct Input {
-    pub name: String,
-    pub bytes: Vec<u8>,
-}
-
-impl Input {
-    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), bytes: bytes.into() }
-    }
-}
+pub use inputs::Input;
 
 /// A target, for those who go through all of them.
 #[derive(Clone, Copy, Debug)]

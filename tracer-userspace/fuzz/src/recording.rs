@@ -7,7 +7,7 @@ use std::io::Cursor;
 use llmtap::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
-        ProcessEvent, ProcessId, Segment, Timestamp,
+        ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     recording::{Finish, Item, Reader, Recorded, Start, Writer},
 };
@@ -133,6 +133,7 @@ fn events(steps: &[Step]) -> Vec<Happening> {
                 connection,
                 process: process(at(0)),
                 time,
+                security: if at(3) == 0 { Security::Tls } else { Security::Plain },
                 origin: match at(1) % 3 {
                     0 => Origin::Created,
                     1 => Origin::JoinedLate,

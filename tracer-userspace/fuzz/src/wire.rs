@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use llmtap::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, PeerEnd,
-        ProcessId, Segment, Timestamp,
+        ProcessId, Security, Segment, Timestamp,
     },
     http::{Counts, ExchangeEvent, ExchangeId, Exchanges, Kind},
 };
@@ -71,6 +71,7 @@ pub fn play(
                 process: ProcessId { pid: 1, incarnation: 1 },
                 time,
                 origin: *origin,
+                security: Security::Tls,
             }),
             Happening::PeerEnded(connection, how) => {
                 Event::PeerEnded { connection: ConnectionId(*connection), time, how: *how }

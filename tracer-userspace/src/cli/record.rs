@@ -24,9 +24,9 @@ use crate::{
 
 /// Keep what programs send and receive in a file, for `llmtap replay`
 ///
-/// The file holds prompts and answers. Credentials in headers and request targets of HTTP/1 are
-/// replaced before anything is written, and connections of other protocols are left out; bodies are
-/// kept as they are. docs/record-format.md tells what exactly.
+/// The file holds prompts and answers. Credentials in headers and request targets are replaced before
+/// anything is written, and connections that are no HTTP are left out; bodies are kept as they are.
+/// docs/record-format.md tells what exactly.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -34,8 +34,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Replace nothing and leave nothing out: the file holds API keys and cookies, and can be
-    /// replayed with HTTP/2
+    /// Replace nothing and leave nothing out: the file holds API keys and cookies
     #[arg(long)]
     keep_credentials: bool,
 

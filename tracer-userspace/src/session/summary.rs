@@ -87,8 +87,8 @@ fn write_recording(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fm
     }
     let Withheld { http2, foreign, after_gap } = recorded.withheld;
     write!(text, "\nllmtap: bytes left out, as they may hold credentials: ")?;
-    write!(text, "HTTP/2 {http2}, no HTTP {foreign}, behind gaps {after_gap}")?;
-    if http2 > 0 {
+    write!(text, "broken HTTP/2 {http2}, no HTTP {foreign}, behind gaps {after_gap}")?;
+    if recorded.withheld.all() > 0 {
         write!(text, " (--keep-credentials records them)")?;
     }
     writeln!(text)

@@ -30,7 +30,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     println!("Node packages: {}", Node::ready(workspace)?.modules.display());
     servers(workspace)?;
     openssl(workspace)?;
-    println!("nginx, openssl, cc: installed");
+    println!("nginx, openssl, tcpdump, cc: installed");
     Ok(())
 }
 
@@ -50,7 +50,13 @@ pub(crate) fn browser(workspace: &Workspace) -> Result<PathBuf> {
 pub(crate) fn servers(workspace: &Workspace) -> Result<()> {
     system::tools(
         workspace,
-        &[("nginx", "nginx-light"), ("openssl", "openssl"), ("cc", "gcc"), ("ar", "binutils")],
+        &[
+            ("nginx", "nginx-light"),
+            ("openssl", "openssl"),
+            ("tcpdump", "tcpdump"),
+            ("cc", "gcc"),
+            ("ar", "binutils"),
+        ],
     )
 }
 

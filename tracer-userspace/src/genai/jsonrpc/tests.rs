@@ -1,5 +1,7 @@
 //! Messages of the specification's examples (§7) and of MCP, in every framing, split everywhere.
 
+use proptest::prelude::*;
+
 use super::{super::json::lax::List, *};
 use crate::splits;
 
@@ -223,4 +225,15 @@ fn gaps_cost_the_message_under_way() {
     let events = "\"}\n\ndata: {\"method\":\"n\"}\n\n";
     assert_eq!(after_gap("data: {\"method\":\"m", events), [(notification("n"), None)]);
     assert_eq!(after_gap("", events), [(notification("n"), None)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_body_gives_the_same_however_split(
+        body in "(\\{|\\}|\\[|\\]|\"|,|:|a|1|\\\\|data: |event: x|\"id\":1|\"method\":\"m\"|\"result\":|\\{\"method\":\"m\"\\}|\n|\r\n| ){0,40}",
+    ) {
+        splits::check(body.as_bytes(), read);
+    }
 }

@@ -38,24 +38,37 @@ pub(super) enum State {
 }
 
 /// Room for one step's output.
-struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     /// Bytes that the last step gave.
     len: usize,
 }
 
 impl Buffer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: vec![0; STEP], len: 0 }
     }
 
-    fn output(&self) -> &[u8] {
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    pub(super) fn output(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
     fn is_full(&self) -> bool {
         self.len == self.bytes.len()
     }
+}
+
+/// A content coding that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
 }
 
 pub(super) enum Codec {
@@ -76,22 +89,34 @@ impl fmt::Debug for Codec {
     }
 }
 
-impl Codec {
+impl Coding {
     /// By its name in the IANA content coding registry.
     pub(super) fn named(name: &str) -> Option<Self> {
         if matches_any(name, &["gzip", "x-gzip"]) {
-            Some(Self::Gzip(Box::new(Gzip::new())))
+            Some(Self::Gzip)
         } else if matches_any(name, &["deflate"]) {
-            Some(Self::Deflate(Deflate::new()))
+            Some(Self::Deflate)
         } else if matches_any(name, &["br"]) {
-            Some(Self::Brotli(Box::new(Brotli::new())))
+            Some(Self::Brotli)
         } else if matches_any(name, &["zstd"]) {
-            Zstd::new().map(Self::Zstd)
+            Some(Self::Zstd)
         } else {
             None
         }
     }
 
+    /// `None` where the library has no memory for it.
+    pub(super) fn codec(self) -> Option<Codec> {
+        Some(match self {
+            Self::Gzip => Codec::Gzip(Box::new(Gzip::new())),
+            Self::Deflate => Codec::Deflate(Deflate::new()),
+            Self::Brotli => Codec::Brotli(Box::new(Brotli::new())),
+            Self::Zstd => Codec::Zstd(Zstd::new()?),
+        })
+    }
+}
+
+impl Codec {
     pub(super) fn step(&mut self, input: &[u8]) -> Step {
         match self {
             Self::Gzip(codec) => codec.step(input),
@@ -114,7 +139,7 @@ impl Codec {
     /// The next input is a coding's beginning.
     pub(super) fn restart(&mut self) {
         match self {
-            Self::Gzip(codec) => **codec = Gzip::new(),
+            Self::Gzip(codec) => codec.restart(),
             Self::Deflate(codec) => codec.format = Format::Undecided(None),
             Self::Brotli(codec) => **codec = Brotli::new(),
             Self::Zstd(codec) => codec.restart(),
@@ -122,7 +147,7 @@ impl Codec {
     }
 
     /// No more input will come.
-    pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
+    pub(super) fn finish(&self) -> Result<(), Unreadable> {
         let whole = match self {
             Self::Gzip(codec) => return codec.finish(),
             Self::Deflate(codec) => matches!(codec.format, Format::Finished),
@@ -184,7 +209,7 @@ fn is_zlib_header(first: u8, second: u8) -> bool {
     first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
-fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Buffer) -> Step {
+pub(super) fn inflate_step(inflate: &mut Decompress, input: &[u8], out: &mut Buffer) -> Step {
     let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
     let status = inflate.decompress(input, &mut out.bytes, FlushDecompress::None);
     // Both differences are at most the lengths of the slices given.

@@ -13,7 +13,7 @@ use http::{
 };
 
 use super::Unreadable;
-use codec::{Codec, State};
+use codec::{Codec, Coding, State};
 
 /// Codings in a row that are followed; curl stops at 5 (`MAX_ENCODE_STACK`), nobody sends 3.
 const MAX_CODINGS: usize = 5;
@@ -24,6 +24,11 @@ const FREE_OUTPUT: u64 = 32 << 20;
 /// Decoded bytes for each coded byte beyond [`FREE_OUTPUT`]. JSON and SSE reach 5 to 30; a bomb
 /// gives 1,000 (deflate) to 1,000,000 (br, zstd), which would stop everyone else's trace.
 const MAX_RATIO: u64 = 32;
+
+/// The same for what a coding gives to another: what was coded already hardly shrinks once more, and
+/// every byte of it costs time.
+const FREE_BETWEEN: u64 = 1 << 20;
+const MAX_RATIO_BETWEEN: u64 = 2;
 
 /// The codings of one body.
 #[derive(Debug)]
@@ -36,7 +41,11 @@ pub(super) struct Decoder {
 
 #[derive(Debug)]
 struct Stage {
-    codec: Codec,
+    coding: Coding,
+    /// Made for the first byte: it takes some 100 KiB, and a connection has 2,048 streams.
+    codec: Option<Codec>,
+    /// Bytes came since the start.
+    begun: bool,
     /// Decoded bytes given.
     written: u64,
 }
@@ -69,8 +78,8 @@ impl Decoder {
             if stages.len() == MAX_CODINGS {
                 return Err(Unreadable::TooManyCodings);
             }
-            let codec = Codec::named(coding).ok_or(Unreadable::UnknownCoding)?;
-            stages.push(Stage { codec, written: 0 });
+            let coding = Coding::named(coding).ok_or(Unreadable::UnknownCoding)?;
+            stages.push(Stage { coding, codec: None, begun: false, written: 0 });
         }
         stages.reverse();
         Ok((!stages.is_empty()).then_some(Self { stages, read: 0 }))
@@ -79,8 +88,9 @@ impl Decoder {
     /// The next bytes are coded by themselves. The bound on expansion goes on counting, so that
     /// many small bombs are no way around it.
     pub(super) fn restart(&mut self) {
-        for stage in &mut self.stages {
-            stage.codec.restart();
+        for stage in self.stages.iter_mut().filter(|stage| stage.begun) {
+            stage.begun = false;
+            stage.codec.as_mut().map_or((), Codec::restart);
         }
     }
 
@@ -93,8 +103,11 @@ impl Decoder {
         input: &[u8],
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Unreadable> {
+        if input.is_empty() {
+            return Ok(());
+        }
         self.read += input.len() as u64;
-        run(&mut self.stages, input, output_limit(self.read), sink)
+        run(&mut self.stages, input, self.read, sink)
     }
 
     /// The body is over.
@@ -102,11 +115,24 @@ impl Decoder {
     /// # Errors
     /// [`Unreadable::Truncated`] where a coding has not come to its own end, or
     /// [`Unreadable::Corrupt`] where its checksum is wrong. A body of no bytes at all is whole.
-    pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
-        if self.read == 0 {
-            return Ok(());
+    pub(super) fn finish(&self) -> Result<(), Unreadable> {
+        self.stages.iter().try_for_each(Stage::finish)
+    }
+}
+
+impl Stage {
+    fn codec(&mut self) -> Result<&mut Codec, Unreadable> {
+        Ok(match &mut self.codec {
+            Some(codec) => codec,
+            none => none.insert(self.coding.codec().ok_or(Unreadable::UnknownCoding)?),
+        })
+    }
+
+    fn finish(&self) -> Result<(), Unreadable> {
+        match &self.codec {
+            Some(codec) if self.begun => codec.finish(),
+            _ => Ok(()),
         }
-        self.stages.iter_mut().try_for_each(|stage| stage.codec.finish())
     }
 }
 
@@ -122,28 +148,41 @@ fn matches_any(name: &str, names: &[&str]) -> bool {
 fn run(
     stages: &mut [Stage],
     mut input: &[u8],
-    limit: u64,
+    read: u64,
     sink: &mut dyn FnMut(&[u8]),
 ) -> Result<(), Unreadable> {
     let Some((stage, rest)) = stages.split_first_mut() else {
         sink(input);
         return Ok(());
     };
-    loop {
-        let step = stage.codec.step(input);
+    let limit = if rest.is_empty() {
+        output_limit(read)
+    } else {
+        FREE_BETWEEN + read.saturating_mul(MAX_RATIO_BETWEEN)
+    };
+    stage.begun |= !input.is_empty();
+    let mut written = stage.written;
+    let codec = stage.codec()?;
+    let result = loop {
+        let step = codec.step(input);
         input = &input[step.read..];
-        let output = stage.codec.output();
-        stage.written += output.len() as u64;
-        if stage.written > limit {
-            return Err(Unreadable::Bomb);
+        let output = codec.output();
+        written += output.len() as u64;
+        if written > limit {
+            break Err(Unreadable::Bomb);
         }
-        if !output.is_empty() {
-            run(rest, output, limit, sink)?;
+        if !output.is_empty()
+            && let Err(reason) = run(rest, output, read, sink)
+        {
+            break Err(reason);
         }
-        match step.state? {
-            State::Finished => return Ok(()),
-            State::Drained if input.is_empty() => return Ok(()),
-            State::Drained | State::MoreOutput => {}
+        match step.state {
+            Err(reason) => break Err(reason),
+            Ok(State::Finished) => break Ok(()),
+            Ok(State::Drained) if input.is_empty() => break Ok(()),
+            Ok(State::Drained | State::MoreOutput) => {}
         }
-    }
+    };
+    stage.written = written;
+    result
 }

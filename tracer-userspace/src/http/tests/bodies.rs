@@ -33,7 +33,7 @@ fn own() -> Vec<[Vec<u8>; 2]> {
         b"{}".to_vec(),
         (0..60).map(events).collect::<String>().into(),
         (0..40).map(line).collect::<String>().into(),
-        (0..3000u32).map(|n| (n * n * 31 >> 7) as u8).collect(),
+        (0..3000u32).map(|n| ((n * n * 31) >> 7) as u8).collect(),
     ];
     let at = |number: usize| bodies[number % bodies.len()].clone();
     (0..CODINGS.len() * CODINGS.len()).map(|number| [at(number), at(number / 3 + 2)]).collect()

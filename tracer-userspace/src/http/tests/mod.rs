@@ -10,6 +10,7 @@ mod loss;
 mod messages;
 mod properties;
 mod real_h2;
+mod redacted_h2;
 mod streams;
 
 use super::{End, Ended, ExchangeEvent, Exchanges, Kind, MessageKind, Role, Unreadable};

@@ -67,11 +67,11 @@ const PIECE: usize = 700;
 
 /// Header fields and size of body of one call, the same in both directions.
 #[derive(Clone, Debug)]
-struct Call {
-    fields: Vec<(String, Vec<u8>)>,
-    body: usize,
+pub(super) struct Call {
+    pub(super) fields: Vec<(String, Vec<u8>)>,
+    pub(super) body: usize,
     /// The client gives it up before its last piece.
-    is_reset: bool,
+    pub(super) is_reset: bool,
 }
 
 fn text(call: &Call) -> Bytes {
@@ -174,7 +174,7 @@ async fn record(calls: &[Call], table_size: u32, order: &[usize]) -> Vec<Step> {
     Arc::try_unwrap(steps).expect("all are done").into_inner().expect("one thread")
 }
 
-fn recorded(calls: &[Call], table_size: u32, order: &[usize]) -> Vec<Step> {
+pub(super) fn recorded(calls: &[Call], table_size: u32, order: &[usize]) -> Vec<Step> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(record(calls, table_size, order))
 }
@@ -208,19 +208,19 @@ fn joined_at(steps: &[Step], mut bytes: usize) -> Vec<Step> {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Heard {
-    target: String,
-    asked: HeaderMap,
-    request: Vec<u8>,
-    status: u16,
-    answered: HeaderMap,
-    response: Vec<u8>,
-    trailers: usize,
-    unknown: u32,
-    end: Option<End>,
+pub(super) struct Heard {
+    pub(super) target: String,
+    pub(super) asked: HeaderMap,
+    pub(super) request: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) answered: HeaderMap,
+    pub(super) response: Vec<u8>,
+    pub(super) trailers: usize,
+    pub(super) unknown: u32,
+    pub(super) end: Option<End>,
 }
 
-fn hear(steps: &[Step], cut: usize) -> BTreeMap<u64, Heard> {
+pub(super) fn hear(steps: &[Step], cut: usize) -> BTreeMap<u64, Heard> {
     let mut exchanges = Exchanges::new();
     let mut heard: BTreeMap<u64, Heard> = BTreeMap::new();
     let mut sink = |event: ExchangeEvent<'_>| {

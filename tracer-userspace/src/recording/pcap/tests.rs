@@ -84,23 +84,14 @@ fn pcap(link: u32, frames: &[Vec<u8>]) -> Vec<u8> {
 
 /// The same as big-endian pcapng in nanoseconds, with an interface before that has no packets.
 fn pcapng(link: u16, frames: &[Vec<u8>]) -> Vec<u8> {
-    fn block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
-        let padded = body.len().next_multiple_of(4);
-        let len = (12 + padded) as u32;
-        file.extend(kind.to_be_bytes());
-        file.extend(len.to_be_bytes());
-        file.extend(body);
-        file.resize(file.len() + padded - body.len(), 0);
-        file.extend(len.to_be_bytes());
-    }
     let mut file = Vec::new();
     let section = [&0x1a2b_3c4d_u32.to_be_bytes()[..], &[0, 1, 0, 0], &[0xff; 8]].concat();
-    block(&mut file, 0x0a0d_0d0a, &section);
+    block(&mut file, true, 0x0a0d_0d0a, &section);
     // if_tsresol: 10^-9.
     let options = [0, 9, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0];
     for link in [147, link] {
         let interface = [&link.to_be_bytes()[..], &[0, 0, 0, 4, 0, 0], &options].concat();
-        block(&mut file, 1, &interface);
+        block(&mut file, true, 1, &interface);
     }
     for (n, frame) in frames.iter().enumerate() {
         let time = 1_700_000_000_000_000_000 + n as u64 * 1_000_000;
@@ -110,7 +101,7 @@ fn pcapng(link: u16, frames: &[Vec<u8>]) -> Vec<u8> {
         body.extend(len.to_be_bytes());
         body.extend(len.to_be_bytes());
         body.extend(frame);
-        block(&mut file, 6, &body);
+        block(&mut file, true, 6, &body);
     }
     file
 }
@@ -202,17 +193,7 @@ fn every_link_type_gives_the_same() {
 fn formats_give_the_same_times() {
     let frames = exchange(CLIENT, SERVER, 9);
     for file in [pcap(101, &frames), pcapng(101, &frames)] {
-        let mut packets = Packets::open(BufReader::new(Cursor::new(file))).unwrap();
-        let mut times = Vec::new();
-        packets
-            .play(&mut |event| {
-                if let Event::Segment(segment) = event {
-                    times.push(segment.time.0);
-                }
-                true
-            })
-            .unwrap();
-        assert_eq!(times, [1_700_000_000_003_000_000, 1_700_000_000_004_000_000]);
+        assert_eq!(times(file), [1_700_000_000_003_000_000, 1_700_000_000_004_000_000]);
     }
 }
 
@@ -371,4 +352,124 @@ fn hostile_lengths_do_not_allocate() {
     file.extend([0; 100]);
     let (told, result, _) = read(file);
     assert!(told.is_empty() && result.is_err());
+}
+
+/// A number in the byte order of a file.
+fn ordered(number: u32, big: bool) -> [u8; 4] {
+    if big { number.to_be_bytes() } else { number.to_le_bytes() }
+}
+
+#[test]
+fn byte_orders_and_precisions_of_pcap_give_the_same() {
+    let frames = exchange(CLIENT, SERVER, 9);
+    for (big, nano) in [(false, false), (false, true), (true, false), (true, true)] {
+        let magic = if nano { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
+        let mut file = ordered(magic, big).to_vec();
+        file.extend(if big { [0, 2, 0, 4] } else { [2, 0, 4, 0] });
+        for number in [0, 0, 65_535, 101] {
+            file.extend(ordered(number, big));
+        }
+        for (n, frame) in frames.iter().enumerate() {
+            let unit = if nano { 1_000_000 } else { 1000 };
+            let len = frame.len() as u32;
+            for number in [1_700_000_000, n as u32 * unit, len, len] {
+                file.extend(ordered(number, big));
+            }
+            file.extend(frame);
+        }
+        assert_eq!(times(file.clone()), [1_700_000_000_003_000_000, 1_700_000_000_004_000_000]);
+        assert_eq!(all(file), expected(CLIENT, SERVER), "big {big}, nano {nano}");
+    }
+}
+
+/// The times of what passed.
+fn times(file: Vec<u8>) -> Vec<u64> {
+    let mut packets = Packets::open(BufReader::new(Cursor::new(file))).unwrap();
+    let mut times = Vec::new();
+    packets
+        .play(&mut |event| {
+            if let Event::Segment(segment) = event {
+                times.push(segment.time.0);
+            }
+            true
+        })
+        .unwrap();
+    times
+}
+
+/// A block of pcapng.
+fn block(file: &mut Vec<u8>, big: bool, kind: u32, body: &[u8]) {
+    let padded = body.len().next_multiple_of(4);
+    let len = (12 + padded) as u32;
+    file.extend(ordered(kind, big));
+    file.extend(ordered(len, big));
+    file.extend(body);
+    file.resize(file.len() + padded - body.len(), 0);
+    file.extend(ordered(len, big));
+}
+
+#[test]
+fn sections_and_interfaces_have_their_own_clocks() {
+    let frames = exchange(CLIENT, SERVER, 9);
+    let mut file = Vec::new();
+    // Two sections in different byte orders; in each two interfaces: microseconds, as where nothing
+    // is said, and units of 2^-20 s that begin 1,000 s later. Packets alternate between them.
+    for (section, part) in frames.chunks(4).enumerate() {
+        let big = section == 0;
+        let number = |number| ordered(number, big);
+        let short = |number: u16| if big { number.to_be_bytes() } else { number.to_le_bytes() };
+        let header = [&number(0x1a2b_3c4d)[..], &short(1), &short(0), &[0xff; 8]].concat();
+        block(&mut file, big, 0x0a0d_0d0a, &header);
+        let interface = [&short(101)[..], &short(0), &number(65_535)].concat();
+        block(&mut file, big, 1, &interface);
+        let offset = if big { 1000_u64.to_be_bytes() } else { 1000_u64.to_le_bytes() };
+        let binary = [&short(9)[..], &short(1), &[0x80 | 20, 0, 0, 0]].concat();
+        let later = [&short(14)[..], &short(8), &offset, &[0; 4]].concat();
+        block(&mut file, big, 1, &[&interface[..], &binary, &later].concat());
+        for (n, frame) in part.iter().enumerate() {
+            let seconds = 1_000_000 + (4 * section + n) as u64;
+            let interface = n as u32 % 2;
+            let units = if interface == 0 { seconds * 1_000_000 } else { (seconds - 1000) << 20 };
+            let len = frame.len() as u32;
+            let mut body = number(interface).to_vec();
+            for part in [(units >> 32) as u32, units as u32, len, len] {
+                body.extend(number(part));
+            }
+            body.extend(frame);
+            block(&mut file, big, 6, &body);
+        }
+    }
+    assert_eq!(times(file.clone()), [1_000_003_000_000_000, 1_000_004_000_000_000]);
+    assert_eq!(all(file), expected(CLIENT, SERVER));
+}
+
+#[test]
+fn ipv6_extension_headers_are_passed_over() {
+    let (client, server) = ("[fd00::1]:40000", "[fd00::2]:80");
+    // Hop-by-hop options, destination options (RFC 8200 §4), both of padding.
+    let options = |next: u8| [next, 0, 1, 4, 0, 0, 0, 0];
+    let extended = |packet: &Vec<u8>, first: u8, headers: &[u8]| {
+        let (ip, tcp) = packet.split_at(40);
+        let mut packet = [ip, headers, tcp].concat();
+        packet[6] = first;
+        let len = (packet.len() - 40) as u16;
+        packet[4..6].copy_from_slice(&len.to_be_bytes());
+        packet
+    };
+    let frames = exchange(client, server, 9);
+    let headers = [options(60), options(6)].concat();
+    let with_options: Vec<_> = frames.iter().map(|packet| extended(packet, 0, &headers)).collect();
+    assert_eq!(all(pcap(101, &with_options)), expected(client, server));
+    // A fragment header (§4.5): of a packet that is whole all the same, and of the first of several.
+    let mut fragments = Vec::new();
+    for more in [0, 1] {
+        let header = [6, 0, 0, more, 0, 0, 0, 1];
+        fragments = frames.iter().map(|packet| extended(packet, 44, &header)).collect();
+        if more == 0 {
+            assert_eq!(all(pcap(101, &fragments)), expected(client, server));
+        }
+    }
+    let (told, _, counts) = read(pcap(101, &fragments));
+    assert!(told.is_empty());
+    assert_eq!(counts.fragments, 8);
 }
