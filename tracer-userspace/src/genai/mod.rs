@@ -114,7 +114,8 @@ impl Calls {
             }
             kind => match self.open.get_mut(&exchange) {
                 Some(Open::Call(call)) => {
-                    if !call.on(kind, time) {
+                    let possible = call.on(kind, time);
+                    if !possible {
                         self.open.remove(&exchange);
                     }
                 }

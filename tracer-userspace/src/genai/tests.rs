@@ -3,7 +3,9 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use serde_json::{Value, json};
 
-use super::{Calls, ChunkTimes, Operation, OperationName, Options, ProviderError, Usage};
+use super::{
+    Calls, ChunkTimes, Modalities, Operation, OperationName, Options, ProviderError, Usage,
+};
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},

@@ -114,7 +114,8 @@ struct Event<'a> {
     server_content: Object<ServerContent<'a>>,
     #[serde(borrow)]
     tool_call: Object<ToolCall<'a>>,
-    usage_metadata: Object<Tokens>,
+    #[serde(borrow)]
+    usage_metadata: Object<Tokens<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
