@@ -8,7 +8,7 @@ use llmtap::{
     capture::{Connections, Positions, Record},
     export::{Host, Outputs, Resources, Variables},
     genai::{Calls, Options},
-    session::{Filters, Pipeline, Processes},
+    session::{Filters, Pipeline},
     trace::{Clock, Ids, Sampler, Spans},
 };
 use llmtap_benches::traffic::{self, Part};
@@ -120,7 +120,7 @@ fn pipeline() -> Pipeline {
     let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: 0 }, Ids::Seeded(1));
     let calls = Calls::new(Options::default());
     let outputs = Outputs::new(resources);
-    Pipeline::new(Arc::new(Filters::default()), Processes::recorded(), calls, spans, outputs)
+    Pipeline::new(Arc::new(Filters::default()), calls, spans, outputs)
 }
 
 fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) {

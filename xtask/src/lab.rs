@@ -6,7 +6,7 @@ use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::
 
 use anyhow::{Context, Result};
 
-use crate::{build, setup, step, workspace::Workspace};
+use crate::{build, pipeline, setup, step, workspace::Workspace};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArguments {
@@ -25,6 +25,8 @@ pub(crate) struct DemoArguments {
 pub(crate) enum Bench {
     /// What the tracer costs a client: the same work with and without it, by turns
     Overhead(OverheadArguments),
+    /// What the stages behind the ring take in a second, how they bear hostile input, what they hold
+    Pipeline(pipeline::Arguments),
     /// How far the tracer's times are from the client's own
     Accuracy,
 }
@@ -72,6 +74,7 @@ pub(crate) fn bench(workspace: &Workspace, bench: &Bench) -> Result<()> {
             }
             hand_over(workspace, "overhead", &list)
         }
+        Bench::Pipeline(arguments) => pipeline::run(workspace, arguments),
         Bench::Accuracy => hand_over(workspace, "accuracy", &[]),
     }
 }

@@ -6,6 +6,7 @@ mod build;
 mod fuzz;
 mod lab;
 mod lint;
+mod pipeline;
 mod setup;
 mod step;
 mod test;

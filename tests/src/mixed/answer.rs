@@ -37,7 +37,7 @@ pub fn answer(plan: &Plan, method: &str, request: &[u8]) -> Result<Vec<Vec<u8>>>
         }
     };
     if plan.hangs {
-        pieces.truncate(pieces.len().div_ceil(2));
+        pieces.truncate(plan.pieces / 2);
     }
     Ok(pieces)
 }

@@ -139,6 +139,10 @@ impl Program {
                 (_, Protocol::Http2) => number % LEAVE_HTTP2 == 0,
             };
             call.plan.hangs = leaves && call.plan.status == 200 && call.method != "HEAD";
+            if call.plan.hangs {
+                // One to send, and one that never comes.
+                call.plan.pieces = call.plan.pieces.max(2);
+            }
             let can_wait = matches!(self, Self::Node | Self::Curl)
                 && connection.protocol == Protocol::Http1
                 && !call.body.is_empty();

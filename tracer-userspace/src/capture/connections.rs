@@ -2,8 +2,9 @@
 //! Takes the ring's records; gives [`Event`]s. Pure: what the kernel still knows of a connection
 //! when its process ends is asked through a function.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use foldhash::HashMap;
 use tracer_ebpf::{Header, ObjectKey};
 
 use super::{

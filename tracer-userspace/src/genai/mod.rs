@@ -29,7 +29,7 @@ mod sse;
 mod tests;
 mod values;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use self::{call::Call, mcp::Mcp, socket::Socket};
 pub use self::{
@@ -71,7 +71,7 @@ enum Open {
 impl Calls {
     pub fn new(options: Options) -> Self {
         let mcp = Mcp::new(options.capture_content);
-        Self { options, named: Vec::new(), open: HashMap::new(), mcp }
+        Self { options, named: Vec::new(), open: HashMap::default(), mcp }
     }
 
     /// What these hosts and paths speak; the first entry that a request belongs to counts.

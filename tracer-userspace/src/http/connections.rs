@@ -8,7 +8,7 @@
 //! and the parent's copy ends in silence. A parent that exits leaves it to its children's copies;
 //! if those are closed unused, the exchanges end as the parent's exit ended them, and when.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::{ExchangeEvent, connection::Connection};
 use crate::capture::{

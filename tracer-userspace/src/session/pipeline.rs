@@ -2,7 +2,9 @@
 //! Takes events in order, on one thread; gives counts for the summary.
 //! Keeps what belongs to no single stage: which process a connection belongs to, and its addresses.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::{
     capture::{Closed, ConnectionId, Event, Opened, ProcessId, Timestamp},
@@ -54,7 +56,7 @@ impl Pipeline {
             spans,
             outputs,
             processes: Processes::told_of(),
-            connections: HashMap::new(),
+            connections: HashMap::default(),
             counts: Counts::default(),
         }
     }

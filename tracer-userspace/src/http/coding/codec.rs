@@ -161,19 +161,21 @@ impl Codec {
 /// `deflate`: the zlib format (RFC 9110 §8.4.1.2), or raw deflate, which some servers send for it.
 pub(super) struct Deflate {
     format: Format,
+    /// Kept from message to message: it holds a window of 32 KiB.
+    inflate: Option<Decompress>,
     out: Buffer,
 }
 
 enum Format {
     /// The two formats differ in the first two bytes: this is the first of them.
     Undecided(Option<u8>),
-    Inflating(Decompress),
+    Inflating,
     Finished,
 }
 
 impl Deflate {
     fn new() -> Self {
-        Self { format: Format::Undecided(None), out: Buffer::new() }
+        Self { format: Format::Undecided(None), inflate: None, out: Buffer::new() }
     }
 
     fn step(&mut self, input: &[u8]) -> Step {
@@ -189,12 +191,22 @@ impl Deflate {
                     (None, [first, second, ..]) => (*first, *second, 2),
                     (Some(first), [second, ..]) => (first, *second, 1),
                 };
-                let mut inflate = Decompress::new(is_zlib_header(first, second));
-                let state = inflate_step(&mut inflate, &[first, second], &mut self.out).state;
-                self.format = Format::Inflating(inflate);
+                let zlib = is_zlib_header(first, second);
+                let inflate = match &mut self.inflate {
+                    Some(inflate) => {
+                        inflate.reset(zlib);
+                        inflate
+                    }
+                    none => none.insert(Decompress::new(zlib)),
+                };
+                let state = inflate_step(inflate, &[first, second], &mut self.out).state;
+                self.format = Format::Inflating;
                 Step { read, state }
             }
-            Format::Inflating(inflate) => inflate_step(inflate, input, &mut self.out),
+            Format::Inflating => match &mut self.inflate {
+                Some(inflate) => inflate_step(inflate, input, &mut self.out),
+                None => Step { read: 0, state: Err(Unreadable::Corrupt) },
+            },
             Format::Finished => Step { read: input.len(), state: Ok(State::Finished) },
         };
         if step.state == Ok(State::Finished) {

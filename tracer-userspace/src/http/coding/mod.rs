@@ -90,7 +90,9 @@ impl Decoder {
     pub(super) fn restart(&mut self) {
         for stage in self.stages.iter_mut().filter(|stage| stage.begun) {
             stage.begun = false;
-            stage.codec.as_mut().map_or((), Codec::restart);
+            if let Some(codec) = &mut stage.codec {
+                codec.restart();
+            }
         }
     }
 

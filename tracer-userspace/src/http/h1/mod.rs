@@ -193,9 +193,10 @@ impl Connection {
         }
     }
 
-    /// The exchange whose request is under way.
+    /// The exchange whose request is under way: the last that began, but for responses that nobody
+    /// asked for.
     fn asking(&mut self) -> Option<&mut Exchange> {
-        self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Request))
+        self.queue.iter_mut().rev().find(|exchange| exchange.open.awaits(Side::Request))
     }
 
     /// The exchange that the next response bytes belong to.
@@ -203,9 +204,22 @@ impl Connection {
         self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Response))
     }
 
-    /// Ends what is over.
+    /// Ends what is over. Responses come in order, so it stands before all that wait for theirs.
     fn sweep(&mut self, out: &mut Output<'_>) {
-        while let Some(at) = self.queue.iter().position(|exchange| exchange.open.is_over()) {
+        self.end_over(
+            |queue| {
+                let settled = |exchange: &&Exchange| !exchange.open.awaits(Side::Response);
+                queue.iter().take_while(settled).count()
+            },
+            out,
+        );
+        debug_assert!(!self.queue.iter().any(|exchange| exchange.open.is_over()));
+    }
+
+    /// Ends what is over among the first exchanges, as many as `count` says.
+    fn end_over(&mut self, count: fn(&VecDeque<Exchange>) -> usize, out: &mut Output<'_>) {
+        let over = |exchange: &Exchange| exchange.open.is_over();
+        while let Some(at) = self.queue.iter().take(count(&self.queue)).position(over) {
             if let Some(exchange) = self.queue.remove(at) {
                 exchange.open.end(out);
             }
@@ -246,7 +260,8 @@ impl Connection {
         } else if was_in_chunks && let Some(exchange) = self.answering() {
             exchange.open.lose(Side::Response, how);
         }
-        self.sweep(out);
+        // Those that were lost may stand behind one whose response goes on.
+        self.end_over(VecDeque::len, out);
     }
 }
 

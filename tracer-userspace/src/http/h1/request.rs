@@ -105,7 +105,8 @@ impl Connection {
 
     fn request_body(&mut self, input: &mut &[u8], out: &mut Output<'_>) -> Result<(), Malformed> {
         let Reader::Body(body) = &mut self.request else { return Ok(()) };
-        let asking = self.queue.iter_mut().find(|exchange| exchange.open.awaits(Side::Request));
+        let asking =
+            self.queue.iter_mut().rev().find(|exchange| exchange.open.awaits(Side::Request));
         let Some(exchange) = asking else {
             drop_bytes(input, out);
             return Ok(());

@@ -3,33 +3,28 @@
 //! A reference to an entry that was not seen gives no field and is counted, never a wrong one.
 //!
 //! No crate offers a table with entries that are known to exist but not what they are, so the
-//! table is here; Huffman codes are `httlib-huffman`'s. Entries are found by counting from the
-//! newest, so forgetting old ones early is always safe. It is only needed to know whether an
-//! insertion took place: it did unless the entry is larger than the table (§4.4), and then an
-//! unknown entry in its place is safe as well, since nothing refers to it.
+//! table is here; Huffman codes are `httlib-huffman`'s.
 
-use std::{collections::VecDeque, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use httlib_huffman::DecoderSpeed;
 use http::{HeaderName, HeaderValue};
 
-use super::static_table::STATIC_TABLE;
+use super::{
+    static_table::STATIC_TABLE,
+    table::{ENTRY_OVERHEAD, SIZE_LIMIT, Table},
+};
 
 /// Table size before any update (RFC 9113 §6.5.2, `SETTINGS_HEADER_TABLE_SIZE`).
 const INITIAL_TABLE_SIZE: usize = 4096;
 
-/// Bytes of entries (§4.1) kept of a direction, whatever size its ends agreed on.
-const TABLE_SIZE_LIMIT: usize = 64 * 1024;
-
-/// Bytes added to an entry's size by §4.1.
-const ENTRY_OVERHEAD: usize = 32;
-
-/// Entries kept, unknown ones included.
-const ENTRIES_LIMIT: usize = TABLE_SIZE_LIMIT / ENTRY_OVERHEAD;
-
 /// Bytes of fields (names, values, overhead) that one block may give; what is more is not told.
 /// A block can refer to a 4 KiB entry with a single byte.
 const LIST_SIZE_LIMIT: usize = 1024 * 1024;
+
+/// The same over many blocks: so much for each of their bytes. Heads that a table of 4 KiB has in
+/// whole give some 50.
+const MAX_RATIO: usize = 128;
 
 /// Largest number that is read: longer than any block, and no overflow with another 7 bits.
 const INTEGER_LIMIT: usize = 1 << 32;
@@ -94,29 +89,19 @@ impl FieldList {
     }
 }
 
-/// The name and the value of an entry, each as far as it is known and valid.
-#[derive(Clone, Debug, Default)]
-struct Entry {
-    name: Option<Name>,
-    value: Option<HeaderValue>,
-    /// By §4.1; only the overhead where name or value are not known.
-    size: usize,
-}
-
 /// State of one direction.
 #[derive(Clone, Debug)]
 pub(super) struct Decoder {
-    /// The newest first.
-    entries: VecDeque<Entry>,
-    size: usize,
-    max_size: usize,
+    table: Table,
+    /// Bytes of fields that may be given, at most [`LIST_SIZE_LIMIT`].
+    room: usize,
 }
 
 impl Decoder {
     /// `from_start`: no header block has passed before.
     pub(super) fn new(from_start: bool) -> Self {
-        let max_size = if from_start { INITIAL_TABLE_SIZE } else { TABLE_SIZE_LIMIT };
-        Self { entries: VecDeque::new(), size: 0, max_size }
+        let max_size = if from_start { INITIAL_TABLE_SIZE } else { SIZE_LIMIT };
+        Self { table: Table::new(max_size), room: LIST_SIZE_LIMIT }
     }
 
     /// Header blocks were missed: no entry is known any more, nor the table's size.
@@ -128,16 +113,13 @@ impl Decoder {
     /// [`HpackError`]: by RFC 9113 §4.3 the connection can't go on.
     pub(super) fn decode(&mut self, block: &[u8]) -> Result<FieldList, HpackError> {
         let mut list = FieldList::default();
-        let mut list_size = 0;
-        self.walk(block, &mut |entry, _| {
-            list_size += entry.size;
-            match entry {
-                Entry { name: Some(name), value: Some(value), .. }
-                    if list_size <= LIST_SIZE_LIMIT =>
-                {
-                    list.fields.push(Field { name, value });
-                }
-                _ => list.unknown = list.unknown.saturating_add(1),
+        self.walk(block, &mut |pair, _| {
+            let field = pair.and_then(|(octets, value)| {
+                Some(Field { name: name(octets)?, value: HeaderValue::from_bytes(value).ok()? })
+            });
+            match field {
+                Some(field) => list.fields.push(field),
+                None => list.unknown = list.unknown.saturating_add(1),
             }
         })?;
         Ok(list)
@@ -152,105 +134,98 @@ impl Decoder {
         block: &[u8],
         sink: &mut dyn FnMut(Literal<'_>),
     ) -> Result<(), HpackError> {
-        self.walk(block, &mut |entry, octets| {
+        self.walk(block, &mut |pair, octets| {
             if let Some(value) = octets {
-                sink(Literal { name: entry.name.as_ref().map(Name::as_str), value });
+                let name = pair.and_then(|(octets, _)| name(octets));
+                sink(Literal { name: name.as_ref().map(Name::as_str), value });
             }
         })
     }
 
-    /// Every field of a block, with the octets of its value where it is a literal.
-    fn walk(
-        &mut self,
-        mut block: &[u8],
-        sink: &mut dyn FnMut(Entry, Option<Octets>),
-    ) -> Result<(), HpackError> {
-        let len = block.len();
+    /// Name and value of every field of a block, if they are known and there is room for them, with
+    /// the place of the value's octets where it is a literal.
+    fn walk(&mut self, mut block: &[u8], sink: Sink<'_>) -> Result<(), HpackError> {
+        let whole = block.len();
+        let Self { table, room } = self;
+        *room = LIST_SIZE_LIMIT.min(*room + whole.saturating_mul(MAX_RATIO));
         while let Some(first) = block.first() {
-            let (entry, octets) = match first {
+            match first {
                 // §6.1 indexed field
-                0x80.. => (self.entry(integer(&mut block, 7)?)?, None),
+                0x80.. => {
+                    let pair = entry(table, integer(&mut block, 7)?)?;
+                    sink(pair.filter(|pair| fits(room, *pair)), None);
+                }
                 // §6.2.1 literal, to be inserted
                 0x40.. => {
-                    let (entry, octets) = self.literal(&mut block, 6, len)?;
-                    self.insert(entry.clone());
-                    (entry, Some(octets))
+                    let name = literal_name(table, &mut block, 6)?;
+                    // Owned, since it may be an entry's, which this insertion evicts (§4.4).
+                    let name = name.map(Cow::into_owned);
+                    let (value, octets) = literal_value(&mut block, whole)?;
+                    let pair = name.as_deref().map(|name| (name, &*value));
+                    let pair = pair.filter(|pair| fits(room, *pair));
+                    match pair {
+                        Some((name, value)) => table.insert(name, value),
+                        None => table.insert_unknown(),
+                    }
+                    sink(pair, Some(octets));
                 }
                 // §6.3 table size update
-                0x20.. => {
-                    self.max_size = integer(&mut block, 5)?.min(TABLE_SIZE_LIMIT);
-                    self.evict();
-                    continue;
-                }
+                0x20.. => table.resize(integer(&mut block, 5)?),
                 // §6.2.2 and §6.2.3 literal, not to be inserted (ever)
                 _ => {
-                    let (entry, octets) = self.literal(&mut block, 4, len)?;
-                    (entry, Some(octets))
+                    let name = literal_name(table, &mut block, 4)?;
+                    let (value, octets) = literal_value(&mut block, whole)?;
+                    let pair = name.as_deref().map(|name| (name, &*value));
+                    sink(pair.filter(|pair| fits(room, *pair)), Some(octets));
                 }
-            };
-            sink(entry, octets);
+            }
         }
         Ok(())
     }
+}
 
-    /// `whole`: length of the block, of which `block` is the rest.
-    fn literal(
-        &self,
-        block: &mut &[u8],
-        prefix: u32,
-        whole: usize,
-    ) -> Result<(Entry, Octets), HpackError> {
-        let (name, name_size) = match integer(block, prefix)? {
-            0 => {
-                let (_, bytes) = string(block)?;
-                (name(&bytes), bytes.len())
-            }
-            index => {
-                let name = self.entry(index)?.name;
-                let size = name.as_ref().map_or(0, |name| name.as_str().len());
-                (name, size)
-            }
-        };
-        let huffman = is_huffman(block);
-        let (coded, value) = string(block)?;
-        let end = whole - block.len();
-        let octets = Octets { place: end - coded..end, huffman };
-        let size = name_size + value.len() + ENTRY_OVERHEAD;
-        let value = HeaderValue::from_maybe_shared(value).ok();
-        Ok((Entry { name, value, size }, octets))
-    }
+type Sink<'a> = &'a mut dyn FnMut(Option<Pair<'_>>, Option<Octets>);
 
-    /// §2.3.3. An index beyond what is known gives an entry without name and value.
-    fn entry(&self, index: usize) -> Result<Entry, HpackError> {
-        let Some(at) = index.checked_sub(1) else { return Err(HpackError::ZeroIndex) };
-        Ok(match STATIC_TABLE.get(at) {
-            Some((name_text, value)) => Entry {
-                name: name(name_text.as_bytes()),
-                value: Some(HeaderValue::from_static(value)),
-                size: name_text.len() + value.len() + ENTRY_OVERHEAD,
-            },
-            None => self.entries.get(at - STATIC_TABLE.len()).cloned().unwrap_or_default(),
-        })
-    }
+/// Octets of a name and of its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
 
-    fn insert(&mut self, entry: Entry) {
-        if entry.size > self.max_size {
-            self.entries.clear();
-            self.size = 0;
-            self.entries.push_front(Entry::default());
-            return;
-        }
-        self.size += entry.size;
-        self.entries.push_front(entry);
-        self.evict();
-    }
+/// Takes the field's size (§4.1) off the room that is left.
+fn fits(room: &mut usize, (name, value): Pair<'_>) -> bool {
+    let left = room.checked_sub(name.len() + value.len() + ENTRY_OVERHEAD);
+    *room = left.unwrap_or(0);
+    left.is_some()
+}
 
-    fn evict(&mut self) {
-        while self.size > self.max_size || self.entries.len() > ENTRIES_LIMIT {
-            let Some(entry) = self.entries.pop_back() else { return };
-            self.size -= entry.size;
-        }
-    }
+/// §2.3.3. Nothing for an index beyond what is known.
+fn entry(table: &Table, index: usize) -> Result<Option<Pair<'_>>, HpackError> {
+    let Some(at) = index.checked_sub(1) else { return Err(HpackError::ZeroIndex) };
+    Ok(match STATIC_TABLE.get(at) {
+        Some((name, value)) => Some((name.as_bytes(), value.as_bytes())),
+        None => table.get(at - STATIC_TABLE.len()),
+    })
+}
+
+/// Out of the table or out of the block.
+fn literal_name<'t, 'b: 't>(
+    table: &'t Table,
+    block: &mut &'b [u8],
+    prefix: u32,
+) -> Result<Option<Cow<'t, [u8]>>, HpackError> {
+    Ok(match integer(block, prefix)? {
+        0 => Some(string(block)?.0),
+        index => entry(table, index)?.map(|(name, _)| name.into()),
+    })
+}
+
+/// `whole`: length of the block, of which `block` is the rest.
+fn literal_value<'b>(
+    block: &mut &'b [u8],
+    whole: usize,
+) -> Result<(Cow<'b, [u8]>, Octets), HpackError> {
+    let huffman = is_huffman(block);
+    let (value, coded) = string(block)?;
+    let end = whole - block.len();
+    Ok((value, Octets { place: end - coded..end, huffman }))
 }
 
 impl Name {
@@ -309,20 +284,20 @@ fn is_huffman(string: &[u8]) -> bool {
     string.first().is_some_and(|first| first & 0x80 != 0)
 }
 
-/// §5.2. Gives the number of octets as well.
-fn string(block: &mut &[u8]) -> Result<(usize, bytes::Bytes), HpackError> {
+/// §5.2. Gives the number of its octets in the block as well.
+fn string<'b>(block: &mut &'b [u8]) -> Result<(Cow<'b, [u8]>, usize), HpackError> {
     let huffman = is_huffman(block);
     let len = integer(block, 7)?;
     let (string, rest) = block.split_at_checked(len).ok_or(HpackError::Truncated)?;
     *block = rest;
     if !huffman {
-        return Ok((len, bytes::Bytes::copy_from_slice(string)));
+        return Ok((string.into(), len));
     }
     // The shortest code has 5 bits.
     let mut decoded = Vec::with_capacity(string.len() * 8 / 5);
     httlib_huffman::decode(string, &mut decoded, DecoderSpeed::FourBits)
         .map_err(|_| HpackError::Huffman)?;
-    Ok((len, decoded.into()))
+    Ok((decoded.into(), len))
 }
 
 fn take(block: &mut &[u8]) -> Result<u8, HpackError> {

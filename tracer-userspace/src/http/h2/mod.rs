@@ -11,6 +11,7 @@ mod hpack;
 pub(crate) mod redact;
 mod static_table;
 mod streams;
+mod table;
 
 use self::{
     frame::{Frame, FrameError, FrameReader, Header, Skip, begins_frames, flag, kind},
@@ -19,6 +20,10 @@ use self::{
 };
 use super::{Ended, Role, open::Open, output::Output, sniff::HTTP2_PREFACE};
 use crate::capture::{Data, Direction, Timestamp};
+
+/// Times that a direction may break the rules before it is looked at no more. Each costs a look at
+/// every stream, and an honest peer ends the connection at the first (RFC 9113 §5.4.1).
+const BREAKS_LIMIT: u8 = 64;
 
 /// Bytes of one header block over all its frames.
 const BLOCK_LIMIT: usize = 256 * 1024;
@@ -40,6 +45,8 @@ struct Half {
     block: Option<Block>,
     /// Where the next frame begins is not known.
     lost: bool,
+    /// Times that it broke the rules.
+    breaks: u8,
 }
 
 /// A header block under way.
@@ -97,6 +104,7 @@ impl Connection {
             hpack: hpack::Decoder::new(true),
             block: None,
             lost: false,
+            breaks: 0,
         };
         Self {
             received: half(role == Role::Server),
@@ -120,6 +128,7 @@ impl Connection {
             hpack: hpack::Decoder::new(false),
             block: None,
             lost: true,
+            breaks: 0,
         };
         Self { received: half(), sent: half(), streams: Streams::new(None) }
     }
@@ -163,7 +172,7 @@ impl Half {
         streams: &mut Streams,
         out: &mut Output<'_>,
     ) {
-        if self.lost && begins_frames(input) {
+        if self.lost && self.breaks < BREAKS_LIMIT && begins_frames(input) {
             self.lost = false;
             self.frames = FrameReader::new();
             out.counts.resynchronised += 1;
@@ -176,6 +185,8 @@ impl Half {
             tracing::debug!(%error, "malformed HTTP/2");
             out.counts.malformed_messages += 1;
             out.counts.skipped_bytes += input.len() as u64;
+            self.breaks += 1;
+            out.counts.given_up_connections += u64::from(self.breaks == BREAKS_LIMIT);
             self.lose();
             streams.lose(direction, Ended::Malformed, out);
         }

@@ -120,7 +120,9 @@ impl Inflater {
     pub(super) fn end_message(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<(), Unreadable> {
         let result = self.inflate(&TAIL, sink);
         if !self.keeps_context {
-            self.inflate = None;
+            if let Some(inflate) = &mut self.inflate {
+                inflate.reset(false);
+            }
             self.spoilt = false;
         }
         result

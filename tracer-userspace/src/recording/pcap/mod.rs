@@ -111,6 +111,8 @@ pub struct Packets {
 #[derive(Debug, Default)]
 struct Tracks {
     interfaces: Vec<Interface>,
+    /// Byte order of the section of pcapng.
+    big_endian: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -248,15 +250,20 @@ impl Tracks {
                 return Ok(interface.frame(units, bytes, packet.origlen, counts));
             }
             // Interfaces are numbered anew in each section.
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => self.interfaces.clear(),
+            PcapBlockOwned::NG(Block::SectionHeader(header)) => {
+                self.interfaces.clear();
+                self.big_endian = header.big_endian();
+            }
             PcapBlockOwned::NG(Block::InterfaceDescription(described)) => {
                 if self.interfaces.len() == INTERFACE_LIMIT {
                     return Err(PcapError::TooManyInterfaces);
                 }
+                // pcap-parser 0.17 reads it in little-endian order whatever the section's.
+                let offset = described.ts_offset();
                 self.interfaces.push(Interface {
                     link: described.linktype.0,
                     resolution: described.ts_resolution().filter(|resolution| *resolution > 0),
-                    offset: described.ts_offset(),
+                    offset: if self.big_endian { offset.swap_bytes() } else { offset },
                 });
             }
             PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
