@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Answers under way at once; when more are asked for, the oldest is told as far as it came.
-const MAX_TURNS: usize = 64;
+const MAX_TURNS: usize = 16;
 
 /// How a format's requests and answers are told in messages.
 #[derive(Clone, Copy, Debug)]
