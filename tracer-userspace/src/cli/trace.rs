@@ -149,7 +149,8 @@ impl Run {
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
         let calls =
-            Calls::new(genai::Options { capture_content: config.captures_content(&variables) });
+            Calls::new(genai::Options { capture_content: config.captures_content(&variables) })
+                .naming(config.providers.clone());
         let recording = recording.record.map(|path| {
             let start = record::start(&filters, recording.keep_credentials);
             (path, start)

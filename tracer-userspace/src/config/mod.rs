@@ -16,6 +16,7 @@ use serde_saphyr::{Location, Spanned};
 use crate::{
     capture::{Limits, Thresholds},
     export::{OtlpOptions, Variables},
+    genai::Named,
 };
 
 /// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
@@ -35,6 +36,8 @@ pub struct Config {
     pub overload: Overload,
     pub metrics: Metrics,
     pub otlp: OtlpOptions,
+    /// What hosts and paths speak that are not known.
+    pub providers: Vec<Named>,
 }
 
 /// What to leave out when llmtap does not keep up, and how full the ring is when each step is taken,
@@ -227,6 +230,7 @@ struct Raw {
     overload: Overload,
     metrics: Metrics,
     otlp: OtlpOptions,
+    providers: Vec<Named>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -296,6 +300,7 @@ impl Config {
             overload: raw.overload,
             metrics: raw.metrics,
             otlp: raw.otlp,
+            providers: raw.providers,
         })
     }
 

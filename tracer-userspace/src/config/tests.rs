@@ -3,7 +3,10 @@ use std::num::NonZero;
 use serde_json::Value;
 
 use super::*;
-use crate::export::{Compression, Protocol};
+use crate::{
+    export::{Compression, Protocol},
+    genai::WireFormat,
+};
 
 const EXAMPLE: &str = include_str!("../../../deploy/llmtap.yaml");
 
@@ -36,6 +39,9 @@ otlp:
   client_key: k.pem
   queue_spans: 7
   queue_bytes: 8
+providers:
+  - {host: llm.internal, path: /gw, format: openai-chat, provider: openai}
+  - {host: .example.org}
 ",
     )
     .unwrap();
@@ -62,6 +68,14 @@ otlp:
     assert_eq!(otlp.client_key, Some("k.pem".into()));
     assert_eq!(otlp.queue_spans.map(NonZero::get), Some(7));
     assert_eq!(otlp.queue_bytes.map(NonZero::get), Some(8));
+    let gateway = Named {
+        host: "llm.internal".into(),
+        path: Some("/gw".into()),
+        format: Some(WireFormat::OpenaiChat),
+        provider: Some("openai".into()),
+    };
+    let below = Named { host: ".example.org".into(), ..Named::default() };
+    assert_eq!(config.providers, [gateway, below]);
 }
 
 #[test]
@@ -86,6 +100,8 @@ fn wrong_files_are_refused_with_their_place() {
         ),
         ("filters: {all: true}\nmetrics:\n  listen: localhost\n", 3, "give ADDRESS:PORT"),
         ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
+        ("filters: {all: true}\nproviders:\n  - {host: h, format: soap}\n", 3, "soap"),
+        ("filters: {all: true}\nproviders:\n  - {path: /gw}\n", 3, "host"),
         ("filters: [\n", 0, ""),
         ("- a\n", 1, ""),
     ] {
@@ -158,8 +174,11 @@ fn collect(root: &Value, schema: &Value, prefix: &str, keys: &mut Vec<(String, S
     for (name, property) in schema["properties"].as_object().unwrap() {
         let target = resolved(root, property);
         let path = format!("{prefix}{name}");
+        let element = resolved(root, &target["items"]);
         if target["properties"].is_object() {
             collect(root, target, &format!("{path}."), keys);
+        } else if element["properties"].is_object() {
+            collect(root, element, &format!("{path}[]."), keys);
         } else {
             let meaning = property["description"].as_str().unwrap_or_default().replace('\n', " ");
             assert!(!meaning.is_empty(), "{path} is not documented");

@@ -92,7 +92,7 @@ impl About {
         course: Course,
     ) -> Operation {
         let Target { provider, model, id, streams, stream_cursor } = self.target;
-        let provider = provider.unwrap_or(format.flavour);
+        let provider = provider.unwrap_or(format.flavour.into());
         let (how, over) = match (course.end.how, course.response_end, read.times.done) {
             (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
                 (how, response_end)
@@ -106,9 +106,11 @@ impl About {
             turn: course.turn,
             role: self.role,
             name: asked.operation.unwrap_or(format.operation),
-            provider: provider.to_owned(),
             // `openai.*` attributes are for OpenAI's own services.
-            api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
+            api_type: format
+                .api_type
+                .filter(|_| matches!(&*provider, "openai" | "azure.ai.openai")),
+            provider: provider.into_owned(),
             request: asked.request,
             response: read.answered.response,
             usage: read.answered.usage,

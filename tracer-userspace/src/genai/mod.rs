@@ -18,6 +18,7 @@ mod json;
 mod jsonrpc;
 mod mcp;
 mod multipart;
+mod named;
 mod operation;
 mod protobuf;
 mod providers;
@@ -30,8 +31,11 @@ mod values;
 
 use std::collections::BTreeMap;
 
-pub use self::operation::*;
 use self::{about::Keep, call::Call, mcp::Mcp, socket::Socket};
+pub use self::{
+    named::{Named, WireFormat},
+    operation::*,
+};
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
@@ -52,6 +56,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,
+    named: Vec<Named>,
     /// There is no time for content.
     hurried: bool,
     open: BTreeMap<ExchangeId, Open>,
@@ -68,7 +73,14 @@ enum Open {
 impl Calls {
     pub fn new(options: Options) -> Self {
         let mcp = Mcp::new(options.capture_content);
-        Self { options, hurried: false, open: BTreeMap::new(), mcp }
+        Self { options, named: Vec::new(), hurried: false, open: BTreeMap::new(), mcp }
+    }
+
+    /// What these hosts and paths speak; the first entry that a request belongs to counts.
+    #[must_use]
+    pub fn naming(mut self, named: Vec<Named>) -> Self {
+        self.named = named;
+        self
     }
 
     /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM
@@ -126,7 +138,7 @@ impl Calls {
         let open = if let Some((dialect, target)) = recognize::socket(head) {
             let socket = Socket::new(exchange, dialect, target, (head, role), keep);
             Open::Socket(Box::new(socket))
-        } else if let Some(recognized) = recognize::recognize(head) {
+        } else if let Some(recognized) = recognize::recognize(head, &self.named) {
             Open::Call(Box::new(Call::new(exchange, recognized, request, keep)))
         } else {
             return;
@@ -147,6 +159,7 @@ impl Calls {
 
     /// Exchanges under way that may be LLM calls, or of the Model Context Protocol.
     pub fn open(&self) -> usize {
-        self.open.len() + self.mcp.open()
+        let other = self.mcp.open().filter(|exchange| !self.open.contains_key(exchange));
+        self.open.len() + other.count()
     }
 }

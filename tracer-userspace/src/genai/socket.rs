@@ -40,6 +40,9 @@ pub(super) enum Subject {
     Session { model: String },
     /// An answer that begins here.
     Beginning(Option<String>),
+    /// The answer that is under way, of which there is one; if there is none, one that nobody asked
+    /// for may begin here.
+    Unnumbered { begins: bool },
     /// An answer that began before.
     Answer(Option<String>),
     /// The client's message with this id failed; without one, the oldest that asked for an answer
@@ -166,6 +169,10 @@ impl Socket {
         let message_id = (self.dialect.message_id)(&mut self.client);
         self.client.clear();
         if !asked.fits {
+            // It may set the connection up.
+            if let Some(model) = asked.request.model {
+                self.about.target.model = Some(model);
+            }
             return None;
         }
         self.begin(Turn {
@@ -208,6 +215,13 @@ impl Socket {
                     turn.answer_id = id;
                 }
                 at
+            }
+            Subject::Unnumbered { begins } => {
+                if begins && self.turns.is_empty() {
+                    let turn = Turn::new(self.dialect.format, self.about.capture_content, time);
+                    self.turns.push_back(turn);
+                }
+                (!self.turns.is_empty()).then_some(0)
             }
             Subject::Answer(None) => (!self.turns.is_empty()).then_some(0),
             Subject::Answer(id) => self.turns.iter().position(|turn| turn.answer_id == id),

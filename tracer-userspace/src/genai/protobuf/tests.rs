@@ -161,7 +161,7 @@ fn many_small_values_are_bounded() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::arbitrary::any::<u8>(), 0..300)) {
+    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let _ = read(&bytes, &OUTER);
     }
 

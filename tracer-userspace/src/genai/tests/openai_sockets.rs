@@ -4,7 +4,7 @@ use super::*;
 use crate::http::MessageKind;
 
 /// A message of one side.
-enum Said {
+pub(super) enum Said {
     Client(Value),
     Server(Value),
     ClientGap,
@@ -62,7 +62,7 @@ fn run_in(size: usize, target: &str, said: &[Said], how: Ended) -> Vec<Operation
     operations
 }
 
-fn run(target: &str, said: &[Said]) -> Vec<Operation> {
+pub(super) fn run(target: &str, said: &[Said]) -> Vec<Operation> {
     let whole = run_in(usize::MAX, target, said, Ended::Complete);
     let mut cut = run_in(1, target, said, Ended::Complete);
     assert_eq!(cut.len(), whole.len());

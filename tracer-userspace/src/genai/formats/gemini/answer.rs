@@ -108,10 +108,12 @@ struct Call<'a> {
 /// own tools among the prompt's; cached tokens are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     prompt_token_count: Count,
     tool_use_prompt_token_count: Count,
     cached_content_token_count: Count,
+    /// The second is the Live API's name.
+    #[serde(alias = "responseTokenCount")]
     candidates_token_count: Count,
     thoughts_token_count: Count,
     #[serde(borrow)]
@@ -120,7 +122,8 @@ struct Tokens<'a> {
     tool_use_prompt_tokens_details: List<Counted<'a>>,
     #[serde(borrow)]
     cache_tokens_details: List<Counted<'a>>,
-    #[serde(borrow)]
+    /// The second is the Live API's name.
+    #[serde(alias = "responseTokensDetails", borrow)]
     candidates_tokens_details: List<Counted<'a>>,
 }
 
@@ -153,7 +156,7 @@ fn by_modality<'a>(parts: impl IntoIterator<Item = Counted<'a>>) -> Modalities {
 }
 
 impl Tokens<'_> {
-    fn usage(self) -> Usage {
+    pub(super) fn usage(self) -> Usage {
         let sum = |a: Count, b: Count| match (a.0, b.0) {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
