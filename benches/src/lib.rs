@@ -4,4 +4,5 @@
 
 pub mod answers;
 pub mod h2;
+pub mod records;
 pub mod traffic;

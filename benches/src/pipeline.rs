@@ -11,8 +11,7 @@ use llmtap::{
     session::{Filters, Pipeline},
     trace::{Clock, Ids, Sampler, Spans},
 };
-use llmtap_benches::traffic::{self, Part};
-use tracer_ebpf::{Closed, FLAG_SENT, HEADER_LEN, Header, Kind, Opened};
+use llmtap_benches::{records::records, traffic};
 
 use crate::{Bench, rates};
 
@@ -47,56 +46,6 @@ pub(crate) fn rates(criterion: &mut Bench) {
         );
     });
     group.finish();
-}
-
-/// The records of one connection, from its opening to its close.
-fn records(connection: u64, parts: &[Part]) -> Vec<Vec<u8>> {
-    let header = Header { tgid: 1, process: 1, connection, time: 1, ..Header::default() };
-    let opened = Opened { object: 16 * connection, ..Opened::default() };
-    let mut all = vec![record(
-        Header { kind: Kind::Opened as u32, ..header },
-        &plain(&[opened.object, opened.parent, u64::from(opened.origin)]),
-    )];
-    let mut passed = Closed::default();
-    let mut time = 1;
-    for part in parts {
-        let is_sent = part.direction == llmtap::capture::Direction::Sent;
-        for bytes in part.segments() {
-            time += 1;
-            let position = if is_sent { &mut passed.sent } else { &mut passed.received };
-            let header = Header {
-                kind: Kind::Data as u32,
-                flags: if is_sent { FLAG_SENT } else { 0 },
-                offset: *position,
-                time,
-                ..header
-            };
-            *position += bytes.len() as u64;
-            all.push(record(header, bytes));
-        }
-    }
-    let closed = plain(&[passed.received, passed.sent, passed.last_empty_read]);
-    all.push(record(Header { kind: Kind::Closed as u32, time: time + 1, ..header }, &closed));
-    all
-}
-
-fn plain(words: &[u64]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
-}
-
-/// As it stands in the ring: the header's fields in their order, then the payload.
-fn record(header: Header, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
-    for field in [header.kind, header.flags, header.tgid, header.tid] {
-        bytes.extend(field.to_ne_bytes());
-    }
-    for field in [header.process, header.connection, header.time, header.offset] {
-        bytes.extend(field.to_ne_bytes());
-    }
-    bytes.extend(u32::try_from(payload.len()).expect("a record's length").to_ne_bytes());
-    bytes.extend(header.reserved.to_ne_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
 }
 
 fn forget(_: tracer_ebpf::ObjectKey) -> Option<Positions> {

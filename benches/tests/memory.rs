@@ -3,16 +3,22 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use llmtap::{
-    capture::{ConnectionId, Event},
+    capture::{Connections, Record},
+    export::{Host, Outputs, Resources, Variables},
     genai::{Calls, Options},
-    http::{ExchangeEvent, Exchanges},
+    session::{Filters, Pipeline},
+    trace::{Clock, Ids, Sampler, Spans},
 };
 use llmtap_benches::{
     answers, h2,
+    records::{readdress, records},
     traffic::{self, Part, received, sent},
 };
 
@@ -46,41 +52,50 @@ const CONNECTIONS: u64 = 10_000;
 /// Bytes that an idle connection may hold, its share of every map included.
 const IDLE_LIMIT: usize = 4096;
 
+/// Everything behind the ring.
 struct Stages {
-    exchanges: Exchanges,
-    calls: Calls,
-    operations: usize,
+    connections: Connections,
+    pipeline: Pipeline,
 }
 
 impl Stages {
-    fn on(&mut self, event: &Event<'_>) {
-        let Self { exchanges, calls, operations } = self;
-        exchanges.on(event, &mut |event: ExchangeEvent<'_>| {
-            *operations += calls.on(&event).len();
-        });
+    fn new() -> Self {
+        let resources = Arc::new(Resources::of_host(Host::default(), &Variables::default()));
+        let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: 0 }, Ids::Seeded(1));
+        let calls = Calls::new(Options::default());
+        let filters = Arc::new(Filters::default());
+        let pipeline = Pipeline::new(filters, calls, spans, Outputs::new(resources));
+        Self { connections: Connections::default(), pipeline }
+    }
+
+    /// Gives a record to a connection, and takes it.
+    fn take(&mut self, record: &mut [u8], connection: u64) {
+        let Self { connections, pipeline } = self;
+        readdress(record, connection);
+        let record = Record::read(record).expect("a record");
+        connections.apply(&record, &mut |_| None, &mut |event| pipeline.on(event));
     }
 }
 
-/// What each of many connections holds after these parts; `at_once`: all begin before one ends.
-fn held(parts: &[Part], at_once: bool) -> (usize, usize) {
+/// What each of many connections holds after these parts, and how many calls there were; `at_once`:
+/// all begin before one ends.
+fn held(parts: &[Part], at_once: bool) -> (usize, u64) {
+    let mut records = records(0, parts);
+    // All but the close.
+    records.pop();
     let before = HELD.load(Ordering::Relaxed);
-    let (exchanges, calls) = (Exchanges::new(), Calls::new(Options::default()));
-    let mut stages = Stages { exchanges, calls, operations: 0 };
-    let ids = || (1..=CONNECTIONS).map(ConnectionId);
+    let mut stages = Stages::new();
     if at_once {
-        ids().for_each(|id| stages.on(&traffic::opened(id)));
-        for part in parts {
-            let part = std::slice::from_ref(part);
-            ids().for_each(|id| traffic::pass(id, part, &mut |event| stages.on(event)));
+        for record in &mut records {
+            (1..=CONNECTIONS).for_each(|id| stages.take(record, id));
         }
     } else {
-        for id in ids() {
-            stages.on(&traffic::opened(id));
-            traffic::pass(id, parts, &mut |event| stages.on(event));
+        for id in 1..=CONNECTIONS {
+            records.iter_mut().for_each(|record| stages.take(record, id));
         }
     }
     let held = HELD.load(Ordering::Relaxed) - before;
-    (held / CONNECTIONS as usize, stages.operations)
+    (held / CONNECTIONS as usize, stages.pipeline.counts().calls)
 }
 
 fn http1() -> Vec<Part> {
@@ -119,24 +134,25 @@ fn full_tables() -> Vec<Part> {
 /// One test, since the counters are the program's.
 #[test]
 fn memory_of_connections_is_bounded() {
-    for (name, parts, calls, limit) in [
-        ("HTTP/1.1 idle", http1(), CONNECTIONS as usize, IDLE_LIMIT),
-        ("HTTP/2 idle", http2(), CONNECTIONS as usize, IDLE_LIMIT),
-        ("HTTP/2 idle, both tables full", full_tables(), 0, 4 * IDLE_LIMIT),
+    let calls = CONNECTIONS;
+    for (name, parts, at_once, calls, limit) in [
+        ("HTTP/1.1 idle, called one after the other", http1(), false, calls, IDLE_LIMIT),
+        ("HTTP/1.1 idle, called all at once", http1(), true, calls, IDLE_LIMIT),
+        ("HTTP/2 idle, called one after the other", http2(), false, calls, IDLE_LIMIT),
+        ("HTTP/2 idle, called all at once", http2(), true, calls, IDLE_LIMIT),
+        ("HTTP/2 idle, both HPACK tables full", full_tables(), false, 0, 3 * IDLE_LIMIT),
     ] {
-        for (how, at_once) in [("one after the other", false), ("all at once", true)] {
-            let (held, operations) = held(&parts, at_once);
-            println!("| {name}, {how} | {held} |");
-            assert_eq!(operations, calls, "{name}");
-            assert!(held < limit, "{name}, {how}: {held} bytes");
-        }
+        let (held, counted) = held(&parts, at_once);
+        println!("| {name} | {held} |");
+        assert_eq!(counted, calls, "{name}");
+        assert!(held < limit, "{name}: {held} bytes");
     }
-    for (name, mut parts) in [("HTTP/1.1 in a stream", http1()), ("HTTP/2 in a stream", http2())] {
+    for (name, mut parts) in [("HTTP/1.1, a streamed call", http1()), ("HTTP/2, a streamed call", http2())] {
         if let Some(last) = parts.last_mut() {
             last.bytes.truncate(last.bytes.len() - 40);
         }
         let (held, operations) = held(&parts, true);
-        println!("| {name}, a call under way | {held} |");
+        println!("| {name} under way | {held} |");
         assert_eq!(operations, 0, "{name}");
         assert!(held < 4 * IDLE_LIMIT, "{name}: {held} bytes");
     }
@@ -145,14 +161,13 @@ fn memory_of_connections_is_bounded() {
 
 fn segments_of_bodies_take_nothing() {
     let head = traffic::response("Content-Length: 1000000\r\n", b"");
-    let start = [sent("GET / HTTP/1.1\r\n\r\n"), received(head)];
     let body = received(vec![b'x'; 900_000]).cut(300);
-    let (exchanges, calls) = (Exchanges::new(), Calls::new(Options::default()));
-    let mut stages = Stages { exchanges, calls, operations: 0 };
-    let id = ConnectionId(1);
-    stages.on(&traffic::opened(id));
-    traffic::pass(id, &start, &mut |event| stages.on(event));
+    let mut records = records(1, &[sent("GET / HTTP/1.1\r\n\r\n"), received(head), body]);
+    records.pop();
+    let mut stages = Stages::new();
+    let (start, body) = records.split_at_mut(3);
+    start.iter_mut().for_each(|record| stages.take(record, 1));
     let before = ASKED.load(Ordering::Relaxed);
-    traffic::pass(id, &[body], &mut |event| stages.on(event));
+    body.iter_mut().for_each(|record| stages.take(record, 1));
     assert_eq!(ASKED.load(Ordering::Relaxed), before, "a body's segment allocates");
 }

@@ -98,6 +98,23 @@ impl Lab {
         Ok(binary)
     }
 
+    /// `tests/programs/c/passes.c`, compiled, with its first arguments; files that it waits for are
+    /// those of the folder.
+    ///
+    /// # Errors
+    /// The compiler is missing or failed.
+    pub fn passes(&self) -> Result<Command> {
+        let binary = self.file("passes");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"]).arg(&binary);
+        compiler.arg(Parts::program("c/passes.c"));
+        compiler.args(["-l:libssl.so.3", "-l:libcrypto.so.3"]);
+        Running::start(compiler)?.finish(Duration::from_secs(60))?.success()?;
+        let mut command = Command::new(binary);
+        command.args([&self.authority.certificate, &self.authority.key]).arg(self.folder());
+        Ok(command)
+    }
+
     /// Starts a server that takes a certificate, its key and a log, and prints its port.
     ///
     /// # Errors

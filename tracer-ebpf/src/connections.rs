@@ -3,16 +3,18 @@
 //! An object that is new at an address that was used before is a new connection.
 
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, Closed, ConnectionState, Kind, Loss, ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_SHED, Closed, ConnectionState, Kind, LEVEL_CONNECTIONS, Loss,
+    ObjectKey, Opened, Origin,
 };
 
 use crate::{
     maps::CONNECTIONS,
+    overload,
     processes::Admitted,
     records::{add, count_loss, header, notify, unique},
 };
 
-/// The state of a connection, which may be one never seen before.
+/// The state of a connection, which may be one never seen before. `None`: there is no room for it.
 #[inline(always)]
 pub(crate) fn of_object(process: &Admitted, object: u64) -> Option<*mut ConnectionState> {
     let key = ObjectKey { process: process.incarnation, object };
@@ -53,7 +55,9 @@ pub(crate) fn known(process: &Admitted, object: u64) -> Option<*mut ConnectionSt
 pub(crate) fn created(process: &Admitted, object: u64) {
     freed(process, object);
     let key = ObjectKey { process: process.incarnation, object };
-    open(process, key, Origin::Created, 0, ConnectionState::default());
+    if open(process, key, Origin::Created, 0, ConnectionState::default()).is_none() {
+        count_loss(Loss::MapFull, 0);
+    }
 }
 
 /// The object is cleared for another connection over the same descriptor. Before any data passed
@@ -130,6 +134,7 @@ fn freed(process: &Admitted, object: u64) {
     }
 }
 
+/// `None`: there is no room for it.
 #[inline(always)]
 fn open(
     process: &Admitted,
@@ -138,11 +143,11 @@ fn open(
     parent: u64,
     state: ConnectionState,
 ) -> Option<*mut ConnectionState> {
-    let state = ConnectionState { id: unique(), ..state };
-    if CONNECTIONS.insert(key, state, 0).is_err() {
-        count_loss(Loss::MapFull, 0);
-        return None;
-    }
+    // One that a fork took over may be in the middle of a call.
+    let shed = !matches!(origin, Origin::Inherited) && overload::level() >= LEVEL_CONNECTIONS;
+    let flags = state.flags | if shed { CONNECTION_SHED } else { 0 };
+    let state = ConnectionState { id: unique(), flags, ..state };
+    CONNECTIONS.insert(key, state, 0).ok()?;
     notify(
         header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
         Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },

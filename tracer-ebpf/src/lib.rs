@@ -1,4 +1,4 @@
-//! The data layout shared by the BPF programs and userspace: plain `repr(C)` data, no code.
+//! What the BPF programs and userspace share: plain `repr(C)` data, and the rule of overload levels.
 //! Takes nothing, gives the records of the ring, the keys and values of the maps, the counters.
 //! Both sides compile this file; a test in userspace holds it to the object's own BTF.
 #![no_std]
@@ -39,6 +39,8 @@ pub enum Kind {
     LibrariesChanged = 9,
     /// A process that passes the in-kernel filters was seen for the first time. No payload.
     Appeared = 10,
+    /// Bytes of a connection were left out, and others pass now. Payload: [`Skipped`].
+    Skipped = 11,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -103,6 +105,15 @@ pub struct Closed {
     pub last_empty_read: u64,
 }
 
+/// How far a connection has come when it is followed again. Without it the gap would be told only by
+/// the next bytes of its direction, behind what the other direction carried in between.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Skipped {
+    pub received: u64,
+    pub sent: u64,
+}
+
 /// Values of `SSL_get_error` that end a connection (OpenSSL `ssl.h`).
 pub const SSL_ERROR_SSL: u32 = 1;
 pub const SSL_ERROR_SYSCALL: u32 = 5;
@@ -159,9 +170,13 @@ pub enum Loss {
     Oversize = 2,
     /// No room in a map for the connection or the call under way.
     MapFull = 3,
+    /// Left out under overload: a body that belongs to no LLM call ([`LEVEL_BODIES`]).
+    ShedBody = 4,
+    /// Left out under overload: a connection without an LLM call under way ([`LEVEL_CONNECTIONS`]).
+    ShedConnection = 5,
 }
 
-pub const LOSSES: usize = 4;
+pub const LOSSES: usize = 6;
 
 /// Counters of one cause of loss.
 #[repr(C)]
@@ -171,6 +186,81 @@ pub struct LossCount {
     pub bytes: u64,
     /// Records (of any kind) that were not delivered.
     pub records: u64,
+}
+
+/// Steps of degradation under overload, each on top of the ones before it. Number of none is 0.
+pub const LEVELS: usize = 3;
+/// Userspace keeps no text of messages.
+pub const LEVEL_CONTENT: u32 = 1;
+/// Bodies that userspace told to belong to no LLM call are not copied.
+pub const LEVEL_BODIES: u32 = 2;
+/// New connections are not copied until the overload is over, and of others only those with an LLM
+/// call under way: the rest of the ring is theirs.
+pub const LEVEL_CONNECTIONS: u32 = 3;
+
+/// Where a level begins and ends: unread bytes in the ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// From here on the level holds …
+    pub raise: u64,
+    /// … until there are fewer than these.
+    pub lower: u64,
+}
+
+impl Mark {
+    /// No ring holds that much.
+    pub const NEVER: Self = Self { raise: u64::MAX, lower: u64::MAX };
+}
+
+/// The level at `fill` unread bytes, where it was `current` before.
+#[inline(always)]
+pub fn level(marks: &[Mark; LEVELS], current: u32, fill: u64) -> u32 {
+    let mut level = 0;
+    let mut next = 0;
+    while next < LEVELS as u32 {
+        let mark = &marks[next as usize];
+        let bound = if current > next { mark.lower } else { mark.raise };
+        next += 1;
+        if fill >= bound {
+            level = next;
+        }
+    }
+    level
+}
+
+/// The state of overload, as the last call into a TLS library left it. Map `OVERLOAD`, index 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overload {
+    /// Unread bytes in the ring.
+    pub fill: u64,
+    pub level: u32,
+    pub reserved: u32,
+    /// How often each level was entered. Processors that enter it in the same moment count each.
+    pub entered: [u64; LEVELS],
+}
+
+/// In [`Passage::opposite`]: whatever passed in the other direction.
+pub const ANY_POSITION: u64 = u64::MAX;
+
+/// What of one direction may be left out: the bytes before `until`, as long as the other direction
+/// stands at `opposite`. Userspace says it of a body; a message that begins later changes a position.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passage {
+    pub until: u64,
+    pub opposite: u64,
+}
+
+/// What userspace knows of the use of a connection. Map `VERDICTS`, key: the connection's id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Not 0: an LLM call is under way, nothing may be left out.
+    pub call: u64,
+    pub received: Passage,
+    pub sent: Passage,
 }
 
 /// In [`Process::marks`]: the process is, or descends from, one named by pid or command.
@@ -207,6 +297,10 @@ pub const CONNECTION_PEER_ENDED: u32 = 2;
 pub const CONNECTION_HAS_FD: u32 = 4;
 /// In [`ConnectionState::flags`]: userspace was told of the socket behind it.
 pub const CONNECTION_SOCKET_TOLD: u32 = 8;
+/// In [`ConnectionState::flags`]: it began under overload, and is left out until that is over.
+pub const CONNECTION_SHED: u32 = 16;
+/// In [`ConnectionState::flags`]: bytes were left out and [`Kind::Skipped`] did not tell it yet.
+pub const CONNECTION_SKIPPED: u32 = 32;
 
 /// Value of map `CONNECTIONS`.
 #[repr(C)]
@@ -255,7 +349,7 @@ pub struct CallKey {
 
 /// Settings that userspace writes before the programs are loaded (BPF global `SETTINGS`).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// All of these [`Process::marks`] must be set; 0: every process passes.
     pub required_marks: u32,
@@ -264,6 +358,10 @@ pub struct Settings {
     /// Number of `PORTS` entries; 0: no port filter.
     pub ports: u32,
     pub reserved: u32,
+    /// Where the levels of degradation begin and end.
+    pub marks: [Mark; LEVELS],
+    /// Bytes of the ring that any data may fill; the rest is for LLM calls under way.
+    pub common_bytes: u64,
     /// Offsets in kernel structures, from the running kernel's BTF.
     pub offsets: Offsets,
 }
@@ -275,6 +373,8 @@ impl Settings {
         cgroups: 0,
         ports: 0,
         reserved: 0,
+        marks: [Mark::NEVER; LEVELS],
+        common_bytes: u64::MAX,
         offsets: Offsets::NONE,
     };
 }
@@ -348,7 +448,10 @@ pub const MAX_PORTS: u32 = 16;
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Process, Settings};
+    use super::{
+        Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Overload, Process, Settings,
+        Verdict,
+    };
 
     macro_rules! pod {
         ($($type:ty),*) => {$(
@@ -356,5 +459,6 @@ mod user {
             unsafe impl aya::Pod for $type {}
         )*};
     }
-    pod!(Cgroup, Call, CallKey, ConnectionState, LossCount, ObjectKey, Process, Settings);
+    pod!(Cgroup, Call, CallKey, ConnectionState, LossCount, ObjectKey, Overload, Process);
+    pod!(Settings, Verdict);
 }

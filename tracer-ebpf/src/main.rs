@@ -10,6 +10,7 @@
 mod connections;
 mod linker;
 mod maps;
+mod overload;
 mod processes;
 mod records;
 mod sockets;

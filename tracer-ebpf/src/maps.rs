@@ -1,5 +1,5 @@
 //! Every map of the kernel side, and the settings that userspace writes before loading.
-//! Sizes here are defaults; userspace sets the ring's from its configuration.
+//! Sizes here are defaults; userspace sets the ring's and the connections' from its configuration.
 //! Keys and values are the plain types of `lib.rs`.
 
 use aya_ebpf::{
@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{
     Call, CallKey, Cgroup, ConnectionState, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
-    Process, Settings,
+    Overload, Process, Settings, Verdict,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -31,6 +31,13 @@ pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
 
 #[map]
 pub(crate) static LOST: Array<LossCount> = Array::with_max_entries(LOSSES as u32, 0);
+
+#[map]
+pub(crate) static OVERLOAD: Array<Overload> = Array::with_max_entries(1, 0);
+
+/// Written by userspace, about connections that live.
+#[map]
+pub(crate) static VERDICTS: HashMap<u64, Verdict> = HashMap::with_max_entries(16384, 0);
 
 #[map]
 pub(crate) static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(32768, 0);

@@ -10,7 +10,10 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_ebpf::{HEADER_LEN, Header, Kind, Loss, TIERS};
 
-use crate::maps::{LOST, RECORDS};
+use crate::{
+    maps::{LOST, RECORDS},
+    overload,
+};
 
 #[inline(always)]
 pub(crate) fn now() -> u64 {
@@ -126,6 +129,10 @@ pub(crate) fn full(header: &Header, buffer: u64) -> u64 {
 #[inline(always)]
 fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
     let len = if len > CAPACITY as u64 { CAPACITY as u64 } else { len };
+    if !overload::may_take(size_of::<DataRecord<CAPACITY>>() as u64, header.connection) {
+        count_loss(Loss::RingFull, len);
+        return len;
+    }
     let Some(mut entry) = RECORDS.reserve::<DataRecord<CAPACITY>>(0) else {
         count_loss(Loss::RingFull, len);
         return len;

@@ -10,14 +10,16 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
-    CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, PeerEnded, RECORDS_PER_RUN,
-    SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Socket, TIERS,
+    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SKIPPED,
+    CONNECTION_SOCKET_TOLD, Call, CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss,
+    MAX_PORTS, PeerEnded, RECORDS_PER_RUN, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
+    Skipped, Socket, TIERS,
 };
 
 use crate::{
     connections,
     maps::{CALLS, CONTINUATIONS, PORTS, setting},
+    overload,
     processes::{Admitted, admit, pid_tgid},
     records::{self, count_loss, header, notify, now},
     sockets,
@@ -138,7 +140,10 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         }
         return None;
     }
-    let state = connections::of_object(&process, call.object)?;
+    let Some(state) = connections::of_object(&process, call.object) else {
+        count_loss(Loss::MapFull, bytes);
+        return None;
+    };
     if !included(&process, state) {
         return None;
     }
@@ -150,6 +155,13 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         *position = offset + bytes;
         ((*state).id, offset)
     };
+    if let Some(cause) = overload::cause(state, sent, offset) {
+        count_loss(cause, bytes);
+        // SAFETY: as above.
+        unsafe { (*state).flags |= CONNECTION_SKIPPED };
+        return None;
+    }
+    tell_skipped(&process, state, sent, offset);
     let time = if sent { call.time } else { now() };
     let call = Call {
         time,
@@ -162,6 +174,25 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
     };
     copy(ctx, &process, &call);
     Some(())
+}
+
+/// Tells how far the connection came while its bytes were left out. `offset`: where those of the
+/// direction that goes on now begin.
+#[inline(always)]
+fn tell_skipped(process: &Admitted, state: *mut ConnectionState, is_sent: bool, offset: u64) {
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let ConnectionState { id, received, sent, flags, .. } = unsafe { *state };
+    if flags & CONNECTION_SKIPPED == 0 {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { (*state).flags = flags & !CONNECTION_SKIPPED };
+    let skipped = if is_sent {
+        Skipped { received, sent: offset }
+    } else {
+        Skipped { received: offset, sent }
+    };
+    notify(header(Kind::Skipped, process.pid_tgid, process.incarnation, id), skipped);
 }
 
 /// Copies a buffer. One that is larger than a record is left to [`copy_on`]: the verifier follows

@@ -15,6 +15,8 @@ pub mod export;
 pub mod fuzz_bridge;
 pub mod genai;
 pub mod http;
+#[cfg(not(fuzzing))]
+pub mod metrics;
 pub mod recording;
 #[cfg(not(fuzzing))]
 pub mod session;

@@ -15,6 +15,7 @@ pub(super) const CASES: &[(&str, Make)] = &[
     }),
     ("HTTP/1.1 smallest messages", |size| messages(size, 1000, usize::MAX)),
     ("HTTP/1.1 smallest messages in segments of one byte", |size| messages(size, 1000, 1)),
+    ("HTTP/1.1 smallest messages, a thousand always under way", under_way),
     ("HTTP/1.1 smallest requests, never answered", |size| vec![sent(repeated(REQUEST, size))]),
     ("HTTP/1.1 heads of many fields", |size| heads(size, usize::MAX)),
     ("HTTP/1.1 heads of many fields in segments of one byte", |size| heads(size, 1)),
@@ -54,6 +55,14 @@ fn messages(size: usize, pipelined: usize, segment: usize) -> Vec<Part> {
         received(answer.repeat(pipelined)).cut(segment.min(traffic::LARGEST_SEGMENT)),
     ];
     round.iter().cycle().take(2 * rounds).cloned().collect()
+}
+
+/// A thousand requests, then an answer and another request at a time.
+fn under_way(size: usize) -> Vec<Part> {
+    let round = [received("HTTP/1.1 204 x\r\n\r\n"), sent(REQUEST)];
+    let rounds = (size / (2 * REQUEST.len())).saturating_sub(500);
+    let rest = round.iter().cycle().take(2 * rounds).cloned();
+    [sent(REQUEST.repeat(1000))].into_iter().chain(rest).collect()
 }
 
 fn heads(size: usize, segment: usize) -> Vec<Part> {

@@ -1,6 +1,6 @@
-#![no_main]
 //! See [`llmtap_fuzz::pcap`].
+#![no_main]
 
 use llmtap_fuzz::{inputs, pcap};
 
-libfuzzer_sys::fuzz_target!(init: inputs::write("pcap"), |data: &[u8]| pcap::run(data));
+libfuzzer_sys::fuzz_target!(init: inputs::write("pcap", pcap::seeds, pcap::worst), |data: &[u8]| pcap::run(data));

@@ -86,7 +86,7 @@ fn grpc(coding: &str, body: &[u8]) -> Vec<Happening> {
     connection([sent(request), received(answer)])
 }
 
-fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
+pub fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     // Writing to memory does not fail.
     let _ = match coding {
@@ -188,7 +188,7 @@ pub fn worst() -> Vec<Input> {
 }
 
 /// Bytes without a pattern.
-fn noise(len: usize) -> Vec<u8> {
+pub fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
         state ^= state << 13;

@@ -21,9 +21,6 @@ const OPENED: u8 = 7;
 /// The steps that follow are of this connection.
 const GO_TO: u8 = 8;
 
-/// Connections of a script.
-const CONNECTIONS: u64 = 8;
-
 /// Bytes of the heap that the connections of a script may hold beside what their input asks for.
 const HEAP: usize = 16 << 20;
 
@@ -34,7 +31,8 @@ pub fn run(data: &[u8]) {
 }
 
 fn happenings(steps: &[Step]) -> Vec<Happening> {
-    let mut now = 1;
+    // Ids are never used again.
+    let (mut now, mut newest) = (1, 1);
     let mut all = Vec::with_capacity(steps.len() + 1);
     // A script without any opening is one connection, known from its first byte.
     if !steps.iter().any(|step| step.kind == OPENED) {
@@ -50,8 +48,9 @@ fn happenings(steps: &[Step]) -> Vec<Happening> {
             PEER_ENDED => Happening::PeerEnded(now, peer_end(first)),
             CLOSED => Happening::Closed(now, close_cause(first)),
             OPENED => {
-                now += 1;
-                let parent = llmtap::capture::ConnectionId(number / 4 % CONNECTIONS + 1);
+                newest += 1;
+                now = newest;
+                let parent = llmtap::capture::ConnectionId(number / 4 % newest + 1);
                 Happening::Opened(
                     now,
                     match first % 4 {
@@ -62,7 +61,7 @@ fn happenings(steps: &[Step]) -> Vec<Happening> {
                 )
             }
             GO_TO => {
-                now = u64::from(first) % CONNECTIONS + 1;
+                now = u64::from(first) % newest + 1;
                 continue;
             }
             _ if bytes.is_empty() => continue,

@@ -3,8 +3,6 @@
 
 use std::{env, fs, io, path::Path, process};
 
-use crate::TARGETS;
-
 /// Names the folder to write to.
 const FOLDER: &str = "LLMTAP_FUZZ_INPUTS";
 
@@ -22,22 +20,24 @@ impl Input {
 }
 
 /// Writes the inputs of a target, if that is what the program was started for.
-pub fn write(target: &str) {
+pub fn write(target: &str, seeds: fn() -> Vec<Input>, worst: fn() -> Vec<Input>) {
     let Some(folder) = env::var_os(FOLDER) else { return };
     let folder = Path::new(&folder);
-    if let Err(error) = write_to(folder, target) {
+    if let Err(error) = write_to(folder, target, &[("seeds", seeds), ("worst", worst)]) {
         eprintln!("{error}: is {} a folder that can be written to?", folder.display());
         process::exit(1);
     }
     process::exit(0);
 }
 
-fn write_to(folder: &Path, name: &str) -> io::Result<()> {
-    let Some(target) = TARGETS.iter().find(|target| target.name == name) else { return Ok(()) };
-    for (kind, inputs) in [("seeds", (target.seeds)()), ("worst", (target.worst)())] {
-        let folder = folder.join(kind).join(name);
+/// A kind of inputs, and what makes them.
+type Kind = (&'static str, fn() -> Vec<Input>);
+
+fn write_to(folder: &Path, target: &str, kinds: &[Kind]) -> io::Result<()> {
+    for (kind, make) in kinds {
+        let folder = folder.join(kind).join(target);
         fs::create_dir_all(&folder)?;
-        for input in inputs {
+        for input in make() {
             fs::write(folder.join(input.name), input.bytes)?;
         }
     }

@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 
 use foldhash::HashMap;
-use tracer_ebpf::{Header, ObjectKey};
+use tracer_ebpf::{Header, ObjectKey, Verdict};
 
 use super::{
     event::{
         CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessEvent,
         ProcessId, Security, Segment, Timestamp,
     },
+    overload::{self, Use},
     record::{self, Body, Record},
 };
 
@@ -35,6 +36,29 @@ impl Positions {
 struct Connection {
     key: ObjectKey,
     positions: Positions,
+    /// What the kernel side was told of it.
+    verdict: Verdict,
+}
+
+impl Connection {
+    /// So far it has come: what did not arrive is a gap.
+    fn reach(
+        &mut self,
+        connection: ConnectionId,
+        mut reached: Positions,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        for direction in [Direction::Sent, Direction::Received] {
+            let (position, end) = (self.positions.of(direction), *reached.of(direction));
+            let offset = *position;
+            if end > offset {
+                *position = end;
+                let data = Data::Gap(end - offset);
+                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            }
+        }
+    }
 }
 
 /// Forgets a connection in the kernel's table and says how far it came there, if it was there.
@@ -45,11 +69,22 @@ pub type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
 pub struct Connections {
     alive: HashMap<ConnectionId, Connection>,
     of_process: HashMap<u64, BTreeSet<ConnectionId>>,
+    captured: Captured,
+    /// Closed ones of which the kernel side was told something.
+    judged: Vec<ConnectionId>,
+}
+
+/// What arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// Plaintext.
+    pub bytes: u64,
+    /// Records of any kind.
+    pub records: u64,
 }
 
 impl Connections {
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.alive.len()
     }
 
@@ -64,6 +99,7 @@ impl Connections {
         let time = Timestamp(header.time);
         let connection = ConnectionId(header.connection);
         let process = ProcessId { pid: header.tgid, incarnation: header.process };
+        self.captured.records += 1;
         match record.body {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
@@ -81,6 +117,12 @@ impl Connections {
                     sink,
                     Closed { connection, time, cause: CloseCause::Freed, last_empty_read },
                 );
+            }
+            Body::Skipped(skipped) => {
+                let reached = Positions { received: skipped.received, sent: skipped.sent };
+                if let Some(known) = self.alive.get_mut(&connection) {
+                    known.reach(connection, reached, time, sink);
+                }
             }
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
@@ -105,6 +147,22 @@ impl Connections {
         }
     }
 
+    /// What the kernel side is to be told of a connection, if that is news.
+    pub(super) fn judge(&mut self, connection: ConnectionId, usage: Use) -> Option<Verdict> {
+        let known = self.alive.get_mut(&connection)?;
+        let verdict = overload::verdict(usage, known.positions);
+        (std::mem::replace(&mut known.verdict, verdict) != verdict).then_some(verdict)
+    }
+
+    pub(super) fn captured(&self) -> Captured {
+        self.captured
+    }
+
+    /// Closed connections of which the kernel side still knows something.
+    pub(super) fn take_judged(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.judged)
+    }
+
     /// Ends every connection, since the tracer stops.
     pub fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
         let mut all: Vec<ConnectionId> = self.alive.keys().copied().collect();
@@ -122,7 +180,10 @@ impl Connections {
 
     fn open(&mut self, connection: ConnectionId, process: ProcessId, object: u64) {
         let key = ObjectKey { process: process.incarnation, object };
-        self.alive.insert(connection, Connection { key, positions: Positions::default() });
+        self.alive.insert(
+            connection,
+            Connection { key, positions: Positions::default(), verdict: Verdict::default() },
+        );
         self.of_process.entry(process.incarnation).or_default().insert(connection);
     }
 
@@ -146,6 +207,7 @@ impl Connections {
         let position = known.positions.of(direction);
         let missing = header.offset.saturating_sub(*position);
         *position = header.offset + bytes.len() as u64;
+        self.captured.bytes += bytes.len() as u64;
         if missing > 0 {
             let offset = header.offset - missing;
             let data = Data::Gap(missing);
@@ -163,22 +225,18 @@ impl Connections {
         sink: &mut dyn FnMut(&Event<'_>),
         closed: Closed,
     ) {
-        let Some(known) = self.alive.remove(&connection) else { return };
+        let Some(mut known) = self.alive.remove(&connection) else { return };
+        if known.verdict != Verdict::default() {
+            self.judged.push(connection);
+        }
         if let Some(siblings) = self.of_process.get_mut(&known.key.process) {
             siblings.remove(&connection);
             if siblings.is_empty() {
                 self.of_process.remove(&known.key.process);
             }
         }
-        let mut reached = known.positions;
-        let mut end = end.unwrap_or(reached);
-        for direction in [Direction::Sent, Direction::Received] {
-            let (offset, end) = (*reached.of(direction), *end.of(direction));
-            if end > offset {
-                let data = Data::Gap(end - offset);
-                let time = closed.time;
-                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
-            }
+        if let Some(end) = end {
+            known.reach(connection, end, closed.time, sink);
         }
         sink(&Event::Closed(closed));
     }
@@ -314,6 +372,45 @@ mod tests {
         executed.header.process = PROCESS + 1;
         let said = run(&mut connections, &[opened(1), executed]);
         assert_eq!(said, ["open 1", "gap 0+1016", "close ProcessExecuted", "Executed"]);
+    }
+
+    #[test]
+    fn skipped_bytes_are_told_before_what_follows() {
+        let mut connections = Connections::default();
+        let skipped =
+            |received, sent| record(1, 0, Body::Skipped(tracer_ebpf::Skipped { received, sent }));
+        let said = run(
+            &mut connections,
+            &[
+                opened(1),
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                skipped(90, 0),
+                record(1, 0, Body::Data(Direction::Sent, b"x")),
+                record(1, 90, Body::Data(Direction::Received, b"de")),
+                skipped(92, 1),
+            ],
+        );
+        assert_eq!(said, ["open 1", "bytes 0+3", "gap 3+87", "bytes 0+1", "bytes 90+2"]);
+    }
+
+    #[test]
+    fn kernel_side_is_told_what_changed() {
+        let mut connections = Connections::default();
+        let data = record(1, 0, Body::Data(Direction::Received, b"abc"));
+        run(&mut connections, &[opened(1), opened(2), data]);
+        let [first, second, unknown] = [1, 2, 3].map(ConnectionId);
+        let body = Use::Body { direction: Direction::Received, left: None };
+        let told = connections.judge(first, body).unwrap();
+        assert_eq!(told, overload::verdict(body, Positions { received: 3, sent: 0 }));
+        assert_eq!(connections.judge(first, body), None, "nothing is new");
+        assert_eq!(connections.judge(second, Use::Unknown), None);
+        assert_eq!(connections.judge(unknown, Use::Call), None);
+        // Bytes in the other direction may begin another message.
+        run(&mut connections, &[record(1, 0, Body::Data(Direction::Sent, b"x"))]);
+        assert_ne!(connections.judge(first, body), None);
+        run(&mut connections, &[record(0, 0, Body::Exited)]);
+        assert_eq!(connections.take_judged(), [first]);
+        assert_eq!(connections.captured(), Captured { bytes: 4, records: 5 });
     }
 
     #[test]

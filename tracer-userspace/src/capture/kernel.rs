@@ -10,9 +10,12 @@ use aya::{
     programs::{ProgramError, RawTracePoint, UProbe, uprobe::UProbeScope},
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{Cgroup, LossCount, MAX_CGROUPS, MAX_PORTS, Settings};
+use tracer_ebpf::{Cgroup, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Settings, Verdict};
 
-use super::offsets::{self, OffsetsError};
+use super::{
+    Thresholds,
+    offsets::{self, OffsetsError},
+};
 use crate::discover::{Function, Target};
 
 /// The object that `cargo xtask build` made from `tracer-ebpf`.
@@ -72,6 +75,26 @@ pub struct KernelFilters {
     pub ports: Vec<u16>,
 }
 
+/// How much the kernel side may hold, and what it leaves out when that is not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the ring: a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// TLS connections followed at a time.
+    pub connections: u32,
+    pub thresholds: Thresholds,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // The providers take requests of up to 32 MB; one may be handed over in a single call.
+        Self { ring_bytes: 32 << 20, connections: 65536, thresholds: Thresholds::default() }
+    }
+}
+
+/// Calls under way that there is always room for, however few connections.
+const LEAST_CALLS: u32 = 1024;
+
 /// The loaded programs; dropping it detaches everything.
 pub struct Kernel {
     ebpf: Ebpf,
@@ -86,15 +109,17 @@ pub struct Maps {
     pub processes: HashMap<MapData, u32, tracer_ebpf::Process>,
     pub connections: HashMap<MapData, tracer_ebpf::ObjectKey, tracer_ebpf::ConnectionState>,
     pub calls: HashMap<MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
+    pub overload: Array<MapData, Overload>,
+    pub verdicts: HashMap<MapData, u64, Verdict>,
 }
 
 impl Kernel {
-    /// Loads the programs and attaches the tracepoints. `ring_bytes`: a power of two, at least a page.
+    /// Loads the programs and attaches the tracepoints.
     ///
     /// `log`: the programs write messages of their own, for [`Kernel::messages`].
     pub fn load(
         filters: &KernelFilters,
-        ring_bytes: u32,
+        limits: &Limits,
         log: bool,
     ) -> Result<(Self, Maps), KernelError> {
         let settings = Settings {
@@ -102,6 +127,8 @@ impl Kernel {
             cgroups: filters.cgroups.len().min(MAX_CGROUPS as usize) as u32,
             ports: filters.ports.len().min(MAX_PORTS as usize) as u32,
             reserved: 0,
+            marks: limits.thresholds.marks(limits.ring_bytes),
+            common_bytes: limits.thresholds.common_bytes(limits.ring_bytes),
             offsets: offsets::running_kernel()?,
         };
         let btf = Btf::from_sys_fs().ok();
@@ -110,7 +137,9 @@ impl Kernel {
             .btf(btf.as_ref())
             .override_global("SETTINGS", &settings, true)
             .override_global("AYA_LOG_LEVEL", &log_level, false)
-            .map_max_entries("RECORDS", ring_bytes)
+            .map_max_entries("RECORDS", limits.ring_bytes)
+            .map_max_entries("CONNECTIONS", limits.connections)
+            .map_max_entries("CALLS", (limits.connections / 4).max(LEAST_CALLS))
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         fill_filters(&mut ebpf, filters)?;
@@ -170,6 +199,8 @@ impl Kernel {
             processes: HashMap::try_from(take("PROCESSES")?)?,
             connections: HashMap::try_from(take("CONNECTIONS")?)?,
             calls: HashMap::try_from(take("CALLS")?)?,
+            overload: Array::try_from(take("OVERLOAD")?)?,
+            verdicts: HashMap::try_from(take("VERDICTS")?)?,
         })
     }
 

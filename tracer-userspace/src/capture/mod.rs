@@ -6,12 +6,14 @@ mod connections;
 mod event;
 mod kernel;
 mod offsets;
+mod overload;
 mod reader;
 mod record;
 
 pub use connections::{Connections, Forget, Positions};
 pub use event::*;
-pub use kernel::{Kernel, KernelError, KernelFilters, lift_memory_limit};
+pub use kernel::{Kernel, KernelError, KernelFilters, Limits, lift_memory_limit};
 pub use offsets::OffsetsError;
-pub use reader::{Lost, LostCount, Reader};
+pub use overload::{Thresholds, Use};
+pub use reader::{Captured, Lost, LostCount, Reader, Strain};
 pub use record::Record;

@@ -5,12 +5,14 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::MapError;
-use tracer_ebpf::{LOSSES, Loss, Process};
+use tracer_ebpf::{LEVELS, LOSSES, Loss, Process, Verdict};
 
+pub use super::connections::Captured;
 use super::{
     connections::{Connections, Positions},
-    event::{Event, ProcessId, Timestamp},
+    event::{ConnectionId, Event, ProcessId, Timestamp},
     kernel::Maps,
+    overload::Use,
     record::{Body, Record},
 };
 
@@ -21,6 +23,10 @@ pub struct Lost {
     pub fault: LostCount,
     pub oversize: LostCount,
     pub map_full: LostCount,
+    /// Left out under overload: bodies that belong to no LLM call.
+    pub shed_body: LostCount,
+    /// Left out under overload: connections without an LLM call under way.
+    pub shed_connection: LostCount,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,23 +40,47 @@ impl Lost {
     /// Every cause with its name, in a fixed order.
     pub fn by_cause(&self) -> [(&'static str, LostCount); LOSSES] {
         [
-            ("ring full", self.ring_full),
-            ("memory fault", self.fault),
+            ("ring_full", self.ring_full),
+            ("memory_fault", self.fault),
             ("oversize", self.oversize),
-            ("map full", self.map_full),
+            ("map_full", self.map_full),
+            ("shed_body", self.shed_body),
+            ("shed_connection", self.shed_connection),
         ]
     }
+}
+
+/// How hard it is to keep up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strain {
+    /// Step of degradation, from 0 to [`LEVELS`].
+    pub level: u32,
+    /// Bytes of the ring that were unread when a program last moved bytes; 0 once all was read.
+    pub unread: u64,
+    /// How often each step was entered.
+    pub entered: [u64; LEVELS],
 }
 
 pub struct Reader {
     maps: Maps,
     connections: Connections,
     unreadable: u64,
+    /// The ring was empty when it was last looked into.
+    drained: bool,
 }
 
 impl Reader {
     pub fn new(maps: Maps) -> Self {
-        Self { maps, connections: Connections::default(), unreadable: 0 }
+        Self { maps, connections: Connections::default(), unreadable: 0, drained: true }
+    }
+
+    pub fn captured(&self) -> Captured {
+        self.connections.captured()
+    }
+
+    /// Connections that live.
+    pub fn open_connections(&self) -> usize {
+        self.connections.len()
     }
 
     /// Becomes readable when there are records.
@@ -73,8 +103,12 @@ impl Reader {
             Some(Positions { received: state.received, sent: state.sent })
         };
         let mut taken = 0;
+        self.drained = false;
         while taken < limit {
-            let Some(item) = records.next() else { break };
+            let Some(item) = records.next() else {
+                self.drained = true;
+                break;
+            };
             taken += 1;
             match Record::read(&item) {
                 Some(record) => {
@@ -86,7 +120,33 @@ impl Reader {
                 None => self.unreadable += 1,
             }
         }
+        for connection in self.connections.take_judged() {
+            // Gone already is as good.
+            let _ = self.maps.verdicts.remove(&connection.0);
+        }
         taken
+    }
+
+    /// Tells the kernel side what a connection is used for, now that everything read so far is known.
+    pub fn judge(&mut self, connection: ConnectionId, usage: Use) {
+        let Some(verdict) = self.connections.judge(connection, usage) else { return };
+        let verdicts = &mut self.maps.verdicts;
+        let result = if verdict == Verdict::default() {
+            verdicts.remove(&connection.0)
+        } else {
+            verdicts.insert(connection.0, verdict, 0)
+        };
+        if let Err(error) = result {
+            // What the kernel side does not know it treats as any connection.
+            tracing::debug!(%error, "a connection's use could not be told to the kernel side");
+        }
+    }
+
+    /// How hard it is to keep up, now.
+    pub fn strain(&self) -> Result<Strain, MapError> {
+        let state = self.maps.overload.get(&0, 0)?;
+        let unread = if self.drained { 0 } else { state.fill };
+        Ok(Strain { level: state.level, unread, entered: state.entered })
     }
 
     /// Ends what is under way, since the tracer stops.
@@ -127,6 +187,8 @@ impl Reader {
             fault: count(Loss::Fault)?,
             oversize: count(Loss::Oversize)?,
             map_full: count(Loss::MapFull)?,
+            shed_body: count(Loss::ShedBody)?,
+            shed_connection: count(Loss::ShedConnection)?,
         })
     }
 }

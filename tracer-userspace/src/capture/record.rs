@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{
     Closed, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin, PeerEnded,
-    SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Socket,
+    SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
 };
 
 use super::event::{Addresses, Direction, PeerEnd};
@@ -23,6 +23,7 @@ pub(super) enum Body<'a> {
     Opened(Opened),
     Closed(Closed),
     PeerEnded(PeerEnd),
+    Skipped(Skipped),
     Socket(Addresses),
     Forked(Forked),
     Executed(Executed),
@@ -48,6 +49,8 @@ impl<'a> Record<'a> {
             Body::Closed(plain(payload)?)
         } else if is(Kind::PeerEnded) {
             Body::PeerEnded(peer_end(plain(payload)?))
+        } else if is(Kind::Skipped) {
+            Body::Skipped(plain(payload)?)
         } else if is(Kind::Socket) {
             Body::Socket(addresses(&plain(payload)?)?)
         } else if is(Kind::Forked) {
@@ -73,6 +76,7 @@ impl Plain for Header {}
 impl Plain for Opened {}
 impl Plain for Closed {}
 impl Plain for PeerEnded {}
+impl Plain for Skipped {}
 impl Plain for Socket {}
 impl Plain for Forked {}
 impl Plain for Executed {}

@@ -13,9 +13,10 @@ use std::{
 use super::{
     filters::FilterFlags,
     refuse,
-    trace::{KernelFlags, Run},
+    trace::{KernelFlags, KernelSide, Run},
 };
 use crate::{
+    capture::{Limits, Thresholds},
     export::Host,
     recording::Start,
     session::{Behind, Filters, Recorder},
@@ -73,9 +74,11 @@ fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
     let Arguments { output, keep_credentials, filters, kernel, command } = arguments;
     let filters = Filters::check(filters.into(), !command.is_empty())?;
     let start = start(&filters, keep_credentials);
-    Run::checked(filters, command, (kernel.ring_bytes(), kernel.kernel_log), |_| {
-        Ok(Behind::new(None, Some(create(output, &start)?)))
-    })
+    // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
+    let thresholds = Thresholds::NEVER;
+    let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
+    let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
+    Run::checked(filters, command, kernel, |_| Ok(Behind::new(None, Some(create(output, &start)?))))
 }
 
 /// What a recording that begins now says of itself.

@@ -131,7 +131,8 @@ fn carry_out(
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
     let traced = Some(Traced { counts, outputs });
     let outcome = Some(Outcome { traced, recorded: None });
-    let summary = Summary { outcome, lost: finish.lost, unreadable: finish.unreadable };
+    let summary =
+        Summary { outcome, lost: finish.lost, unreadable: finish.unreadable, ..Summary::default() };
     eprintln!("{summary}");
     for passed in source.passed_over() {
         eprintln!("llmtap: passed over: {passed}");

@@ -12,11 +12,13 @@ use super::{
     privileges, record, refuse,
 };
 use crate::{
-    config::Config,
+    capture::Limits,
+    config::{self, Config, Listen},
     export::Variables,
     genai::{self, Calls},
+    metrics::Metrics,
     session::{
-        Alive, Behind, Filters, Pipeline, Session, Settings,
+        Alive, Behind, Board, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
     trace::{Clock, Ids, Sampler, Spans},
@@ -41,6 +43,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     kernel: KernelFlags,
 
+    /// Serve llmtap's own metrics at http://ADDR/metrics; a port alone is one of loopback
+    #[arg(long, value_name = "ADDR", help_heading = "Outputs")]
+    metrics_listen: Option<Listen>,
+
     /// The command to run, with its arguments
     #[arg(last = true, value_name = "COMMAND", help_heading = "Command")]
     command: Vec<OsString>,
@@ -64,7 +70,7 @@ pub(super) struct RecordingFlags {
 #[derive(Debug, clap::Args)]
 pub(super) struct KernelFlags {
     /// Size of the buffer between kernel and llmtap
-    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_RING / MIB, value_parser = clap::value_parser!(u32).range(1..=1024),
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024),
           help_heading = "Limits")]
     ring_size: u32,
 
@@ -94,8 +100,6 @@ Environment:
   NO_COLOR: no colours    LLMTAP_LOG: log filter, such as debug";
 
 const MIB: u32 = 1 << 20;
-/// The providers take requests of up to 32 MB; one may be handed over in a single call.
-const DEFAULT_RING: u32 = 32 * MIB;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
     let (config, recording, command, kernel_log) = arguments.config();
@@ -110,11 +114,19 @@ impl Arguments {
         let mut config = Config {
             filters: self.filters.into(),
             ring_bytes: Some(self.kernel.ring_bytes()),
+            metrics: config::Metrics { listen: self.metrics_listen },
             ..Config::default()
         };
         self.outputs.fill(&mut config);
         (config, self.recording, self.command, self.kernel.kernel_log)
     }
+}
+
+/// How the side of the run that reads from the kernel is set up.
+pub(super) struct KernelSide {
+    pub(super) limits: Limits,
+    pub(super) board: Option<Board>,
+    pub(super) log: bool,
 }
 
 /// A run that was checked as far as it can be without touching anything.
@@ -137,7 +149,8 @@ impl Run {
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
         let calls =
-            Calls::new(genai::Options { capture_content: config.captures_content(&variables) });
+            Calls::new(genai::Options { capture_content: config.captures_content(&variables) })
+                .naming(config.providers.clone());
         let recording = recording.record.map(|path| {
             let start = record::start(&filters, recording.keep_credentials);
             (path, start)
@@ -147,22 +160,28 @@ impl Run {
             (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
         });
         let spans = Spans::new(sampler(&variables), clock, ids);
-        let ring_bytes = config.ring_bytes.unwrap_or(DEFAULT_RING);
+        let metrics = config.metrics.listen.map(|listen| Metrics::bind(listen.0)).transpose()?;
+        let board = metrics.as_ref().map(|metrics| metrics.board().clone());
+        let kernel = KernelSide { limits: config.limits(), board, log: kernel_log };
         let behind = |filters: &Arc<Filters>| {
             let recorder =
                 recording.map(|(path, start)| record::create(path, &start)).transpose()?;
             let pipeline = Pipeline::new(Arc::clone(filters), calls, spans, outputs.start()?);
             Ok(Behind::new(Some(pipeline), recorder))
         };
-        Self::checked(filters, command, (ring_bytes, kernel_log), behind)
+        let run = Self::checked(filters, command, kernel, behind)?;
+        if let Some(metrics) = metrics {
+            eprintln!("llmtap: metrics at http://{}/metrics", metrics.address());
+            metrics.serve()?;
+        }
+        Ok(run)
     }
 
-    /// `behind` is made last, when everything else was checked. `kernel`: size of the ring, and
-    /// whether the kernel side's messages are logged.
+    /// `behind` is made last, when everything else was checked.
     pub(super) fn checked(
         filters: Filters,
         command: Vec<OsString>,
-        kernel: (u32, bool),
+        kernel: KernelSide,
         behind: impl FnOnce(&Arc<Filters>) -> Result<Behind, Box<dyn std::error::Error>>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         privileges::check()?;
@@ -173,8 +192,8 @@ impl Run {
         };
         let filters = Arc::new(filters);
         let behind = behind(&filters)?;
-        let (ring_bytes, kernel_log) = kernel;
-        let settings = Settings { filters, behind, ring_bytes, kernel_log };
+        let KernelSide { limits, board, log: kernel_log } = kernel;
+        let settings = Settings { filters, behind, limits, kernel_log, board };
         Ok(Self { settings, command, signals, runtime })
     }
 }

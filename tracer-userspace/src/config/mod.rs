@@ -4,14 +4,20 @@
 
 use std::{
     fs, io,
+    net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU16, NonZeroU32},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use crate::export::{OtlpOptions, Variables};
+use crate::{
+    capture::{Limits, Thresholds},
+    export::{OtlpOptions, Variables},
+    genai::Named,
+};
 
 /// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
 const RING_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=1 << 30;
@@ -25,7 +31,92 @@ pub struct Config {
     pub capture_content: Option<bool>,
     /// Bytes of the ring between kernel and llmtap: a power of two from 64 KiB to 1 GiB.
     pub ring_bytes: Option<u32>,
+    /// TLS connections followed at a time.
+    pub max_connections: Option<u32>,
+    pub overload: Overload,
+    pub metrics: Metrics,
     pub otlp: OtlpOptions,
+    /// What hosts and paths speak that are not known.
+    pub providers: Vec<Named>,
+}
+
+/// What to leave out when llmtap does not keep up, and how full the ring is when each step is taken,
+/// in percent. A step holds until the ring is less than half as full; 100: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Overload {
+    /// The text of messages of calls that begin. Default: 50.
+    #[cfg_attr(test, schemars(with = "Option<u8>"))]
+    pub content: Option<Percent>,
+    /// Bodies that belong to no LLM call (HTTP/1.1). Default: 75.
+    #[cfg_attr(test, schemars(with = "Option<u8>"))]
+    pub bodies: Option<Percent>,
+    /// Connections that begin, and others without an LLM call under way. Default: 90.
+    #[cfg_attr(test, schemars(with = "Option<u8>"))]
+    pub connections: Option<Percent>,
+}
+
+impl Overload {
+    /// `None`: a step would be taken before the one ahead of it.
+    pub fn thresholds(self) -> Option<Thresholds> {
+        let default = Thresholds::default();
+        let or = |step: Option<Percent>, default| step.map_or(default, |percent| percent.0);
+        let content = or(self.content, default.content);
+        let bodies = or(self.bodies, default.bodies);
+        let connections = or(self.connections, default.connections);
+        let in_order = content <= bodies && bodies <= connections;
+        in_order.then_some(Thresholds { content, bodies, connections })
+    }
+}
+
+/// From 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Percent(u8);
+
+impl TryFrom<i64> for Percent {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let percent = u8::try_from(number).ok().filter(|percent| *percent <= 100);
+        percent.map(Self).ok_or_else(|| format!("{number} is no percentage from 0 to 100"))
+    }
+}
+
+/// What llmtap tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port, or a port of loopback alone, to serve `/metrics` at (OpenMetrics, for
+    /// Prometheus). Default: nowhere.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub listen: Option<Listen>,
+}
+
+/// Where to listen: `ADDRESS:PORT`, or `PORT` for loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen(pub SocketAddr);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let port = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        port.or_else(|_| text.parse()).map(Self).map_err(|_| {
+            format!("{text:?} is no address to listen at; give ADDRESS:PORT, or PORT for loopback")
+        })
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// Which processes and connections to trace. Several kinds must all match, several of one kind any.
@@ -134,7 +225,12 @@ struct Raw {
     /// Default: 33554432.
     #[cfg_attr(test, schemars(with = "Option<u32>"))]
     ring_bytes: Option<Spanned<u32>>,
+    /// TLS connections followed at a time; what passes on more is counted as lost. Default: 65536.
+    max_connections: Option<NonZeroU32>,
+    overload: Overload,
+    metrics: Metrics,
     otlp: OtlpOptions,
+    providers: Vec<Named>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -190,13 +286,33 @@ impl Config {
             }
             size => size.map(|size| size.value),
         };
+        if raw.overload.thresholds().is_none() {
+            let words = "overload: content, bodies and connections are taken in this order; \
+                         none may have a smaller number than the one before";
+            return Err(error(Location::UNKNOWN, words));
+        }
         Ok(Self {
             filters: raw.filters,
             output: raw.output,
             capture_content: raw.capture_content,
             ring_bytes,
+            max_connections: raw.max_connections.map(NonZeroU32::get),
+            overload: raw.overload,
+            metrics: raw.metrics,
             otlp: raw.otlp,
+            providers: raw.providers,
         })
+    }
+
+    /// How much the kernel side may hold.
+    pub fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            ring_bytes: self.ring_bytes.unwrap_or(default.ring_bytes),
+            connections: self.max_connections.unwrap_or(default.connections),
+            // Checked where it was read.
+            thresholds: self.overload.thresholds().unwrap_or_default(),
+        }
     }
 
     /// Whether the text of prompts and answers is kept: as the user says, else as

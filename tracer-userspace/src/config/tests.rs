@@ -3,7 +3,10 @@ use std::num::NonZero;
 use serde_json::Value;
 
 use super::*;
-use crate::export::{Compression, Protocol};
+use crate::{
+    export::{Compression, Protocol},
+    genai::WireFormat,
+};
 
 const EXAMPLE: &str = include_str!("../../../deploy/llmtap.yaml");
 
@@ -22,6 +25,9 @@ fn all_settings_are_read() {
 output: {format: otlp-json, file: /tmp/x}
 capture_content: true
 ring_bytes: 131072
+max_connections: 12
+overload: {content: 1, bodies: 2, connections: 3}
+metrics: {listen: 9464}
 otlp:
   endpoint: http://h:4317
   protocol: http/protobuf
@@ -33,6 +39,9 @@ otlp:
   client_key: k.pem
   queue_spans: 7
   queue_bytes: 8
+providers:
+  - {host: llm.internal, path: /gw, format: openai-chat, provider: openai}
+  - {host: .example.org}
 ",
     )
     .unwrap();
@@ -45,6 +54,9 @@ otlp:
     assert_eq!(config.output.file, Some("/tmp/x".into()));
     assert_eq!(config.capture_content, Some(true));
     assert_eq!(config.ring_bytes, Some(131_072));
+    let thresholds = Thresholds { content: 1, bodies: 2, connections: 3 };
+    assert_eq!(config.limits(), Limits { ring_bytes: 131_072, connections: 12, thresholds });
+    assert_eq!(config.metrics.listen, Some(Listen("127.0.0.1:9464".parse().unwrap())));
     let otlp = config.otlp;
     assert_eq!(otlp.endpoint.as_deref(), Some("http://h:4317"));
     assert_eq!(otlp.protocol, Some(Protocol::HttpProtobuf));
@@ -56,6 +68,14 @@ otlp:
     assert_eq!(otlp.client_key, Some("k.pem".into()));
     assert_eq!(otlp.queue_spans.map(NonZero::get), Some(7));
     assert_eq!(otlp.queue_bytes.map(NonZero::get), Some(8));
+    let gateway = Named {
+        host: "llm.internal".into(),
+        path: Some("/gw".into()),
+        format: Some(WireFormat::OpenaiChat),
+        provider: Some("openai".into()),
+    };
+    let below = Named { host: ".example.org".into(), ..Named::default() };
+    assert_eq!(config.providers, [gateway, below]);
 }
 
 #[test]
@@ -71,7 +91,17 @@ fn wrong_files_are_refused_with_their_place() {
         ("filters:\n  pid: [1, 99999999999]\n", 2, "no process id"),
         ("filters: {all: true}\nring_bytes: 100000\n", 2, "power of two"),
         ("filters: {all: true}\nring_bytes: 4096\n", 2, "power of two"),
+        ("filters: {all: true}\nmax_connections: 0\n", 2, "0"),
+        ("filters: {all: true}\noverload:\n  bodies: 101\n", 3, "101 is no percentage"),
+        (
+            "filters: {all: true}\noverload: {content: 80}\n",
+            0,
+            "smaller number than the one before",
+        ),
+        ("filters: {all: true}\nmetrics:\n  listen: localhost\n", 3, "give ADDRESS:PORT"),
         ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
+        ("filters: {all: true}\nproviders:\n  - {host: h, format: soap}\n", 3, "soap"),
+        ("filters: {all: true}\nproviders:\n  - {path: /gw}\n", 3, "host"),
         ("filters: [\n", 0, ""),
         ("- a\n", 1, ""),
     ] {
@@ -81,6 +111,18 @@ fn wrong_files_are_refused_with_their_place() {
         assert!(line == 0 || sentence.starts_with(&format!("llmtap.yaml:{line}:")), "{sentence}");
         assert!(sentence.contains(word), "{sentence}");
         assert!(!sentence.trim().contains('\n'), "{sentence}");
+    }
+}
+
+#[test]
+fn port_alone_listens_on_loopback() {
+    for (text, address) in
+        [("80", "127.0.0.1:80"), ("[::]:81", "[::]:81"), ("10.0.0.1:82", "10.0.0.1:82")]
+    {
+        assert_eq!(text.parse(), Ok(Listen(address.parse().unwrap())));
+    }
+    for text in ["", ":80", "65536", "host:80", "::1"] {
+        assert!(text.parse::<Listen>().is_err(), "{text}");
     }
 }
 
@@ -132,8 +174,11 @@ fn collect(root: &Value, schema: &Value, prefix: &str, keys: &mut Vec<(String, S
     for (name, property) in schema["properties"].as_object().unwrap() {
         let target = resolved(root, property);
         let path = format!("{prefix}{name}");
+        let element = resolved(root, &target["items"]);
         if target["properties"].is_object() {
             collect(root, target, &format!("{path}."), keys);
+        } else if element["properties"].is_object() {
+            collect(root, element, &format!("{path}[]."), keys);
         } else {
             let meaning = property["description"].as_str().unwrap_or_default().replace('\n', " ");
             assert!(!meaning.is_empty(), "{path} is not documented");

@@ -77,6 +77,14 @@ impl Outputs {
             && self.otlp.as_ref().is_none_or(|otlp| otlp.wait_for_room(PATIENCE))
     }
 
+    /// What became of the spans so far; what waits is unsent.
+    pub fn tallies(&self) -> Tallies {
+        Tallies {
+            lines: self.lines.as_ref().map(|(_, lines)| lines.tally()),
+            otlp: self.otlp.as_ref().map(Otlp::tally),
+        }
+    }
+
     /// Sends and writes what is left, for as long as `time` in all.
     pub fn finish(self, time: Duration) -> Tallies {
         let start = std::time::Instant::now();

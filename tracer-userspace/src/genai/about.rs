@@ -27,11 +27,26 @@ const REQUEST_IDS: [&str; 7] = [
     "x-ms-client-request-id",
 ];
 
+/// What to keep of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Numbers,
+    /// Content was asked for, and there is no time for it.
+    NumbersForNow,
+    Content,
+}
+
+impl Keep {
+    pub(super) fn has_content(self) -> bool {
+        self == Self::Content
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct About {
     pub exchange: ExchangeId,
     role: Role,
-    pub capture_content: bool,
+    pub keep: Keep,
     pub target: Target,
     pub http: HttpFacts,
 }
@@ -57,9 +72,9 @@ impl About {
         exchange: ExchangeId,
         target: Target,
         (head, role): (&RequestHead, Role),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
-        Self { exchange, role, capture_content, target, http: http_facts(head) }
+        Self { exchange, role, keep, target, http: http_facts(head) }
     }
 
     pub(super) fn response(&mut self, head: &ResponseHead) {
@@ -77,7 +92,7 @@ impl About {
         course: Course,
     ) -> Operation {
         let Target { provider, model, id, streams, stream_cursor } = self.target;
-        let provider = provider.unwrap_or(format.flavour);
+        let provider = provider.unwrap_or(format.flavour.into());
         let (how, over) = match (course.end.how, course.response_end, read.times.done) {
             (how @ (Ended::Complete | Ended::AnsweredEarly), Some(response_end), _) => {
                 (how, response_end)
@@ -91,9 +106,11 @@ impl About {
             turn: course.turn,
             role: self.role,
             name: asked.operation.unwrap_or(format.operation),
-            provider: provider.to_owned(),
             // `openai.*` attributes are for OpenAI's own services.
-            api_type: format.api_type.filter(|_| matches!(provider, "openai" | "azure.ai.openai")),
+            api_type: format
+                .api_type
+                .filter(|_| matches!(&*provider, "openai" | "azure.ai.openai")),
+            provider: provider.into_owned(),
             request: asked.request,
             response: read.answered.response,
             usage: read.answered.usage,
@@ -107,12 +124,13 @@ impl About {
             },
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
-            content: self.capture_content.then_some(Content {
+            content: (self.keep != Keep::Numbers).then_some(Content {
                 input_messages: asked.input_messages,
                 output_messages: read.answered.output_messages,
                 system_instructions: asked.system_instructions,
                 tool_definitions: asked.tool_definitions,
                 truncated: asked.truncated || read.answered.truncated,
+                shed: self.keep == Keep::NumbersForNow,
             }),
             end: End { how, ..course.end },
             unknown_fields: course.unknown_fields,

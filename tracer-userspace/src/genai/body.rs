@@ -99,7 +99,7 @@ impl Body {
             Framing::Unknown | Framing::Media => {}
             Framing::Whole(document) => document.push(bytes),
             Framing::Sse { sse, data } => {
-                sse.push(bytes, |item| sse_item(answering, item, data, time))
+                sse.push(bytes, |item| sse_item(answering, item, data, time));
             }
             Framing::EventStream { stream, data } => stream.push(bytes, |item| {
                 if item == eventstream::Item::Corrupt {

@@ -5,7 +5,7 @@
 use ::http::HeaderMap;
 
 use super::{
-    about::{About, Course},
+    about::{About, Course, Keep},
     answering::Read,
     body::Body,
     formats::{Asked, Format, error},
@@ -57,8 +57,9 @@ impl Call {
         exchange: ExchangeId,
         recognized: Recognized,
         (head, role, started): (&RequestHead, Role, Timestamp),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
+        let capture_content = keep.has_content();
         let reading = |format: &'static Format| Reading {
             format,
             request: Document::new(format.request.shapes(capture_content)),
@@ -66,7 +67,7 @@ impl Call {
             body: None,
         };
         Self {
-            about: About::new(exchange, recognized.target, (head, role), capture_content),
+            about: About::new(exchange, recognized.target, (head, role), keep),
             certainty: recognized.certainty,
             started,
             request_end: None,
@@ -178,7 +179,7 @@ impl Call {
         self.about.response(head);
         self.trailers(&head.headers);
         for reading in &mut self.readings {
-            reading.body = Some(Body::new(reading.format, head, self.about.capture_content));
+            reading.body = Some(Body::new(reading.format, head, self.about.keep.has_content()));
         }
     }
 

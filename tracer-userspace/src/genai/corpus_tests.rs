@@ -1,6 +1,9 @@
 //! Conformance with recorded traffic, where the recordings are present beside the repository.
-//! Takes each exchange whole, at random splits and byte by byte; compares with what its reader found.
-//! Differences that remain are listed in `docs/corpus.md`; an unlisted or a stale one fails.
+//! Takes each exchange whole, cut, and as it passes on a wire; compares with what its reader found.
+//! What differs is listed in `docs/corpus.md`; an unlisted difference fails, and a stale one.
+
+mod page;
+mod wire;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +21,7 @@ use proptest::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::page::Page;
 use super::{
     Calls, ChunkTimes, Operation, Options,
     eventstream::{self, EventStream},
@@ -27,37 +31,12 @@ use super::{
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
-    splits,
+    splits::{self, pieces},
 };
 
-/// Families whose format is read; the others' exchanges must give nothing or are not yet covered.
-const FAMILIES: &[&str] = &[
-    "anthropic-messages",
-    "bedrock-converse",
-    "bedrock-invoke",
-    "cohere-chat",
-    "cohere-embed",
-    "gemini",
-    "gemini-embed",
-    "ollama",
-    "ollama-embed",
-    "openai-chat",
-    "openai-completions",
-    "openai-embeddings",
-    "openai-responses",
-    "openai-responses-other",
-    "rerank",
-    "watsonx",
-];
-
-/// Providers whose exchanges stand under `other` though they are calls: their reader took what every
-/// format has and looked for nothing else, so that only what it tells is compared.
-const PROVIDERS: &[&str] = &["alephalpha", "replicate", "sagemaker"];
-
 #[derive(Deserialize)]
-struct Record {
+pub(super) struct Record {
     id: String,
-    provider: String,
     family: String,
     method: String,
     url: String,
@@ -73,13 +52,6 @@ struct Message {
     headers: BTreeMap<String, Value>,
     #[serde(default)]
     body_b64: Option<String>,
-}
-
-impl Record {
-    /// Its format is read.
-    fn is_covered(&self) -> bool {
-        FAMILIES.contains(&self.family.as_str()) || PROVIDERS.contains(&self.provider.as_str())
-    }
 }
 
 impl Message {
@@ -265,129 +237,171 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     }
 }
 
-/// Rows `| id | key | … |` of the table of known differences.
-fn listed() -> BTreeSet<(String, String)> {
-    let text = std::fs::read_to_string(root().join("docs/corpus.md")).unwrap();
-    text.lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .map(|row| {
-            let cells: Vec<_> = row.split('|').map(|cell| cell.trim().replace('`', "")).collect();
-            (cells[0].clone(), cells[1].clone())
-        })
-        .collect()
+/// What differs from what the reader found, where that is not of definition.
+fn differences(
+    record: &Record,
+    page: &Page,
+    found: &BTreeMap<String, Value>,
+) -> Vec<(String, String)> {
+    let is_json = serde_json::from_slice::<Value>(&record.request.body()).is_ok();
+    let mut differences = Vec::new();
+    // In what it counts as no inference the reader took what every format has and no more.
+    let more = found.keys().filter(|_| record.family != "other");
+    for key in record.expect.keys().chain(more).collect::<BTreeSet<_>>() {
+        let (expected, got) = (record.expect.get(key), found.get(key));
+        let expected = expected.filter(|value| key != "resp_text_len" || **value != 0);
+        let of_request = key.starts_with("request_") || key == "n_tools";
+        let untold = page.never_told.contains(&(record.family.clone(), key.clone()));
+        let of_definition = expected.is_none() && (untold || of_request && !is_json);
+        if !of_definition && !same(expected, got) {
+            let text = format!("expected {expected:?}, got {got:?}");
+            differences.push((key.clone(), text));
+        }
+    }
+    differences
 }
 
 #[test]
 fn recorded_calls_are_read_right() {
     let Some(records) = records() else { return };
-    let mut differences = BTreeMap::new();
-    let mut covered = 0;
-    for record in records.iter().filter(|record| record.is_covered()) {
-        covered += 1;
+    let page = Page::read();
+    let (mut differences, mut values) = (BTreeMap::new(), 0);
+    let (mut used, mut mistaken) = (BTreeSet::new(), Vec::new());
+    for record in &records {
         let (request, response) = (record.request.body(), record.response.body());
-        let Some(operation) = run(record, [&request[..]], [&response[..]]) else {
-            // Other requests to the same paths: nothing was found in them either.
-            if record.method != "POST" && !record.expect.contains_key("finish_reasons") {
-                continue;
-            }
-            differences.insert((record.id.clone(), "operation".to_owned()), record.path.clone());
-            continue;
+        let operation = run(record, [&request[..]], [&response[..]]);
+        let row = page.row(record);
+        used.extend(row);
+        let expected = match row.map(|row| row.operation.as_deref()) {
+            // Of an exchange that is no operation nothing is told.
+            Some(None) => None,
+            Some(Some(name)) => Some(name),
+            None if record.family == "other" => None,
+            None => Some(""),
         };
+        let name = operation.as_ref().map(|operation| operation.name.as_str());
+        let right = expected == Some("") && name.is_some();
+        if !right && name != expected {
+            mistaken.push(format!("{} {}: {name:?}", record.method, record.url));
+        }
+        let Some(operation) = operation else { continue };
         super::tests::schemas::check_all(&operation);
+        values += record.expect.len();
         let found = found(&operation, record, &response);
-        let more = found.keys().filter(|_| record.family != "other");
-        for key in record.expect.keys().chain(more) {
-            let (expected, got) = (record.expect.get(key), found.get(key));
-            let expected = expected.filter(|value| key != "resp_text_len" || **value != 0);
-            if !same(expected, got) {
-                let text = format!("expected {expected:?}, got {got:?}");
-                differences.insert((record.id.clone(), key.clone()), text);
-            }
+        for (key, text) in self::differences(record, &page, &found) {
+            differences.insert((record.id.clone(), key), text);
         }
     }
-    let listed = listed();
-    let unlisted: Vec<_> = differences.iter().filter(|(key, _)| !listed.contains(key)).collect();
-    let stale: Vec<_> = listed.iter().filter(|key| !differences.contains_key(key)).collect();
-    println!("{covered} recorded exchanges, {} differences", differences.len());
+    assert!(mistaken.is_empty(), "operations where none is, or none: {mistaken:#?}");
+    let unlisted: Vec<_> =
+        differences.iter().filter(|(key, _)| !page.differences.contains(*key)).collect();
+    let stale: Vec<_> =
+        page.differences.iter().filter(|key| !differences.contains_key(*key)).collect();
+    println!("{} recorded exchanges, {values} values, {} differ", records.len(), differences.len());
     assert!(unlisted.is_empty(), "{} not listed: {unlisted:#?}", unlisted.len());
     assert!(stale.is_empty(), "listed without cause: {stale:#?}");
+    assert!(page.rows.iter().all(|row| used.contains(row)), "rows without an exchange");
+    assert!(differences.len() * 200 < values, "too many differences");
 }
 
 #[test]
-fn recorded_other_traffic_is_left() {
+fn reader_never_tells_what_the_page_says_it_never_does() {
     let Some(records) = records() else { return };
-    for record in records.iter().filter(|it| it.family == "other" && !it.is_covered()) {
-        let (request, response) = (record.request.body(), record.response.body());
-        let operation = run(record, [&request[..]], [&response[..]]);
-        assert!(operation.is_none(), "{} {} {}", record.id, record.method, record.url);
+    for (family, key) in &Page::read().never_told {
+        let mut of_family = records.iter().filter(|record| record.family == *family).peekable();
+        assert!(of_family.peek().is_some(), "{family}: no such family");
+        assert!(of_family.all(|record| !record.expect.contains_key(key)), "{family} {key}");
     }
+}
+
+/// Everything of an operation but its times, which depend on how the bytes were cut.
+fn comparable(operation: Option<Operation>) -> Option<String> {
+    let mut operation = operation?;
+    let timing = &mut operation.timing;
+    timing.first_chunk = timing.first_chunk.map(|_| Timestamp(0));
+    timing.first_content = timing.first_content.map(|_| Timestamp(0));
+    timing.output_chunk_times = ChunkTimes::default();
+    timing.start = Timestamp(0);
+    timing.request_end = None;
+    timing.end = Timestamp(0);
+    Some(format!("{operation:?}"))
+}
+
+/// Bodies up to here are read byte by byte.
+const SMALL: usize = 20_000;
+
+/// Bodies up to here are read at every single split.
+const TINY: usize = 4 << 10;
+
+/// Of the forms on the wire each exchange is taken in one, and of larger bodies (in bytes) one in
+/// so many is taken, unless all are asked for.
+const LARGE: (usize, usize) = (64 << 10, 8);
+
+fn full() -> bool {
+    std::env::var_os("LLMTAP_FULL").is_some()
+}
+
+fn sizes(runner: &mut TestRunner) -> Vec<usize> {
+    // Mostly small pieces; some of thousands of bytes.
+    let size = (0u32..13).prop_flat_map(|bits| 1usize..=1 << bits);
+    proptest::collection::vec(size, 4..40).new_tree(runner).unwrap().current()
 }
 
 #[test]
 fn splits_of_recorded_bodies_make_no_difference() {
     let Some(records) = records() else { return };
     let mut runner = TestRunner::deterministic();
-    for record in records.iter().filter(|record| record.is_covered()) {
+    for (number, record) in records.iter().enumerate() {
         let (request, response) = (record.request.body(), record.response.body());
-        let comparable = |operation: Option<Operation>| {
-            let mut operation = operation?;
-            let timing = &mut operation.timing;
-            timing.first_chunk = timing.first_chunk.map(|_| Timestamp(0));
-            timing.first_content = timing.first_content.map(|_| Timestamp(0));
-            timing.output_chunk_times = ChunkTimes::default();
-            operation.timing.request_end = None;
-            operation.timing.end = Timestamp(0);
-            Some(format!("{operation:?}"))
-        };
         let whole = comparable(run(record, [&request[..]], [&response[..]]));
-        let sizes = proptest::collection::vec(1usize..200, 1..20);
-        let sizes = sizes.new_tree(&mut runner).unwrap().current();
-        let pieces = |body| Pieces { rest: body, sizes: &sizes, at: 0 };
-        let cut = comparable(run(record, pieces(&request), pieces(&response)));
-        assert_eq!(whole, cut, "{}", record.id);
-        if response.len() < 20_000 && request.len() < 20_000 {
+        let sizes = sizes(&mut runner);
+        let cut = run(record, pieces(&request, &sizes), pieces(&response, &sizes));
+        assert_eq!(whole, comparable(cut), "{}", record.id);
+        let small = response.len() < SMALL && request.len() < SMALL;
+        if small && (full() || number.is_multiple_of(LARGE.1)) {
             let cut = comparable(run(record, request.chunks(1), response.chunks(1)));
             assert_eq!(whole, cut, "{}", record.id);
         }
     }
 }
 
-/// Every single split of a choice of the recorded answers; `LLMTAP_FULL` takes more.
 #[test]
 fn single_splits_of_recorded_answers_make_no_difference() {
-    const SMALL: usize = 4 << 10;
     let Some(records) = records() else { return };
-    let is_full = std::env::var_os("LLMTAP_FULL").is_some();
-    let records = records.iter().filter(|record| FAMILIES.contains(&record.family.as_str()));
-    for record in records.step_by(if is_full { 8 } else { 97 }) {
+    for record in records.iter().step_by(if full() { 8 } else { 97 }) {
         let (request, response) = (record.request.body(), record.response.body());
-        if response.len() > SMALL {
+        if response.len() <= TINY {
+            splits::check(&response, |pieces| {
+                comparable(run(record, [&request[..]], pieces.iter().copied()))
+            });
+        }
+    }
+}
+
+#[test]
+fn recorded_calls_survive_the_wire() {
+    let Some(records) = records() else { return };
+    let mut runner = TestRunner::deterministic();
+    let forms: Vec<_> = wire::CODINGS
+        .into_iter()
+        .flat_map(|coding| [wire::Framing::Http1, wire::Framing::Http2].map(|it| (coding, it)))
+        .collect();
+    let mut taken = 0;
+    for (number, record) in records.iter().enumerate() {
+        let (request, response) = (record.request.body(), record.response.body());
+        let large = request.len() + response.len() > LARGE.0;
+        if large && !full() && !number.is_multiple_of(LARGE.1) {
             continue;
         }
-        splits::check(&response, |pieces| {
-            let mut operation = run(record, [&request[..]], pieces.iter().copied())?;
-            operation.timing.first_chunk = operation.timing.first_chunk.map(|_| Timestamp(0));
-            operation.timing.end = Timestamp(0);
-            Some(format!("{operation:?}"))
-        });
+        let whole = comparable(run(record, [&request[..]], [&response[..]]));
+        for (place, (coding, framing)) in forms.iter().enumerate() {
+            if !full() && place != number % forms.len() {
+                continue;
+            }
+            taken += 1;
+            let passed = wire::run(record, coding, *framing, &sizes(&mut runner));
+            assert_eq!(whole, comparable(passed), "{} {coding} {framing:?}", record.id);
+        }
     }
-}
-
-/// A body in pieces of the given sizes, over and over.
-struct Pieces<'a> {
-    rest: &'a [u8],
-    sizes: &'a [usize],
-    at: usize,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let size = self.sizes[self.at % self.sizes.len()].min(self.rest.len());
-        self.at += 1;
-        let (piece, rest) = self.rest.split_at(size);
-        self.rest = rest;
-        (size > 0).then_some(piece)
-    }
+    println!("{taken} recorded exchanges in the forms of the wire");
 }

@@ -5,7 +5,7 @@
 mod exchange;
 mod message;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use self::exchange::{Exchange, Said};
 use super::{
@@ -60,8 +60,8 @@ impl Mcp {
     }
 
     /// Exchanges under way that may be the protocol's.
-    pub(super) fn open(&self) -> usize {
-        self.open.len()
+    pub(super) fn open(&self) -> impl Iterator<Item = &ExchangeId> {
+        self.open.keys()
     }
 
     /// Feeds one event; what is finished goes to `out`.
@@ -85,7 +85,7 @@ impl Mcp {
                     let mut said = Vec::new();
                     exchange.over(event.time, &mut said);
                     self.take(&mut exchange, said, out);
-                    self.ended(exchange, end, event.time, out);
+                    self.ended(&exchange, end, event.time, out);
                 }
             }
             kind => {
@@ -138,7 +138,7 @@ impl Mcp {
     }
 
     /// What it asked and nobody answered is over, unless the session's stream may still bring it.
-    fn ended(&mut self, exchange: Exchange, end: End, time: Timestamp, out: &mut Vec<Operation>) {
+    fn ended(&mut self, exchange: &Exchange, end: End, time: Timestamp, out: &mut Vec<Operation>) {
         let failed = exchange.status().is_some_and(|status| status >= 400);
         for (place, id) in &exchange.asked {
             let awaits = end.how == Ended::Complete && !failed && self.streams.contains_key(place);

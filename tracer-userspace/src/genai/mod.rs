@@ -18,6 +18,7 @@ mod json;
 mod jsonrpc;
 mod mcp;
 mod multipart;
+mod named;
 mod operation;
 mod protobuf;
 mod providers;
@@ -28,12 +29,15 @@ mod sse;
 mod tests;
 mod values;
 
-use foldhash::HashMap;
+use std::collections::BTreeMap;
 
-pub use self::operation::*;
-use self::{call::Call, mcp::Mcp, socket::Socket};
+use self::{about::Keep, call::Call, mcp::Mcp, socket::Socket};
+pub use self::{
+    named::{Named, WireFormat},
+    operation::*,
+};
 use crate::{
-    capture::Timestamp,
+    capture::{ConnectionId, Timestamp},
     http::{ExchangeEvent, ExchangeId, Kind, RequestHead, Role},
 };
 
@@ -52,7 +56,10 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Calls {
     options: Options,
-    open: HashMap<ExchangeId, Open>,
+    named: Vec<Named>,
+    /// There is no time for content.
+    hurried: bool,
+    open: BTreeMap<ExchangeId, Open>,
     mcp: Mcp,
 }
 
@@ -65,7 +72,15 @@ enum Open {
 
 impl Calls {
     pub fn new(options: Options) -> Self {
-        Self { options, open: HashMap::default(), mcp: Mcp::new(options.capture_content) }
+        let mcp = Mcp::new(options.capture_content);
+        Self { options, named: Vec::new(), hurried: false, open: BTreeMap::new(), mcp }
+    }
+
+    /// What these hosts and paths speak; the first entry that a request belongs to counts.
+    #[must_use]
+    pub fn naming(mut self, named: Vec<Named>) -> Self {
+        self.named = named;
+        self
     }
 
     /// Feeds one event; gives the operations that it ended: one of an exchange that was an LLM
@@ -101,7 +116,8 @@ impl Calls {
             }
             kind => match self.open.get_mut(&exchange) {
                 Some(Open::Call(call)) => {
-                    if !call.on(kind, time) {
+                    let possible = call.on(kind, time);
+                    if !possible {
                         self.open.remove(&exchange);
                     }
                 }
@@ -113,21 +129,37 @@ impl Calls {
     }
 
     fn begin(&mut self, exchange: ExchangeId, request: (&RequestHead, Role, Timestamp)) {
-        let content = self.options.capture_content;
+        let keep = match (self.options.capture_content, self.hurried) {
+            (false, _) => Keep::Numbers,
+            (true, true) => Keep::NumbersForNow,
+            (true, false) => Keep::Content,
+        };
         let (head, role, _) = request;
         let open = if let Some((dialect, target)) = recognize::socket(head) {
-            let socket = Socket::new(exchange, dialect, target, (head, role), content);
+            let socket = Socket::new(exchange, dialect, target, (head, role), keep);
             Open::Socket(Box::new(socket))
-        } else if let Some(recognized) = recognize::recognize(head) {
-            Open::Call(Box::new(Call::new(exchange, recognized, request, content)))
+        } else if let Some(recognized) = recognize::recognize(head, &self.named) {
+            Open::Call(Box::new(Call::new(exchange, recognized, request, keep)))
         } else {
             return;
         };
         self.open.insert(exchange, open);
     }
 
+    /// Under overload no content is kept of calls that begin; [`Content::shed`] tells it.
+    pub fn hurry(&mut self, hurried: bool) {
+        self.hurried = hurried;
+    }
+
+    /// The connection has an exchange that may be an LLM call.
+    pub fn is_under_way_on(&self, connection: ConnectionId) -> bool {
+        let id = |index| ExchangeId { connection, index };
+        self.open.range(id(0)..=id(u64::MAX)).next().is_some()
+    }
+
     /// Exchanges under way that may be LLM calls, or of the Model Context Protocol.
     pub fn open(&self) -> usize {
-        self.open.len() + self.mcp.open()
+        let other = self.mcp.open().filter(|exchange| !self.open.contains_key(exchange));
+        self.open.len() + other.count()
     }
 }

@@ -231,6 +231,8 @@ pub struct Content {
     pub tool_definitions: Option<Value>,
     /// Text was left out because it passed the bound on content.
     pub truncated: bool,
+    /// Under overload nothing was kept.
+    pub shed: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -11,6 +11,15 @@ pub(super) const MAX_MESSAGE: usize = 4 << 20;
 /// Nesting that is followed; what lies deeper is left out.
 const MAX_DEPTH: usize = 64;
 
+/// Weight of the values below the message itself. What passes it is left out, so that four bytes of an
+/// empty message in a list are not answered with a kilobyte. It is more than `json` keeps of a value,
+/// which tells where it left something out.
+const MAX_WEIGHT: usize = 4 << 20;
+
+/// Weight of a value, and of one that has members: about what they take in memory.
+const NODE: usize = 64;
+const OBJECT: usize = 640;
+
 /// A field of a message.
 #[derive(Debug)]
 pub(super) struct Field {
@@ -93,7 +102,26 @@ impl Collector {
 /// # Errors
 /// [`Malformed`] where the bytes are none.
 pub(super) fn read(bytes: &[u8], fields: &[Field]) -> Result<Value, Malformed> {
-    message(bytes, fields, 0).map(Value::Object)
+    message(bytes, fields, 0, &mut Room(MAX_WEIGHT)).map(Value::Object)
+}
+
+fn weight(kind: Kind) -> usize {
+    match kind {
+        Kind::Message(_) | Kind::Struct => OBJECT,
+        _ => NODE,
+    }
+}
+
+/// Weight that is left for values.
+struct Room(usize);
+
+impl Room {
+    /// False where a value of that weight has no room.
+    fn take(&mut self, weight: usize) -> bool {
+        let left = self.0.checked_sub(weight);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
 }
 
 /// What stands behind a field's number, by the wire's own types.
@@ -109,6 +137,7 @@ fn message(
     mut bytes: &[u8],
     fields: &[Field],
     depth: usize,
+    room: &mut Room,
 ) -> Result<Map<String, Value>, Malformed> {
     let mut object = Map::new();
     while !bytes.is_empty() {
@@ -123,7 +152,9 @@ fn message(
             None => (&mut object, field.name),
         };
         if !field.repeated {
-            if let Some(value) = value(field.kind, wire, depth)? {
+            // The message's own members are few, however often they come: the last of each counts.
+            let has_room = depth == 0 || room.take(weight(field.kind));
+            if has_room && let Some(value) = value(field.kind, wire, depth, room)? {
                 target.insert(name.to_owned(), value);
             }
             continue;
@@ -135,17 +166,28 @@ fn message(
             (Kind::Int | Kind::Bool | Kind::Enum(_), Wire::Bytes(mut packed)) => {
                 while !packed.is_empty() {
                     let wire = Wire::Varint(varint(&mut packed)?);
-                    list.extend(value(field.kind, wire, depth)?);
+                    if !room.take(NODE) {
+                        break;
+                    }
+                    list.extend(value(field.kind, wire, depth, room)?);
                 }
             }
-            _ => list.extend(value(field.kind, wire, depth)?),
+            _ if room.take(weight(field.kind)) => {
+                list.extend(value(field.kind, wire, depth, room)?);
+            }
+            _ => {}
         }
     }
     Ok(object)
 }
 
 /// `None` where the wire's type is not the one that the table names, or too deep.
-fn value(kind: Kind, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Malformed> {
+fn value(
+    kind: Kind,
+    wire: Wire<'_>,
+    depth: usize,
+    room: &mut Room,
+) -> Result<Option<Value>, Malformed> {
     Ok(match (kind, wire) {
         (Kind::Text, Wire::Bytes(text)) => Some(String::from_utf8_lossy(text).into()),
         (Kind::Bytes, Wire::Bytes(bytes)) => Some(BASE64_STANDARD.encode(bytes).into()),
@@ -159,10 +201,10 @@ fn value(kind: Kind, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Malf
         }
         (_, Wire::Bytes(_)) if depth >= MAX_DEPTH => None,
         (Kind::Message(fields), Wire::Bytes(bytes)) => {
-            Some(Value::Object(message(bytes, fields, depth + 1)?))
+            Some(Value::Object(message(bytes, fields, depth + 1, room)?))
         }
-        (Kind::Struct, Wire::Bytes(bytes)) => Some(any_object(bytes, depth + 1)?),
-        (Kind::Value, Wire::Bytes(bytes)) => Some(any(bytes, depth + 1)?),
+        (Kind::Struct, Wire::Bytes(bytes)) => Some(any_object(bytes, depth + 1, room)?),
+        (Kind::Value, Wire::Bytes(bytes)) => Some(any(bytes, depth + 1, room)?),
         _ => None,
     })
 }
@@ -174,7 +216,7 @@ fn float(number: f32) -> Option<Value> {
 }
 
 /// `google.protobuf.Struct`: `map<string, Value> fields = 1`.
-fn any_object(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
+fn any_object(mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<Value, Malformed> {
     let mut object = Map::new();
     while !bytes.is_empty() {
         let (1, Wire::Bytes(mut entry)) = field(&mut bytes)? else { continue };
@@ -182,17 +224,21 @@ fn any_object(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
         while !entry.is_empty() {
             match field(&mut entry)? {
                 (1, Wire::Bytes(text)) => key = String::from_utf8_lossy(text).into_owned(),
-                (2, Wire::Bytes(bytes)) if depth < MAX_DEPTH => value = any(bytes, depth + 1)?,
+                (2, Wire::Bytes(bytes)) if depth < MAX_DEPTH => {
+                    value = any(bytes, depth + 1, room)?
+                }
                 _ => {}
             }
         }
-        object.insert(key, value);
+        if room.take(OBJECT) {
+            object.insert(key, value);
+        }
     }
     Ok(Value::Object(object))
 }
 
 /// `google.protobuf.Value`: null, number, string, bool, struct or list, by the field's number.
-fn any(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
+fn any(mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<Value, Malformed> {
     let mut found = Value::Null;
     while !bytes.is_empty() {
         found = match field(&mut bytes)? {
@@ -200,8 +246,8 @@ fn any(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
             (3, Wire::Bytes(text)) => String::from_utf8_lossy(text).into(),
             (4, Wire::Varint(number)) => (number != 0).into(),
             (5 | 6, _) if depth >= MAX_DEPTH => Value::Null,
-            (5, Wire::Bytes(bytes)) => any_object(bytes, depth + 1)?,
-            (6, Wire::Bytes(bytes)) => any_list(bytes, depth + 1)?,
+            (5, Wire::Bytes(bytes)) => any_object(bytes, depth + 1, room)?,
+            (6, Wire::Bytes(bytes)) => any_list(bytes, depth + 1, room)?,
             _ => Value::Null,
         };
     }
@@ -209,13 +255,14 @@ fn any(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
 }
 
 /// `google.protobuf.ListValue`: `repeated Value values = 1`.
-fn any_list(mut bytes: &[u8], depth: usize) -> Result<Value, Malformed> {
+fn any_list(mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<Value, Malformed> {
     let mut list = Vec::new();
     while !bytes.is_empty() {
         if let (1, Wire::Bytes(bytes)) = field(&mut bytes)?
             && depth < MAX_DEPTH
+            && room.take(NODE)
         {
-            list.push(any(bytes, depth + 1)?);
+            list.push(any(bytes, depth + 1, room)?);
         }
     }
     Ok(Value::Array(list))

@@ -201,8 +201,12 @@ pub(super) const SHAPES: &[&Format] =
     &[&openai_chat::FORMAT, &anthropic::MESSAGES, &openai_responses::FORMAT];
 
 /// Paths of WebSockets.
-pub(super) const SOCKETS: &[(&str, Dialect)] =
-    &[("/realtime", openai_realtime::DIALECT), ("/responses", openai_responses::DIALECT)];
+pub(super) const SOCKETS: &[(&str, Dialect)] = &[
+    ("/realtime", openai_realtime::DIALECT),
+    ("/responses", openai_responses::DIALECT),
+    ("/*.GenerativeService.BidiGenerateContent", gemini::live::DIALECT),
+    ("/*.LlmBidiService/BidiGenerateContent", gemini::live::DIALECT),
+];
 
 #[derive(Debug)]
 pub(super) struct Provider {

@@ -2,10 +2,13 @@
 //! Takes a [`RequestHead`]; gives the formats to read it as, or nothing.
 //! What is not certain from the head, the bodies must confirm; a model's name decides nothing.
 
+use std::borrow::Cow;
+
 use ::http::{Method, header};
 
 use super::{
     formats::Format,
+    named::Named,
     protobuf::Schema,
     providers::{PROVIDERS, Provider, ROUTES, Route, SHAPES, SOCKETS},
     socket::Dialect,
@@ -27,7 +30,7 @@ pub(super) struct Recognized {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Target {
     /// Of a known host.
-    pub provider: Option<&'static str>,
+    pub provider: Option<Cow<'static, str>>,
     pub model: Option<String>,
     /// Of the agent or the data source, where the path names it.
     pub id: Option<String>,
@@ -123,7 +126,29 @@ fn is_host(name: &str, host: &str) -> bool {
     }
 }
 
-pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
+/// `named` goes before what is known of hosts and paths.
+pub(super) fn recognize(head: &RequestHead, named: &[Named]) -> Option<Recognized> {
+    let asked_for = host(authority(head).unwrap_or_default());
+    let Some(entry) = named.iter().find(|entry| entry.is_for(&asked_for, path(head))) else {
+        return known(head);
+    };
+    let mut found = match entry.format {
+        Some(_) if head.method != Method::POST => return None,
+        Some(format) => Recognized {
+            formats: vec![format.format()],
+            certainty: Certainty::Path,
+            target: Target::default(),
+            messages: None,
+        },
+        None => known(head)?,
+    };
+    if let Some(provider) = &entry.provider {
+        found.target.provider = Some(provider.clone().into());
+    }
+    Some(found)
+}
+
+fn known(head: &RequestHead) -> Option<Recognized> {
     let (provider, own) = provider(head).unzip();
     let own = own.flatten();
     if let Some(route) = own.or_else(|| route(ROUTES, head)) {
@@ -138,9 +163,9 @@ pub(super) fn recognize(head: &RequestHead) -> Option<Recognized> {
                 None => Certainty::Path,
             },
             target: Target {
-                provider: provider.map(|row| row.name),
-                model: named(route, route.model_after, path(head)),
-                id: named(route, route.id_after, path(head)),
+                provider: provider.map(|row| row.name.into()),
+                model: part(route, route.model_after, path(head)),
+                id: part(route, route.id_after, path(head)),
                 streams: route.streams || query(head, "stream").as_deref() == Some("true"),
                 stream_cursor: query(head, "starting_after"),
             },
@@ -172,7 +197,7 @@ pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
     let path = path(head);
     let (_, dialect) = SOCKETS.iter().find(|(pattern, _)| matches(pattern, path))?;
     let target = Target {
-        provider: provider(head).map(|(row, _)| row.name),
+        provider: provider(head).map(|(row, _)| row.name.into()),
         // The second is Azure's way.
         model: query(head, "model").or_else(|| query(head, "deployment")),
         id: None,
@@ -184,7 +209,7 @@ pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
 
 /// A path or a host that is known to be an LLM's.
 pub(super) fn is_known(head: &RequestHead) -> bool {
-    let found = recognize(head).map(|found| found.certainty != Certainty::Shape);
+    let found = known(head).map(|found| found.certainty != Certainty::Shape);
     found.unwrap_or_else(|| provider(head).is_some())
 }
 
@@ -211,7 +236,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// What stands in `path` for the pattern's `*`s behind its segment `after`.
-fn named(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
+fn part(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
     let after = after?;
     let pattern: Vec<_> = route.path.split('/').skip(1).collect();
     let segments: Vec<_> = path.trim_end_matches('/').rsplit('/').take(pattern.len()).collect();
@@ -256,8 +281,12 @@ mod tests {
     }
 
     fn check(target: &str, host: &'static str) -> Option<(&'static str, Certainty)> {
-        recognize(&head(Method::POST, target, host)).map(|found| {
-            (found.target.provider.unwrap_or(found.formats[0].flavour), found.certainty)
+        known(&head(Method::POST, target, host)).map(|found| {
+            let provider = PROVIDERS
+                .iter()
+                .map(|row| row.name)
+                .find(|name| found.target.provider.as_deref() == Some(*name));
+            (provider.unwrap_or(found.formats[0].flavour), found.certainty)
         })
     }
 
@@ -302,22 +331,22 @@ mod tests {
     #[test]
     fn other_requests_are_left() {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
-            assert!(recognize(&head(method, "/v1/chat/completions", "api.openai.com")).is_none());
+            assert!(known(&head(method, "/v1/chat/completions", "api.openai.com")).is_none());
         }
         for target in ["/v1/models", "/", "/v1/messages/count_tokens", "/v1/messages/batches"] {
             assert_eq!(check(target, "api.anthropic.com"), None, "{target}");
         }
         let mut form = head(Method::POST, "/login", "example.org");
         form.headers.remove(header::CONTENT_TYPE);
-        assert!(recognize(&form).is_none());
+        assert!(known(&form).is_none());
     }
 
     #[test]
     fn path_names_the_deployment() {
         let target = "/openai/deployments/my%20gpt/chat/completions?api-version=1";
-        let found = recognize(&head(Method::POST, target, "x.openai.azure.com")).unwrap();
+        let found = known(&head(Method::POST, target, "x.openai.azure.com")).unwrap();
         assert_eq!(found.target.model.as_deref(), Some("my gpt"));
-        assert_eq!(found.target.provider, Some("azure.ai.openai"));
+        assert_eq!(found.target.provider.as_deref(), Some("azure.ai.openai"));
         assert_eq!(percent_decoded("a%3Ab%2g%"), "a:b%2g%");
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    about::{About, Course},
+    about::{About, Course, Keep},
     answering::Answering,
     formats::{Asked, Format},
     json::{Document, Fault, Shapes},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Answers under way at once; when more are asked for, the oldest is told as far as it came.
-const MAX_TURNS: usize = 64;
+const MAX_TURNS: usize = 16;
 
 /// How a format's requests and answers are told in messages.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,9 @@ pub(super) enum Subject {
     Session { model: String },
     /// An answer that begins here.
     Beginning(Option<String>),
+    /// The answer that is under way, of which there is one; if there is none, one that nobody asked
+    /// for may begin here.
+    Unnumbered { begins: bool },
     /// An answer that began before.
     Answer(Option<String>),
     /// The client's message with this id failed; without one, the oldest that asked for an answer
@@ -87,13 +90,13 @@ impl Socket {
         dialect: &'static Dialect,
         target: Target,
         request: (&RequestHead, Role),
-        capture_content: bool,
+        keep: Keep,
     ) -> Self {
         let event = Shapes { facts: dialect.format.event, content: None };
         Self {
-            about: About::new(exchange, target, request, capture_content),
+            about: About::new(exchange, target, request, keep),
             dialect,
-            client: Document::new(dialect.format.request.shapes(capture_content)),
+            client: Document::new(dialect.format.request.shapes(keep.has_content())),
             asking: None,
             server: Document::new(event),
             turns: VecDeque::new(),
@@ -166,13 +169,17 @@ impl Socket {
         let message_id = (self.dialect.message_id)(&mut self.client);
         self.client.clear();
         if !asked.fits {
+            // It may set the connection up.
+            if let Some(model) = asked.request.model {
+                self.about.target.model = Some(model);
+            }
             return None;
         }
         self.begin(Turn {
             asked,
             message_id,
             request_end: Some(time),
-            ..Turn::new(self.dialect.format, self.about.capture_content, start)
+            ..Turn::new(self.dialect.format, self.about.keep.has_content(), start)
         })
     }
 
@@ -199,7 +206,7 @@ impl Socket {
             Subject::Beginning(id) => {
                 if self.turns.iter().all(|turn| turn.begun) {
                     // Nobody asked: the server answers by itself when the user stops speaking.
-                    let turn = Turn::new(self.dialect.format, self.about.capture_content, time);
+                    let turn = Turn::new(self.dialect.format, self.about.keep.has_content(), time);
                     dropped = self.begin(turn);
                 }
                 let at = self.turns.iter().position(|turn| !turn.begun);
@@ -208,6 +215,13 @@ impl Socket {
                     turn.answer_id = id;
                 }
                 at
+            }
+            Subject::Unnumbered { begins } => {
+                if begins && self.turns.is_empty() {
+                    let turn = Turn::new(self.dialect.format, self.about.capture_content, time);
+                    self.turns.push_back(turn);
+                }
+                (!self.turns.is_empty()).then_some(0)
             }
             Subject::Answer(None) => (!self.turns.is_empty()).then_some(0),
             Subject::Answer(id) => self.turns.iter().position(|turn| turn.answer_id == id),

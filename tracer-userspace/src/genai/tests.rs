@@ -3,7 +3,9 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use serde_json::{Value, json};
 
-use super::{Calls, ChunkTimes, Operation, OperationName, Options, ProviderError, Usage};
+use super::{
+    Calls, ChunkTimes, Modalities, Operation, OperationName, Options, ProviderError, Usage,
+};
 use crate::{
     capture::{ConnectionId, Timestamp},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
@@ -13,8 +15,10 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod gemini_live;
 mod grpc;
 mod hostile;
+mod named;
 mod ollama;
 mod openai_agents;
 mod openai_chat;
@@ -70,7 +74,10 @@ impl<'a> Exchange<'a> {
     /// Runs with bodies in pieces of `size` bytes.
     pub(super) fn run_in(&self, size: usize) -> Option<Operation> {
         let capture_content = self.capture_content;
-        let mut calls = Calls::new(Options { capture_content });
+        self.run_with(Calls::new(Options { capture_content }), size)
+    }
+
+    pub(super) fn run_with(&self, mut calls: Calls, size: usize) -> Option<Operation> {
         let exchange = ExchangeId { connection: ConnectionId(7), index: 3 };
         let mut now = 100;
         let mut on = |kind: Kind<'_>| {

@@ -7,7 +7,7 @@ use std::mem;
 use http::{HeaderValue, header::UPGRADE};
 
 use super::{
-    Counts, Ended, ExchangeEvent, Role,
+    Counts, Ended, ExchangeEvent, Passing, Role,
     h1::{self, Switch},
     h2,
     open::{Open, Side},
@@ -57,6 +57,8 @@ struct Upgraded {
 struct Beginnings {
     received: Beginning,
     sent: Beginning,
+    /// Bytes of both, the empty lines before them included.
+    passed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,6 +135,23 @@ impl Connection {
         }
     }
 
+    /// What passes now that may not matter, see [`Passing`].
+    pub(super) fn passing(&self) -> Option<Passing> {
+        match &self.protocol {
+            Protocol::Http1(http1) => {
+                let (side, left) = http1.body()?;
+                let direction = direction_of(side, http1.role());
+                Some(Passing::Body { direction, left })
+            }
+            Protocol::GivenUp | Protocol::Foreign => Some(Passing::Nothing),
+            Protocol::Starting(_)
+            | Protocol::Middle
+            | Protocol::Http2(_)
+            | Protocol::WebSocket(_)
+            | Protocol::Upgraded(..) => None,
+        }
+    }
+
     /// The peer will send nothing more.
     pub(super) fn peer_ended(
         &mut self,
@@ -159,6 +178,9 @@ impl Connection {
         counts: &mut Counts,
         sink: &mut dyn FnMut(ExchangeEvent<'_>),
     ) {
+        if let Protocol::Starting(beginnings) = &self.protocol {
+            counts.skipped_bytes += beginnings.passed;
+        }
         let Some(role) = self.protocol.role() else { return };
         let (ending, time) = match self.peer_ended {
             _ if cause == CloseCause::TracerStopped => (Ending::by_close(role, cause), time),
@@ -231,6 +253,13 @@ pub(super) fn role_of(direction: Direction, side: Side) -> Role {
     }
 }
 
+fn direction_of(side: Side, role: Role) -> Direction {
+    match (side, role) {
+        (Side::Request, Role::Client) | (Side::Response, Role::Server) => Direction::Sent,
+        (Side::Request, Role::Server) | (Side::Response, Role::Client) => Direction::Received,
+    }
+}
+
 pub(super) fn side_of(direction: Direction, role: Role) -> Side {
     match (direction, role) {
         (Direction::Sent, Role::Client) | (Direction::Received, Role::Server) => Side::Request,
@@ -258,12 +287,18 @@ impl Protocol {
         out: &mut Output<'_>,
     ) -> Option<Data<'a>> {
         match (&mut *self, data) {
-            (Self::Starting(_), Data::Gap(_)) => *self = Self::Middle,
+            (Self::Starting(beginnings), Data::Gap(_)) => {
+                out.counts.skipped_bytes += beginnings.passed;
+                *self = Self::Middle;
+            }
             (Self::Starting(beginnings), Data::Bytes(input)) => {
                 let before = beginnings.of(direction);
                 let beginning = before.with(input, out.time);
                 match Start::of(beginning.bytes()) {
-                    Start::TooShort if !beginning.is_full() => *before = beginning,
+                    Start::TooShort if !beginning.is_full() => {
+                        *before = beginning;
+                        beginnings.passed += input.len() as u64;
+                    }
                     start => return self.start(start, direction, input, out),
                 }
             }
@@ -328,7 +363,9 @@ impl Protocol {
             Start::Response | Start::Http2Settings => Side::Response,
             Start::TooShort | Start::Foreign => {
                 out.counts.foreign_connections += 1;
-                *self = Self::Foreign;
+                if let Self::Starting(beginnings) = mem::replace(self, Self::Foreign) {
+                    out.counts.foreign_bytes += beginnings.passed;
+                }
                 return Some(Data::Bytes(input));
             }
         };

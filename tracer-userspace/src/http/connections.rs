@@ -10,7 +10,7 @@
 
 use foldhash::HashMap;
 
-use super::{ExchangeEvent, connection::Connection};
+use super::{ExchangeEvent, Passing, connection::Connection};
 use crate::capture::{
     CloseCause, Closed, ConnectionId, Event, Opened, Origin, PeerEnd, Segment, Timestamp,
 };
@@ -57,7 +57,8 @@ pub struct Exchanges {
 #[derive(Debug)]
 struct Slot {
     state: State,
-    /// Copies in forked processes that have not been used.
+    /// Copies in forked processes that have not been used. Copies of a connection that had the same
+    /// id before, in a recording that uses one again, are not among them.
     heirs: usize,
     /// The process is gone, and the heirs may go on.
     closed: Option<Closed>,
@@ -80,7 +81,7 @@ impl Exchanges {
     /// Feeds one capture event. `sink` is called for every exchange event it gives, in order.
     pub fn on(&mut self, event: &Event<'_>, sink: Sink<'_>) {
         match event {
-            Event::Opened(opened) => self.opened(opened),
+            Event::Opened(opened) => self.opened(opened, sink),
             Event::Segment(segment) => self.segment(segment, sink),
             Event::PeerEnded { connection, time, how } => {
                 self.peer_ended(*connection, *time, *how, sink);
@@ -108,13 +109,24 @@ impl Exchanges {
         self.counts
     }
 
+    /// What passes on a connection now that may not matter.
+    pub fn passing(&self, connection: ConnectionId) -> Option<Passing> {
+        match &self.slots.get(&connection)?.state {
+            State::Own(connection) => connection.passing(),
+            State::Heir(_) => None,
+        }
+    }
+
     /// Connections that are remembered.
     pub fn connections(&self) -> usize {
         self.slots.len()
     }
 
-    fn opened(&mut self, opened: &Opened) {
+    fn opened(&mut self, opened: &Opened, sink: Sink<'_>) {
         let id = opened.connection;
+        // Ids are never used again; in a recording that says otherwise, the one before is over.
+        let (time, cause) = (opened.time, CloseCause::Freed);
+        self.closed(&Closed { connection: id, time, cause, last_empty_read: None }, sink);
         let state = match opened.origin {
             Origin::Created => State::Own(Connection::new(id, true)),
             Origin::JoinedLate => State::Own(Connection::new(id, false)),
@@ -170,7 +182,7 @@ impl Exchanges {
     /// An unused copy of `owner`'s connection was closed.
     fn disinherit(&mut self, owner: ConnectionId, sink: Sink<'_>) {
         let Some(slot) = self.slots.get_mut(&owner) else { return };
-        slot.heirs -= 1;
+        slot.heirs = slot.heirs.saturating_sub(1);
         if slot.heirs == 0
             && let Some(closed) = slot.closed
         {
@@ -191,7 +203,7 @@ fn in_use<'a>(
     if let State::Heir(owner) = slots.get(&id)?.state {
         let connection = match slots.get_mut(&owner) {
             Some(Slot { state: State::Own(parent), heirs, .. }) => {
-                *heirs -= 1;
+                *heirs = heirs.saturating_sub(1);
                 Connection::take_over(id, parent, time, counts, sink)
             }
             _ => Connection::new(id, false),

@@ -4,7 +4,7 @@
 
 use ::http::{HeaderMap, Method, StatusCode, Version};
 
-use crate::capture::{ConnectionId, Timestamp};
+use crate::capture::{ConnectionId, Direction, Timestamp};
 
 /// One request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,4 +179,15 @@ pub enum Ended {
     Gap,
     /// llmtap stopped while the exchange went on.
     TracerStopped,
+}
+
+/// What passes on a connection, where whoever has no use for it may do without: HTTP goes on right
+/// behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// The body of one message, and nothing else until it is over or something passes in the other
+    /// direction: no other exchange is under way. `left`: bytes of it that are to come, where that is known.
+    Body { direction: Direction, left: Option<u64> },
+    /// Bytes that no message will come of any more.
+    Nothing,
 }

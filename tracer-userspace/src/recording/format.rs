@@ -303,6 +303,10 @@ pub(super) struct Finish {
     pub(super) unreadable: u64,
     #[prost(uint64, tag = "7")]
     pub(super) withheld: u64,
+    #[prost(message, optional, tag = "8")]
+    pub(super) shed_body: Option<LostCount>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) shed_connection: Option<LostCount>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

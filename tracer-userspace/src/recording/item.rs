@@ -244,6 +244,8 @@ impl From<&Finish> for Kind {
             fault: count(finish.lost.fault),
             oversize: count(finish.lost.oversize),
             map_full: count(finish.lost.map_full),
+            shed_body: count(finish.lost.shed_body),
+            shed_connection: count(finish.lost.shed_connection),
             unreadable: finish.unreadable,
             withheld: finish.withheld,
         })
@@ -263,6 +265,8 @@ impl file::Finish {
             fault: count(self.fault),
             oversize: count(self.oversize),
             map_full: count(self.map_full),
+            shed_body: count(self.shed_body),
+            shed_connection: count(self.shed_connection),
         };
         let (unreadable, withheld) = (self.unreadable, self.withheld);
         Finish { time: Timestamp(self.time), lost, unreadable, withheld }

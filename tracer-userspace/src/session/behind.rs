@@ -4,9 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Counts, Pipeline, Processes, Recorder, recorder};
+use super::{Counts, Pipeline, Processes, Recorder, Status, recorder};
 use crate::{
-    capture::{Event, ProcessId},
+    capture::{ConnectionId, Event, ProcessId, Use},
     discover::Process,
     export::Tallies,
     recording::Finish,
@@ -70,6 +70,24 @@ impl Behind {
         }
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.processes().told(process);
+        }
+    }
+
+    /// What a connection is used for; a recording does not ask.
+    pub(super) fn usage(&self, connection: ConnectionId) -> Use {
+        self.pipeline.as_ref().map_or(Use::Unknown, |pipeline| pipeline.usage(connection))
+    }
+
+    /// Under overload no text is kept of calls that begin.
+    pub(super) fn hurry(&mut self, hurried: bool) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.hurry(hurried);
+        }
+    }
+
+    pub(super) fn fill(&self, status: &mut Status) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.fill(status);
         }
     }
 

@@ -11,6 +11,7 @@ mod processes;
 mod reading;
 mod recorder;
 mod replay;
+mod status;
 mod summary;
 
 use std::{
@@ -26,10 +27,11 @@ use processes::Processes;
 pub use reading::Alive;
 pub use recorder::{Ended, Recorder};
 pub use replay::{Pace, replay};
+pub use status::{Board, Status};
 pub use summary::Summary;
 
 use crate::{
-    capture::{Kernel, KernelError, Lost, Reader, lift_memory_limit},
+    capture::{Kernel, KernelError, Limits, Reader, lift_memory_limit},
     discover::Gate,
 };
 use attach::Attacher;
@@ -40,10 +42,11 @@ pub struct Settings {
     pub filters: Arc<Filters>,
     /// What the events go into.
     pub behind: Behind,
-    /// Size of the ring: a power of two, at least a page.
-    pub ring_bytes: u32,
+    pub limits: Limits,
     /// The kernel side writes messages of its own, to the log.
     pub kernel_log: bool,
+    /// Where to tell how the run is doing, while it goes on.
+    pub board: Option<Board>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,7 @@ impl Session {
         let _ = lift_memory_limit(); // Only kernels before 5.11 count BPF memory against it.
         let filters = settings.filters;
         let (mut kernel, maps) =
-            Kernel::load(&filters.for_kernel(), settings.ring_bytes, settings.kernel_log)?;
+            Kernel::load(&filters.for_kernel(), &settings.limits, settings.kernel_log)?;
         let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
         let attacher = Arc::new(Attacher::new(kernel));
         let (finder, found) = mpsc::channel();
@@ -87,6 +90,8 @@ impl Session {
             gated: gate.as_ref().map(|gate| gate.namespace().clone()),
             alive: Alive::default(),
             messages,
+            board: settings.board,
+            ring_bytes: settings.limits.ring_bytes,
         };
         let alive = reading.alive.clone();
         reading.mark_running(held)?.into_iter().for_each(|pid| attacher.process(pid));
@@ -118,11 +123,7 @@ impl Session {
     pub fn finish(self) -> Summary {
         self.stop.now();
         // The thread ends by its own return; a panic in it was printed by then.
-        self.reading.join().unwrap_or_else(|_| Summary {
-            outcome: None,
-            lost: Lost::default(),
-            unreadable: 0,
-        })
+        self.reading.join().unwrap_or_else(|_| Summary { outcome: None, ..Summary::default() })
     }
 }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::{
-    capture::{Closed, ConnectionId, Event, Opened, ProcessId, Timestamp},
+    capture::{Closed, ConnectionId, Event, Opened, ProcessId, Timestamp, Use},
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
-    http::{ExchangeEvent, Exchanges},
-    session::{Filters, Processes},
+    http::{ExchangeEvent, Exchanges, Passing},
+    session::{Filters, Processes, Status},
     trace::{Spans, Transport, semconv},
 };
 
@@ -29,6 +29,8 @@ pub struct Counts {
     pub incomplete: u64,
     /// Calls that were not exported: not sampled.
     pub unsampled: u64,
+    /// Calls of which no content was kept under overload.
+    pub shed_contents: u64,
 }
 
 struct Connection {
@@ -86,6 +88,23 @@ impl Pipeline {
         }
     }
 
+    /// What a connection is used for.
+    pub fn usage(&self, connection: ConnectionId) -> Use {
+        if self.calls.is_under_way_on(connection) {
+            return Use::Call;
+        }
+        match self.exchanges.passing(connection) {
+            Some(Passing::Body { direction, left, .. }) => Use::Body { direction, left },
+            Some(Passing::Nothing) => Use::Foreign,
+            None => Use::Unknown,
+        }
+    }
+
+    /// Under overload no text is kept of calls that begin.
+    pub fn hurry(&mut self, hurried: bool) {
+        self.calls.hurry(hurried);
+    }
+
     /// The tracer stops: what is under way ends as it is.
     pub fn stop(&mut self, time: Timestamp) {
         let mut finished = Vec::new();
@@ -99,6 +118,14 @@ impl Pipeline {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Tells what the stages counted.
+    pub fn fill(&self, status: &mut Status) {
+        status.http = self.exchanges.counts();
+        status.open_calls = self.calls.open();
+        status.calls = self.counts;
+        status.outputs = self.outputs.tallies();
     }
 
     pub fn into_outputs(self) -> Outputs {
@@ -150,6 +177,8 @@ impl Pipeline {
             && !end.joined_late
             && operation.unknown_fields == 0;
         counts.incomplete += u64::from(!whole);
+        let shed = operation.content.as_ref().is_some_and(|content| content.shed);
+        counts.shed_contents += u64::from(shed);
     }
 }
 

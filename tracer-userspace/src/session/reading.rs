@@ -20,17 +20,17 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
     time::{ClockId, clock_gettime},
 };
-use tracer_ebpf::{MARK_EXE, MARK_TREE};
+use tracer_ebpf::{LEVEL_CONTENT, MARK_EXE, MARK_TREE};
 
-use super::{Behind, Filters, Summary};
+use super::{Behind, Board, Filters, Status, Summary};
 use crate::{
-    capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp},
+    capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp, Use},
     discover::{Namespace, mappings},
     recording::Finish,
 };
 
-/// Records taken before the thread looks whether it should stop.
-const BATCH: usize = 4096;
+/// Records taken before the thread looks whether it should stop, and whether it keeps up.
+const BATCH: usize = 256;
 
 /// A record that is reserved and not yet written stops the reader; its writer needs a moment.
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
@@ -80,6 +80,9 @@ pub(super) struct Reading {
     pub(super) gated: Option<Namespace>,
     pub(super) alive: Alive,
     pub(super) messages: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// Where to tell how it goes.
+    pub(super) board: Option<Board>,
+    pub(super) ring_bytes: u32,
 }
 
 impl Reading {
@@ -133,8 +136,9 @@ impl Reading {
     /// Reads until told to stop, then what is left.
     pub(super) fn run(mut self, stop: &Stop) -> Summary {
         while !self.wait(stop) {
-            while self.take() == BATCH {}
+            self.take();
             self.behind.settle();
+            self.tell();
         }
         self.take_the_rest();
         let end = now();
@@ -142,7 +146,32 @@ impl Reading {
         reader.stop(end, &mut |event| behind.on(event));
         let (lost, unreadable) = (reader.lost().unwrap_or_default(), reader.unreadable());
         let finish = Finish { time: end, lost, unreadable, withheld: 0 };
-        Summary { outcome: Some(behind.finish(&finish)), lost, unreadable }
+        Summary {
+            outcome: Some(behind.finish(&finish)),
+            captured: Some(reader.captured()),
+            lost,
+            strain: reader.strain().unwrap_or_default(),
+            unreadable,
+        }
+    }
+
+    /// Puts what was counted on the board, where there is one, now and then.
+    fn tell(&mut self) {
+        let Some(board) = self.board.as_mut().filter(|board| board.patience().is_zero()) else {
+            return;
+        };
+        let mut status = Status {
+            captured: self.reader.captured(),
+            lost: self.reader.lost().unwrap_or_default(),
+            unreadable: self.reader.unreadable(),
+            strain: self.reader.strain().unwrap_or_default(),
+            ring_bytes: self.ring_bytes,
+            processes: self.alive.count(),
+            connections: self.reader.open_connections(),
+            ..Status::default()
+        };
+        self.behind.fill(&mut status);
+        board.write(status);
     }
 
     /// Sleeps until there is something to read; true when the run is to end.
@@ -155,7 +184,9 @@ impl Reading {
             sources.push(PollFd::new(messages.as_fd(), PollFlags::POLLIN));
         }
         // Rounded up, so that there is something to do when it ends.
-        let patience = self.behind.patience().map(|left| left + Duration::from_millis(1));
+        let patience = [self.behind.patience(), self.board.as_ref().map(Board::patience)];
+        let patience =
+            patience.into_iter().flatten().min().map(|left| left + Duration::from_millis(1));
         let timeout = patience.and_then(|left| PollTimeout::try_from(left).ok());
         // An interrupted wait is as good as one that ended.
         let _ = poll(&mut sources, timeout.unwrap_or(PollTimeout::NONE));
@@ -174,14 +205,29 @@ impl Reading {
 
     fn take(&mut self) -> usize {
         let Self { reader, behind, alive, .. } = self;
-        let mut noticed = Vec::new();
+        let level = reader.strain().map_or(0, |strain| strain.level);
+        behind.hurry(level >= LEVEL_CONTENT);
+        let (mut noticed, mut touched) = (Vec::new(), Vec::new());
         let taken = reader.read(BATCH, &mut |event| {
             behind.on(event);
-            if let Event::Process(event) = event {
-                follow(alive, event);
-                noticed.push(*event);
+            match event {
+                Event::Process(event) => {
+                    follow(alive, event);
+                    noticed.push(*event);
+                }
+                Event::Segment(segment) => touched.push(segment.connection),
+                _ => {}
             }
         });
+        touched.sort_unstable();
+        touched.dedup();
+        for connection in touched {
+            match behind.usage(connection) {
+                // As long as everything has room, only what must be kept is worth telling.
+                usage if level > 0 || usage == Use::Call => reader.judge(connection, usage),
+                _ => reader.judge(connection, Use::Unknown),
+            }
+        }
         for event in noticed {
             self.notice(&event);
         }

@@ -5,16 +5,19 @@ use std::fmt;
 
 use super::{Counts, Outcome, Traced, recorder};
 use crate::{
-    capture::Lost,
+    capture::{Captured, Lost, Strain},
     export::{Tallies, Tally},
     recording::Withheld,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Summary {
     /// `None` where the reading thread failed.
     pub outcome: Option<Outcome>,
+    /// `None` for what was captured by another run.
+    pub captured: Option<Captured>,
     pub lost: Lost,
+    pub strain: Strain,
     /// Records of the ring that were not understood.
     pub unreadable: u64,
 }
@@ -35,10 +38,14 @@ impl fmt::Display for Summary {
         if let Some(ended) = recorded {
             write_recording(text, ended)?;
         }
+        self.overload(text)?;
+        if let Some(Captured { bytes, records }) = self.captured {
+            writeln!(text, "llmtap: bytes captured: {bytes}, in {records} records")?;
+        }
         write!(text, "llmtap: bytes lost:")?;
         for (index, (cause, count)) in self.lost.by_cause().into_iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
-            write!(text, "{separator} {cause} {}", count.bytes)?;
+            write!(text, "{separator} {} {}", cause.replace('_', " "), count.bytes)?;
             if count.bytes == 0 && count.records > 0 {
                 write!(text, " ({} notices)", count.records)?;
             }
@@ -58,8 +65,26 @@ impl fmt::Display for Summary {
     }
 }
 
+impl Summary {
+    /// Whether it was hard to keep up, and what was done about it.
+    fn overload(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [content, bodies, connections] = self.strain.entered;
+        if content + bodies + connections == 0 {
+            return Ok(());
+        }
+        write!(text, "llmtap: did not keep up: left out the text of messages {content} times, ")?;
+        write!(text, "bodies of no LLM call {bodies} times, connections {connections} times")?;
+        let traced = self.outcome.as_ref().and_then(|outcome| outcome.traced.as_ref());
+        let shed = traced.map_or(0, |traced| traced.counts.shed_contents);
+        if shed > 0 {
+            write!(text, "; {shed} calls without their text")?;
+        }
+        writeln!(text)
+    }
+}
+
 fn write_calls(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
-    let Counts { calls, mcp_calls, errors, input_tokens, output_tokens, incomplete, unsampled } =
+    let Counts { calls, mcp_calls, errors, input_tokens, output_tokens, incomplete, unsampled, .. } =
         counts;
     write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
     write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;

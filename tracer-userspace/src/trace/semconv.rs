@@ -22,13 +22,14 @@ use crate::{
 };
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 12] = [
+pub const OURS: [(&str, &str); 13] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
     (RESPONSE_RUN_ID, "string: id of the agent's run that the answer is about"),
     (PROVIDER_REQUEST_ID, "string: the provider's id of the call, from its response headers"),
     (CONTENT_TRUNCATED, "true where message content passed the bound and was cut"),
+    (CONTENT_SHED, "true where message content was not kept because llmtap did not keep up"),
     (ENDED, "string: how the exchange ended, where it was not complete (values: `Ended`)"),
     (MISSING_REQUEST_BYTES, "int: bytes of the request that passed and were not captured"),
     (MISSING_RESPONSE_BYTES, "int: bytes of the response that passed and were not captured"),
@@ -43,6 +44,7 @@ const RESPONSE_TOOL_CALLS: &str = "llmtap.response.tool_calls";
 const RESPONSE_RUN_ID: &str = "llmtap.response.run.id";
 const PROVIDER_REQUEST_ID: &str = "llmtap.provider.request_id";
 const CONTENT_TRUNCATED: &str = "llmtap.content.truncated";
+const CONTENT_SHED: &str = "llmtap.content.shed";
 const ENDED: &str = "llmtap.ended";
 const MISSING_REQUEST_BYTES: &str = "llmtap.capture.missing_request_bytes";
 const MISSING_RESPONSE_BYTES: &str = "llmtap.capture.missing_response_bytes";
@@ -413,6 +415,7 @@ impl Attributes {
             }
         }
         self.flag(CONTENT_TRUNCATED, content.truncated);
+        self.flag(CONTENT_SHED, content.shed);
     }
 }
 

@@ -107,6 +107,11 @@ impl Otlp {
         self.queue.push(Queued { span: message, process: Arc::clone(&span.process) }, bytes);
     }
 
+    /// What became of everything so far; what waits is unsent.
+    pub(super) fn tally(&self) -> Tally {
+        self.queue.tally()
+    }
+
     /// Waits for a slow receiver, for as long as `patience`; false where it was not long enough.
     pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
         self.queue.wait_for_room(patience)

@@ -4,6 +4,7 @@
 
 mod answer;
 pub(in crate::genai) mod grpc;
+pub(in crate::genai) mod live;
 
 use serde::Deserialize;
 use serde_json::{Value, json};

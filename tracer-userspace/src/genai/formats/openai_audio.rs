@@ -80,7 +80,7 @@ struct RequestFacts<'a> {
 fn read_request(body: &mut Document, output_type: Option<&'static str>) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let given = facts.input.filled().is_some() || facts.file.0.is_some();
+    let given = facts.input.0.is_some() || facts.file.0.is_some();
     let streams = facts.stream.read() == Some(true) || facts.stream_format.as_str() == Some("sse");
     let mut asked =
         Asked { fits: facts.model.filled().is_some() && given, fault, ..Asked::default() };

@@ -196,7 +196,10 @@ impl Exchange {
             return true;
         }
         seen.extend_from_slice(&bytes[..bytes.len().min(LOOK - seen.len())]);
-        let opens = seen.trim_ascii_start().first().is_none_or(|byte| matches!(byte, b'{' | b'['));
+        // An object, or a list of them.
+        let start = seen.trim_ascii_start();
+        let start = start.strip_prefix(b"[").map_or(start, <[u8]>::trim_ascii_start);
+        let opens = start.first().is_none_or(|byte| *byte == b'{');
         let sign = || SIGNS.iter().any(|sign| memchr::memmem::find(seen, sign).is_some());
         opens && (seen.len() < LOOK || sign())
     }

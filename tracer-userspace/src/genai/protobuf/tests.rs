@@ -140,9 +140,28 @@ fn too_large_message_is_left_and_the_next_read() {
     assert_eq!(collector.take(), None);
 }
 
+#[test]
+fn many_small_values_are_bounded() {
+    let empty = Inner { text: String::new(), inner: None };
+    let args = struct_of(&json!({"list": vec![1; 200_000]}));
+    let many = Outer {
+        inners: vec![empty; 200_000],
+        kinds: vec![1; 200_000],
+        args: Some(args),
+        flag: true,
+        ..Outer::default()
+    };
+    let value = read(&many.encode_to_vec(), &OUTER).expect("sound");
+    let len = |value: &Value| value.as_array().map_or(0, Vec::len);
+    // The first took the room; numbers of the message itself stay.
+    assert_eq!(len(&value["inners"]), MAX_WEIGHT / OBJECT);
+    assert!(len(&value["kinds"]) + len(&value["args"]["list"]) < OBJECT / NODE);
+    assert_eq!(value["flag"], true);
+}
+
 proptest! {
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::arbitrary::any::<u8>(), 0..300)) {
+    fn any_bytes_are_taken(bytes in prop::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let _ = read(&bytes, &OUTER);
     }
 

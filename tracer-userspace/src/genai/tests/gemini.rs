@@ -21,7 +21,12 @@ fn answer(parts: &Value, reason: &Value) -> Value {
     json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": parts},
             "finishReason": reason}],
         "usageMetadata": {"promptTokenCount": 10, "toolUsePromptTokenCount": 5,
-            "cachedContentTokenCount": 4, "candidatesTokenCount": 6, "thoughtsTokenCount": 7},
+            "cachedContentTokenCount": 4, "candidatesTokenCount": 6, "thoughtsTokenCount": 7,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 3},
+                {"modality": "AUDIO", "tokenCount": 7}, {"modality": "DOCUMENT", "tokenCount": 0}],
+            "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}],
+            "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 4}],
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 6}, {"modality": 1}]},
         "modelVersion": "gemini-x-1", "responseId": "r1"})
 }
 
@@ -56,7 +61,9 @@ fn whole_answer_is_read() {
             cache_read_input_tokens: Some(4),
             cache_write_input_tokens: None,
             reasoning_output_tokens: Some(7),
-            ..Usage::default()
+            input: Modalities { text: Some(8), audio: Some(7), ..Modalities::default() },
+            output: Modalities { image: Some(6), ..Modalities::default() },
+            cache_read: Modalities { audio: Some(4), ..Modalities::default() },
         }
     );
     let content = call.content.unwrap();

@@ -8,146 +8,146 @@ use crate::http::MessageKind;
 /// Parts of `google.cloud.aiplatform.v1`.
 mod vertex {
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Content {
+    pub(super) struct Content {
         #[prost(string, tag = "1")]
-        pub role: String,
+        pub(super) role: String,
         #[prost(message, repeated, tag = "2")]
-        pub parts: Vec<Part>,
+        pub(super) parts: Vec<Part>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Part {
+    pub(super) struct Part {
         #[prost(string, tag = "1")]
-        pub text: String,
+        pub(super) text: String,
         #[prost(message, optional, tag = "5")]
-        pub call: Option<Call>,
+        pub(super) call: Option<Call>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Call {
+    pub(super) struct Call {
         #[prost(string, tag = "1")]
-        pub name: String,
+        pub(super) name: String,
         #[prost(message, optional, tag = "2")]
-        pub args: Option<prost_types::Struct>,
+        pub(super) args: Option<prost_types::Struct>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Config {
+    pub(super) struct Config {
         #[prost(float, optional, tag = "1")]
-        pub temperature: Option<f32>,
+        pub(super) temperature: Option<f32>,
         #[prost(int32, optional, tag = "5")]
-        pub max_output_tokens: Option<i32>,
+        pub(super) max_output_tokens: Option<i32>,
         #[prost(string, repeated, tag = "6")]
-        pub stop: Vec<String>,
+        pub(super) stop: Vec<String>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Request {
+    pub(super) struct Request {
         #[prost(message, repeated, tag = "2")]
-        pub contents: Vec<Content>,
+        pub(super) contents: Vec<Content>,
         #[prost(message, optional, tag = "4")]
-        pub config: Option<Config>,
+        pub(super) config: Option<Config>,
         #[prost(string, tag = "5")]
-        pub model: String,
+        pub(super) model: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Candidate {
+    pub(super) struct Candidate {
         #[prost(message, optional, tag = "2")]
-        pub content: Option<Content>,
+        pub(super) content: Option<Content>,
         #[prost(int32, tag = "3")]
-        pub finish_reason: i32,
+        pub(super) finish_reason: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Usage {
+    pub(super) struct Usage {
         #[prost(int32, tag = "1")]
-        pub prompt: i32,
+        pub(super) prompt: i32,
         #[prost(int32, tag = "2")]
-        pub candidates: i32,
+        pub(super) candidates: i32,
         #[prost(int32, tag = "14")]
-        pub thoughts: i32,
+        pub(super) thoughts: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Response {
+    pub(super) struct Response {
         #[prost(message, repeated, tag = "2")]
-        pub candidates: Vec<Candidate>,
+        pub(super) candidates: Vec<Candidate>,
         #[prost(message, optional, tag = "4")]
-        pub usage: Option<Usage>,
+        pub(super) usage: Option<Usage>,
         #[prost(string, tag = "11")]
-        pub model_version: String,
+        pub(super) model_version: String,
         #[prost(string, tag = "13")]
-        pub response_id: String,
+        pub(super) response_id: String,
     }
 }
 
 /// Parts of `xai_api`.
 mod xai {
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Content {
+    pub(super) struct Content {
         #[prost(string, tag = "1")]
-        pub text: String,
+        pub(super) text: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Message {
+    pub(super) struct Message {
         #[prost(message, repeated, tag = "1")]
-        pub content: Vec<Content>,
+        pub(super) content: Vec<Content>,
         #[prost(int32, tag = "2")]
-        pub role: i32,
+        pub(super) role: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Request {
+    pub(super) struct Request {
         #[prost(message, repeated, tag = "1")]
-        pub messages: Vec<Message>,
+        pub(super) messages: Vec<Message>,
         #[prost(string, tag = "2")]
-        pub model: String,
+        pub(super) model: String,
         #[prost(int32, optional, tag = "7")]
-        pub max_tokens: Option<i32>,
+        pub(super) max_tokens: Option<i32>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Said {
+    pub(super) struct Said {
         #[prost(string, tag = "1")]
-        pub content: String,
+        pub(super) content: String,
         #[prost(int32, tag = "2")]
-        pub role: i32,
+        pub(super) role: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Output {
+    pub(super) struct Output {
         #[prost(message, optional, tag = "1")]
-        pub delta: Option<Said>,
+        pub(super) delta: Option<Said>,
         #[prost(int32, tag = "3")]
-        pub finish_reason: i32,
+        pub(super) finish_reason: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Usage {
+    pub(super) struct Usage {
         #[prost(int32, tag = "1")]
-        pub completion: i32,
+        pub(super) completion: i32,
         #[prost(int32, tag = "2")]
-        pub prompt: i32,
+        pub(super) prompt: i32,
         #[prost(int32, tag = "3")]
-        pub total: i32,
+        pub(super) total: i32,
         #[prost(int32, tag = "6")]
-        pub reasoning: i32,
+        pub(super) reasoning: i32,
         #[prost(int32, tag = "7")]
-        pub cached: i32,
+        pub(super) cached: i32,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Chunk {
+    pub(super) struct Chunk {
         #[prost(string, tag = "1")]
-        pub id: String,
+        pub(super) id: String,
         #[prost(message, repeated, tag = "2")]
-        pub outputs: Vec<Output>,
+        pub(super) outputs: Vec<Output>,
         #[prost(string, tag = "4")]
-        pub model: String,
+        pub(super) model: String,
         #[prost(message, optional, tag = "6")]
-        pub usage: Option<Usage>,
+        pub(super) usage: Option<Usage>,
     }
 }
 

@@ -13,7 +13,7 @@ fn form(fields: &[(&str, Option<&str>)]) -> Vec<u8> {
         match value {
             Some(value) => body.push_str(&format!("\r\n\r\n{value}\r\n")),
             None => {
-                body.push_str("; filename=\"f\"\r\nContent-Type: image/png\r\n\r\n\0\r\n--b\r\n")
+                body.push_str("; filename=\"f\"\r\nContent-Type: image/png\r\n\r\n\0\r\n--b\r\n");
             }
         }
     }

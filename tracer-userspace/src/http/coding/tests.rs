@@ -168,6 +168,49 @@ fn members_and_frames_are_joined() {
     }
 }
 
+/// RFC 1952 §2.3: every optional part of a member's header.
+fn member_with_all_parts(text: &[u8]) -> Vec<u8> {
+    let mut member = vec![0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 255];
+    member.extend(b"\x03\0abcname\0comment\0");
+    let checksum = crc32fast::hash(&member) as u16;
+    member.extend(checksum.to_le_bytes());
+    member.extend(&encode("gzip", text)[10..]);
+    member
+}
+
+#[test]
+fn optional_parts_of_a_member_are_passed_over() {
+    let coded = [member_with_all_parts(b"one "), member_with_all_parts(b"two")].concat();
+    for at in 0..=coded.len() {
+        let (first, last) = coded.split_at(at);
+        assert_eq!(decode("gzip", [first, last]), (b"one two".to_vec(), Ok(())), "at {at}");
+    }
+    for damaged in [3, 15, coded.len() - 1, coded.len() - 5] {
+        let mut coded = coded.clone();
+        coded[damaged] ^= 0x80;
+        let (_, end) = decode("gzip", [&coded[..]]);
+        assert_eq!(end, Err(Unreadable::Corrupt), "{damaged}");
+    }
+}
+
+#[test]
+fn coding_in_a_coding_is_bounded_too() {
+    let empty_members = encode("gzip", b"").repeat(200_000);
+    let coded = encode("gzip", &empty_members);
+    assert!(coded.len() < 64 << 10, "a bomb");
+    let (out, end) = decode("gzip, gzip", [&coded[..]]);
+    assert_eq!((out.len(), end), (0, Err(Unreadable::Bomb)));
+}
+
+#[test]
+fn coding_without_bytes_is_whole() {
+    // The outer coding's end comes, and nothing of the inner one ever did.
+    for name in NAMES {
+        let coded = encode("br", b"");
+        assert_eq!(decode(&format!("{name}, br"), [&coded[..]]), (Vec::new(), Ok(())), "{name}");
+    }
+}
+
 #[test]
 fn empty_body_is_whole() {
     for name in NAMES {

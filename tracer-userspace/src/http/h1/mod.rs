@@ -186,6 +186,29 @@ impl Connection {
         }
     }
 
+    /// The body under way, if it is the only thing under way: its side, and how many bytes of it are
+    /// left, where that is known. Where it is not, whatever follows is asked for on the other side.
+    pub(super) fn body(&self) -> Option<(Side, Option<u64>)> {
+        if self.queue.len() > 1 {
+            return None;
+        }
+        let open = &self.queue.front()?.open;
+        let (side, left) = match (&self.request, &self.response) {
+            // How a request without a length ends can't be told without reading it.
+            (Reader::Body(Body::Length(left)), Reader::BetweenMessages) => {
+                (Side::Request, Some(*left))
+            }
+            (Reader::BetweenMessages, Reader::Body(Body::Length(left))) => {
+                (Side::Response, Some(*left))
+            }
+            (Reader::BetweenMessages, Reader::Body(_) | Reader::LostInChunks) => {
+                (Side::Response, None)
+            }
+            _ => return None,
+        };
+        open.has_head(side).then_some((side, left))
+    }
+
     /// A forked process took the connection over: its exchanges go on under new ids.
     pub(super) fn rename(&mut self, out: &mut Output<'_>) {
         for exchange in &mut self.queue {

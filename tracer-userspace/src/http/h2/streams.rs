@@ -41,8 +41,9 @@ pub(super) struct Streams {
     missed_requests: bool,
     /// Some may be [`Stream::holed`].
     has_holed: bool,
-    /// By number; ordered, so that what ends together ends in order.
-    open: BTreeMap<u32, Stream>,
+    /// By number; ordered, so that what ends together ends in order. Boxed, since the map keeps room
+    /// for eleven once it had one.
+    open: BTreeMap<u32, Box<Stream>>,
     /// The highest that a request was seen of.
     newest: u32,
     /// The highest that the server will answer, by its GOAWAY frames (§6.8).
@@ -414,8 +415,14 @@ impl Streams {
 }
 
 impl Stream {
-    fn new(open: Open) -> Self {
-        Self { open, asks_for_socket: false, socket: None, holed: false, response_left: None }
+    fn new(open: Open) -> Box<Self> {
+        Box::new(Self {
+            open,
+            asks_for_socket: false,
+            socket: None,
+            holed: false,
+            response_left: None,
+        })
     }
 
     /// DATA bytes passed, captured or not.

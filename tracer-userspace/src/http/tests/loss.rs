@@ -1,7 +1,7 @@
 //! Gaps, malformed bytes, connections joined late: what is told, what is counted.
 
 use super::{Told::*, *};
-use crate::http::Counts;
+use crate::http::{Counts, Passing};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
@@ -220,6 +220,27 @@ fn foreign_connections_are_counted() {
 }
 
 #[test]
+fn first_bytes_that_tell_nothing_are_counted() {
+    let (_, counts) = ends(&[created(), sent("\r\nPO"), received("HT"), received("220 mail")]);
+    assert_eq!((counts.foreign_bytes, counts.skipped_bytes), (14, 0));
+    for end in [closed(CloseCause::Freed), SentGap(1, 5)] {
+        let (_, counts) = ends(&[created(), sent("PO"), end]);
+        assert_eq!((counts.foreign_bytes, counts.skipped_bytes), (0, 2));
+    }
+}
+
+/// No capture gives an id twice; a recording can say anything.
+#[test]
+fn connection_that_is_opened_again_ends_what_was_under_way() {
+    let again = [created(), sent(GET), created(), sent(GET), received(OK)];
+    let (ends, _) = ends(&again);
+    assert_eq!(ends, [(0, end(Ended::ClientGone)), (0, complete())]);
+    let forked = [created(), Open(2, Origin::Inherited(ConnectionId(1))), created()];
+    let used = [Step::Sent(2, GET.into()), Step::Closed(2, CloseCause::Freed)];
+    run(&[&forked[..], &used].concat());
+}
+
+#[test]
 fn bytes_of_unknown_connections_are_counted() {
     let (ends, counts) = ends(&[received(OK), ReceivedGap(1, 10)]);
     assert_eq!((ends, counts.stray_bytes), (Vec::new(), OK.len() as u64 + 10));
@@ -254,4 +275,63 @@ fn bytes_behind_a_response_cost_no_other() {
     let (ends, counts) = ends(&steps);
     assert_eq!(ends, [(0, complete()), (1, complete())]);
     assert_eq!((counts.malformed_messages, counts.skipped_bytes), (1, 7));
+}
+
+/// What may be passed over once the script is over.
+fn passing(steps: &[Step]) -> Option<Passing> {
+    let mut exchanges = Exchanges::new();
+    run_with(&mut exchanges, steps, &|_, _| Vec::new());
+    exchanges.passing(ConnectionId(1))
+}
+
+#[test]
+fn only_body_under_way_may_be_passed_over() {
+    let body = |direction, left| Some(Passing::Body { direction, left });
+    let upload = "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n01";
+    let download = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01";
+    let until_close = "HTTP/1.1 200 OK\r\n\r\n01";
+    let in_chunks = [CHUNKED, "a\r\n01"].concat();
+    let cases = [
+        (vec![sent(upload)], body(Direction::Sent, Some(8))),
+        (vec![sent(GET), received(download)], body(Direction::Received, Some(8))),
+        (vec![received(GET), sent(download)], body(Direction::Sent, Some(8))),
+        (vec![sent(GET), received(until_close)], body(Direction::Received, None)),
+        (vec![sent(GET), received(&in_chunks)], body(Direction::Received, None)),
+        // Behind what was passed over it is the same body still.
+        (
+            vec![sent(GET), received(&in_chunks), ReceivedGap(1, 999)],
+            body(Direction::Received, None),
+        ),
+        // Between messages, and within a head, the next bytes may be of any call.
+        (vec![], None),
+        (vec![sent(GET)], None),
+        (vec![sent(GET), received(OK)], None),
+        (vec![sent(&upload[..20])], None),
+        (vec![sent(GET), received(&download[..20])], None),
+        // How a request in chunks ends is not known before it is read.
+        (vec![sent("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe")], None),
+        // Behind the answer to the first there may be one to an LLM call.
+        (vec![sent([GET, POST].concat()), received(download)], None),
+        (vec![sent("no HTTP, whatever it may be")], Some(Passing::Nothing)),
+    ];
+    for (steps, expected) in cases {
+        assert_eq!(passing(&[vec![created()], steps.clone()].concat()), expected, "{steps:?}");
+    }
+}
+
+#[test]
+fn next_call_is_whole_behind_what_was_passed_over() {
+    for start in [[CHUNKED, "a\r\n01"].concat(), [CHUNKED, "5\r\nhello\r\n"].concat()] {
+        let steps = [
+            created(),
+            sent(GET),
+            received(&start),
+            ReceivedGap(1, 4321),
+            sent(POST),
+            received(OK),
+        ];
+        let (ends, _) = ends(&steps);
+        assert_eq!(ends.last(), Some(&(1, ended(Ended::Complete, 0, 0))), "{ends:?}");
+        assert_eq!(ends.len(), 2);
+    }
 }

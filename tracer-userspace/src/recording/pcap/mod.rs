@@ -39,6 +39,12 @@ const MAGICS: [[u8; 4]; 5] = [
     [0x0a, 0x0d, 0x0d, 0x0a],
 ];
 
+/// Kind of the block that begins a section of a pcapng file; the same in both byte orders.
+const SECTION_HEADER: [u8; 4] = MAGICS[4];
+
+/// Bytes of the smallest block of a pcapng file: its kind, and its length at both ends.
+const BLOCK_LEAST: u32 = 12;
+
 const NANOS: u128 = 1_000_000_000;
 
 /// Why a capture can't be read, or not further.
@@ -102,6 +108,8 @@ pub struct Packets {
     reader: Box<dyn PcapReaderIterator>,
     start: Start,
     tracks: Tracks,
+    /// Byte order of the section of a pcapng file.
+    big_endian: Option<bool>,
     counts: Counts,
     connections: Connections,
     latest: Timestamp,
@@ -149,6 +157,7 @@ impl Packets {
             reader,
             start: Start { seed, ..Start::default() },
             tracks: Tracks::default(),
+            big_endian: None,
             counts: Counts::default(),
             connections: Connections::default(),
             latest: Timestamp::default(),
@@ -189,9 +198,16 @@ impl Packets {
 
     /// Reads the next block; false where there is none.
     fn block(&mut self, sink: &mut dyn FnMut(&Event<'_>)) -> Result<bool, PcapError> {
-        let Self { reader, tracks, counts, connections, latest, .. } = self;
+        let Self { reader, tracks, big_endian, counts, connections, latest, .. } = self;
+        // The library subtracts from it.
+        if big_endian.is_some_and(|big_endian| is_too_short(reader.data(), big_endian)) {
+            return Err(PcapError::BrokenBlock);
+        }
         let more = match reader.next() {
             Ok((len, block)) => {
+                if let PcapBlockOwned::NG(Block::SectionHeader(section)) = &block {
+                    *big_endian = Some(section.big_endian());
+                }
                 let frame = tracks.frame(&block, counts)?;
                 if let Some(frame) = frame {
                     *latest = frame.time.max(*latest);
@@ -281,6 +297,14 @@ impl Tracks {
         }
         Ok(None)
     }
+}
+
+/// A block of a pcapng file says that it is shorter than any can be.
+fn is_too_short(data: &[u8], big_endian: bool) -> bool {
+    let Some((kind, rest)) = data.split_first_chunk::<4>() else { return false };
+    let Some(len) = rest.first_chunk::<4>() else { return false };
+    let len = if big_endian { u32::from_be_bytes(*len) } else { u32::from_le_bytes(*len) };
+    *kind != SECTION_HEADER && len < BLOCK_LEAST
 }
 
 fn captured(bytes: &[u8], len: u32) -> &[u8] {

@@ -409,6 +409,20 @@ fn block(file: &mut Vec<u8>, big: bool, kind: u32, body: &[u8]) {
 }
 
 #[test]
+fn block_that_is_too_short_is_broken() {
+    for big in [false, true] {
+        let number = |number| ordered(number, big);
+        let mut file = Vec::new();
+        block(&mut file, big, 0x0a0d_0d0a, &[&number(0x1a2b_3c4d)[..], &[0; 12]].concat());
+        // Process information, in eight bytes.
+        file.extend([number(0x8000_0001), number(8), number(0), number(0)].concat());
+        let mut packets = Packets::open(Cursor::new(file)).unwrap();
+        let result = packets.play(&mut |_| true);
+        assert!(matches!(result, Err(PcapError::BrokenBlock)), "{result:?}");
+    }
+}
+
+#[test]
 fn sections_and_interfaces_have_their_own_clocks() {
     let frames = exchange(CLIENT, SERVER, 9);
     let mut file = Vec::new();

@@ -14,7 +14,7 @@ use crate::genai::{
         Document, Fault,
         lax::{Count, Filled, Flag, List, Object, Text},
     },
-    operation::{ProviderError, Response, Usage},
+    operation::{Modalities, ProviderError, Response, Usage},
 };
 
 /// Candidates of one answer that are told apart.
@@ -48,8 +48,8 @@ struct Body<'a> {
     candidates: Option<List<Candidate<'a>>>,
     #[serde(rename = "promptFeedback", borrow)]
     feedback: Object<Feedback<'a>>,
-    #[serde(rename = "usageMetadata")]
-    usage: Object<Tokens>,
+    #[serde(rename = "usageMetadata", borrow)]
+    usage: Object<Box<Tokens<'a>>>,
     #[serde(rename = "modelVersion", borrow)]
     model: Text<'a>,
     #[serde(rename = "responseId", borrow)]
@@ -106,18 +106,57 @@ struct Call<'a> {
 
 /// `usageMetadata`: thoughts are not among the candidates' tokens, nor results of the provider's
 /// own tools among the prompt's; cached tokens are.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Tokens {
+pub(super) struct Tokens<'a> {
     prompt_token_count: Count,
     tool_use_prompt_token_count: Count,
     cached_content_token_count: Count,
+    /// The second is the Live API's name.
+    #[serde(alias = "responseTokenCount")]
     candidates_token_count: Count,
     thoughts_token_count: Count,
+    #[serde(borrow)]
+    prompt_tokens_details: List<Counted<'a>>,
+    #[serde(borrow)]
+    tool_use_prompt_tokens_details: List<Counted<'a>>,
+    #[serde(borrow)]
+    cache_tokens_details: List<Counted<'a>>,
+    /// The second is the Live API's name.
+    #[serde(alias = "responseTokensDetails", borrow)]
+    candidates_tokens_details: List<Counted<'a>>,
 }
 
-impl Tokens {
-    fn usage(self) -> Usage {
+/// Tokens of one modality.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Counted<'a> {
+    #[serde(borrow)]
+    modality: Text<'a>,
+    token_count: Count,
+}
+
+/// Counts of one modality that are told more than once are parts of it.
+fn by_modality<'a>(parts: impl IntoIterator<Item = Counted<'a>>) -> Modalities {
+    let mut sums = Modalities::default();
+    for part in parts {
+        let known = match part.modality.as_str() {
+            Some("TEXT") => &mut sums.text,
+            Some("AUDIO") => &mut sums.audio,
+            Some("IMAGE") => &mut sums.image,
+            Some("VIDEO") => &mut sums.video,
+            // The conventions have no name for the others (documents).
+            _ => continue,
+        };
+        if let Some(count) = part.token_count.0 {
+            *known = Some(known.unwrap_or(0).saturating_add(count));
+        }
+    }
+    sums
+}
+
+impl Tokens<'_> {
+    pub(super) fn usage(self) -> Usage {
         let sum = |a: Count, b: Count| match (a.0, b.0) {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
@@ -128,7 +167,13 @@ impl Tokens {
             cache_read_input_tokens: self.cached_content_token_count.0,
             cache_write_input_tokens: None,
             reasoning_output_tokens: self.thoughts_token_count.0,
-            ..Usage::default()
+            input: by_modality(
+                self.prompt_tokens_details
+                    .into_objects()
+                    .chain(self.tool_use_prompt_tokens_details.into_objects()),
+            ),
+            output: by_modality(self.candidates_tokens_details.into_objects()),
+            cache_read: by_modality(self.cache_tokens_details.into_objects()),
         }
     }
 }
@@ -198,7 +243,7 @@ impl Gemini {
         self.response.id = body.id.into_filled().or(self.response.id.take());
         self.response.model = body.model.into_filled().or(self.response.model.take());
         if let Some(tokens) = body.usage.0 {
-            self.usage = tokens.usage();
+            self.usage = (*tokens).usage();
         }
         // A prompt that is blocked has no candidates and no finish reason.
         if let Some(kind) = body.feedback.0.and_then(|feedback| feedback.block_reason.into_filled())

@@ -184,9 +184,9 @@ impl Interaction {
     fn turn(&mut self, turn: Turn<'_>) -> bool {
         match turn.kind.as_str() {
             Some("text") => self.texts.push(0, Kind::Text, turn.text.as_str()),
-            Some("model_output") => self.contents(Kind::Text, turn.content),
-            Some("thought") => self.contents(Kind::Reasoning, Contents::from(turn.summary)),
-            Some("thought_summary") => self.contents(Kind::Reasoning, turn.content),
+            Some("model_output") => self.contents(&Kind::Text, turn.content),
+            Some("thought") => self.contents(&Kind::Reasoning, Contents::from(turn.summary)),
+            Some("thought_summary") => self.contents(&Kind::Reasoning, turn.content),
             Some("function_call") => {
                 // A step begins with no arguments where they follow in deltas.
                 let arguments = match turn.arguments {
@@ -208,7 +208,7 @@ impl Interaction {
         }
     }
 
-    fn contents(&mut self, kind: Kind, contents: Contents<'_>) -> bool {
+    fn contents(&mut self, kind: &Kind, contents: Contents<'_>) -> bool {
         let contents = match contents {
             Contents::Several(contents) => contents,
             Contents::One(content) => vec![content],

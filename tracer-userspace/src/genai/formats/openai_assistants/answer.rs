@@ -17,7 +17,7 @@ use crate::genai::{
         Document, Fault,
         lax::{Code, Count, List, Object, Text},
     },
-    operation::{Agent, ProviderError, Response},
+    operation::{Agent, ProviderError},
 };
 
 /// An assistant that was made.
@@ -143,14 +143,11 @@ impl Answer for Created {
         self.answered.fits = facts.object.as_str() == Some("assistant");
         self.answered.error = error::member(facts.error);
         if self.answered.fits {
-            self.answered.response = Response {
-                model: facts.model.into_filled(),
-                agent: Agent {
-                    id: facts.id.into_filled(),
-                    name: facts.name.into_filled(),
-                    description: facts.description.into_filled(),
-                },
-                ..Response::default()
+            // Its model has made nothing yet: that is what was asked for, and no response's.
+            self.answered.response.agent = Agent {
+                id: facts.id.into_filled(),
+                name: facts.name.into_filled(),
+                description: facts.description.into_filled(),
             };
         }
         fault

@@ -1,0 +1,62 @@
+//! OpenMetrics text of a run's status.
+//! Takes the declarations and the numbers; gives the text that a scrape gets.
+
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
+    metrics::MetricType,
+    registry::{Registry, Unit},
+};
+
+use super::{
+    declarations::{self, Kind, METRICS, Source},
+    process::Usage,
+};
+use crate::session::Status;
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// # Errors
+/// The library could not write a metric.
+pub(super) fn of(status: &Status, usage: &Usage) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Source { status: status.clone(), usage: *usage }));
+    let mut written = String::new();
+    text::encode(&mut written, &registry)?;
+    Ok(written)
+}
+
+impl Collector for Source {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for metric in METRICS {
+            let unit = metric.unit.map(|unit| match unit {
+                declarations::Unit::Bytes => Unit::Bytes,
+                declarations::Unit::Seconds => Unit::Seconds,
+            });
+            let kind = match metric.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+            };
+            let mut family =
+                encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), kind)?;
+            for (values, number) in (metric.read)(self) {
+                if values.is_empty() {
+                    write(&mut family, metric.kind, number)?;
+                    continue;
+                }
+                let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
+                write(&mut family.encode_family(&labels)?, metric.kind, number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(sample: &mut MetricEncoder<'_>, kind: Kind, number: f64) -> Result<(), fmt::Error> {
+    match kind {
+        Kind::Counter => sample.encode_counter::<NoLabelSet, _, f64>(&number, None),
+        Kind::Gauge => sample.encode_gauge(&number),
+    }
+}

@@ -1,0 +1,72 @@
+//! How a run is doing: every count of every stage, and a board where the latest is to be read.
+//! Takes the counts from the reading thread, now and then; gives them to whoever asks, at any time.
+//! Who reads never makes the reading thread do anything.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Counts;
+use crate::{
+    capture::{Captured, Lost, Strain},
+    export::Tallies,
+    http,
+};
+
+/// How old what the board tells may be, while the reading thread is not in the middle of a batch.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// Every count of a run, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    pub captured: Captured,
+    pub lost: Lost,
+    /// Records of the ring that were not understood.
+    pub unreadable: u64,
+    pub strain: Strain,
+    pub ring_bytes: u32,
+    pub processes: usize,
+    pub connections: usize,
+    pub http: http::Counts,
+    /// Exchanges under way that may be LLM calls.
+    pub open_calls: usize,
+    pub calls: Counts,
+    /// `unsent` of each: what waits in its queue.
+    pub outputs: Tallies,
+}
+
+/// The latest [`Status`] of a run.
+#[derive(Clone, Debug)]
+pub struct Board {
+    status: Arc<Mutex<Status>>,
+    /// When it was last written.
+    written: Instant,
+}
+
+impl Board {
+    pub fn new() -> Self {
+        Self { status: Arc::default(), written: Instant::now() }
+    }
+
+    /// What was last written.
+    pub fn read(&self) -> Status {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long what is there may stay.
+    pub(super) fn patience(&self) -> Duration {
+        FRESH.saturating_sub(self.written.elapsed())
+    }
+
+    pub(super) fn write(&mut self, status: Status) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.written = Instant::now();
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new()
+    }
+}
