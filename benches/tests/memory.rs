@@ -147,7 +147,9 @@ fn memory_of_connections_is_bounded() {
         assert_eq!(counted, calls, "{name}");
         assert!(held < limit, "{name}: {held} bytes");
     }
-    for (name, mut parts) in [("HTTP/1.1, a streamed call", http1()), ("HTTP/2, a streamed call", http2())] {
+    for (name, mut parts) in
+        [("HTTP/1.1, a streamed call", http1()), ("HTTP/2, a streamed call", http2())]
+    {
         if let Some(last) = parts.last_mut() {
             last.bytes.truncate(last.bytes.len() - 40);
         }

@@ -84,8 +84,9 @@ impl Summary {
 }
 
 fn write_calls(text: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
-    let Counts { calls, mcp_calls, errors, input_tokens, output_tokens, incomplete, unsampled, .. } =
-        counts;
+    let Counts {
+        calls, mcp_calls, errors, input_tokens, output_tokens, incomplete, unsampled, ..
+    } = counts;
     write!(text, "llmtap: {calls} calls, {errors} errors, ")?;
     write!(text, "{input_tokens} input tokens, {output_tokens} output tokens")?;
     if *mcp_calls > 0 {
