@@ -218,7 +218,7 @@ impl Socket {
             }
             Subject::Unnumbered { begins } => {
                 if begins && self.turns.is_empty() {
-                    let turn = Turn::new(self.dialect.format, self.about.capture_content, time);
+                    let turn = Turn::new(self.dialect.format, self.about.keep.has_content(), time);
                     self.turns.push_back(turn);
                 }
                 (!self.turns.is_empty()).then_some(0)
