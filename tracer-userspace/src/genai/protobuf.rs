@@ -225,7 +225,7 @@ fn any_object(mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<Value, 
             match field(&mut entry)? {
                 (1, Wire::Bytes(text)) => key = String::from_utf8_lossy(text).into_owned(),
                 (2, Wire::Bytes(bytes)) if depth < MAX_DEPTH => {
-                    value = any(bytes, depth + 1, room)?
+                    value = any(bytes, depth + 1, room)?;
                 }
                 _ => {}
             }

@@ -32,8 +32,8 @@ fn redacted(steps: &[Step]) -> Vec<Step> {
         kept
     };
     let step = |step: &Step| match step {
-        Step::Sent(_, bytes) => sent(&pass(&mut client, bytes)),
-        Step::Received(_, bytes) => received(&pass(&mut server, bytes)),
+        Step::Sent(_, bytes) => sent(pass(&mut client, bytes)),
+        Step::Received(_, bytes) => received(pass(&mut server, bytes)),
         other => other.clone(),
     };
     steps.iter().map(step).collect()

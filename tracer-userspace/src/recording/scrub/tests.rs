@@ -133,12 +133,14 @@ fn http2_is_left_to_another() {
 #[test]
 fn credentials_in_urls_are_found() {
     for (url, expected) in [
-        ("/a?key=b&c=d", &[7..8][..]),
+        ("/a?key=b&c=d", &[(7, 8)][..]),
         ("/a?c=d", &[]),
-        ("https://h/?a=1&sig=xy#access_token=zzz", &[19..21, 35..38]),
+        ("https://h/?a=1&sig=xy#access_token=zzz", &[(19, 21), (35, 38)]),
         ("key=b", &[]),
     ] {
-        assert_eq!(credentials_in_url(url.as_bytes()), expected, "{url}");
+        let found = credentials_in_url(url.as_bytes());
+        let found: Vec<_> = found.into_iter().map(|range| (range.start, range.end)).collect();
+        assert_eq!(found, expected, "{url}");
     }
 }
 

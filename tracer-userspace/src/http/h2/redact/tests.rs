@@ -239,7 +239,7 @@ fn gaps_in_blocks_withhold_their_rest() {
     let mut redactor = Redactor::from_start(false, secrecy);
     let mut told = Vec::new();
     let mut sink = |data: Data<'_>| {
-        told.push(data.wire_len() as i64 * if matches!(data, Data::Gap(_)) { -1 } else { 1 })
+        told.push(data.wire_len() as i64 * if matches!(data, Data::Gap(_)) { -1 } else { 1 });
     };
     redactor.segment(&data[..50], &mut sink);
     redactor.gap(30, &mut sink);
