@@ -34,10 +34,12 @@ impl Attributes {
         self.int("http.response.status_code", http.status);
         self.text(PROVIDER_REQUEST_ID, http.request_id.as_deref());
         self.text("url.scheme", security.map(|security| scheme(security).0));
-        if let Some((name, port)) = http.authority.as_deref().and_then(server) {
+    }
+
+    pub(super) fn server(&mut self, operation: &Operation, security: Option<Security>) {
+        if let Some((name, port)) = asked_server(operation, security) {
             self.set("server.address", name);
-            let port = port.or(security.map(|security| scheme(security).1));
-            self.int("server.port", port.map(u64::from));
+            self.int("server.port", port);
         }
     }
 
@@ -53,8 +55,16 @@ impl Attributes {
 
 /// The port that the client asked for, if it is known.
 pub fn asked_port(operation: &Operation, security: Option<Security>) -> Option<u16> {
-    let (_, port) = server(operation.http.authority.as_deref()?)?;
-    port.or(security.map(|security| scheme(security).1))
+    asked_server(operation, security)?.1
+}
+
+/// The server that the client asked for, with the port that it named or the scheme's.
+pub(super) fn asked_server(
+    operation: &Operation,
+    security: Option<Security>,
+) -> Option<(String, Option<u16>)> {
+    let (name, port) = server(operation.http.authority.as_deref()?)?;
+    Some((name, port.or(security.map(|security| scheme(security).1))))
 }
 
 /// Name and port of an authority, without user information; `None` where it is no authority. An
