@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    export::{Host, Variables},
+    export::{Host, MetricsReading, Variables},
     genai::{self, Calls},
     recording::{OpenError, Source},
     session::{Filters, Outcome, Pace, Pipeline, Summary, Traced, replay},
@@ -83,13 +83,16 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let host = Host { name: start.host_name.clone(), machine: start.machine.clone() };
     let outputs = CheckedOutputs::for_host(host, &config, &variables)?;
     let filters = Filters { ports: start.ports.clone(), ..Filters::default() };
-    let capture_content = config.captures_content(&variables);
+    let conventions = config.conventions(&variables);
+    let capture_content = conventions.content.is_kept();
     let calls = Calls::new(genai::Options { capture_content });
     let clock = Clock::Recorded { boot: start.boot };
-    let spans = Spans::new(sampler(&variables), clock, Ids::Seeded(start.seed));
+    let spans =
+        Spans::new(sampler(&variables), clock, Ids::Seeded(start.seed)).speaking(conventions);
     let stop = stopped_by_signals()?;
     let outputs = outputs.start()?.patient();
-    let pipeline = Pipeline::new(Arc::new(filters), calls, spans, outputs);
+    let reading = MetricsReading::resolve(&config.otlp, &variables);
+    let pipeline = Pipeline::new(Arc::new(filters), calls, spans, outputs).measured(reading, None);
     Ok((source, pipeline, stop))
 }
 
@@ -126,10 +129,10 @@ fn carry_out(
     stop: &AtomicBool,
 ) -> ExitCode {
     let result = replay(&mut source, &mut pipeline, pace, stop);
-    let counts = pipeline.counts();
+    let (counts, overflow) = (pipeline.counts(), pipeline.overflow());
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
-    let traced = Some(Traced { counts, outputs });
+    let traced = Some(Traced { counts, outputs, overflow });
     let outcome = Some(Outcome { traced, recorded: None });
     let summary =
         Summary { outcome, lost: finish.lost, unreadable: finish.unreadable, ..Summary::default() };

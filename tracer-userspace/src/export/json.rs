@@ -1,25 +1,67 @@
-//! OTLP/JSON, one `TracesData` a line, as the Collector's file exporter writes it.
-//! Takes [`Span`]s; gives lines.
+//! OTLP/JSON, one `TracesData`, `MetricsData` or `LogsData` a line, as the Collector's file exporter
+//! writes it. Takes messages by resource; gives lines.
 //! Field names, hex ids and numbers as strings are `opentelemetry-proto`'s (OTLP specification,
 //! "JSON Protobuf Encoding"); what differs from the Collector's form is mended in [`compact`].
 
-use opentelemetry_proto::tonic::trace::v1::TracesData;
+use std::{sync::Arc, time::SystemTime};
+
+use opentelemetry_proto::tonic::{
+    logs::v1::LogsData, metrics::v1::MetricsData, trace::v1::TracesData,
+};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Resources, encode};
-use crate::trace::Span;
+use crate::{
+    capture::ProcessId,
+    discover::Process,
+    meter::{Collected, Temporality},
+    trace::Span,
+};
 
-/// The span as a line, with its line feed.
+/// Lines, each with its line feed.
+type Lines = serde_json::Result<Vec<Vec<u8>>>;
+
+/// The span as a line.
 ///
 /// # Errors
 ///
-/// If the message cannot be written as JSON, which no span is known to cause.
-pub(super) fn line(span: &Span, resources: &Resources) -> serde_json::Result<Vec<u8>> {
+/// If the message cannot be written as JSON, which no span is known to cause; nor do the others.
+pub(super) fn span(span: &Span, resources: &Resources) -> serde_json::Result<Vec<u8>> {
     let resource = resources.of(&span.process);
-    let data = TracesData {
-        resource_spans: vec![encode::resource_spans(&resource, vec![encode::span(span)])],
-    };
-    let mut value = serde_json::to_value(&data)?;
+    let spans = encode::resource_spans(&resource, vec![encode::span(span)]);
+    line(&TracesData { resource_spans: vec![spans] })
+}
+
+/// The span's events, each as a line.
+///
+/// # Errors
+///
+/// As [`span`].
+pub(super) fn events(span: &Span, resources: &Resources) -> Lines {
+    let resource = resources.of(&span.process);
+    let of =
+        |record| LogsData { resource_logs: vec![encode::resource_logs(&resource, vec![record])] };
+    encode::logs(span).into_iter().map(|record| line(&of(record))).collect()
+}
+
+/// The metrics of a process at `time` as a line.
+///
+/// # Errors
+///
+/// As [`span`].
+pub(super) fn metrics(
+    collected: &Collected<ProcessId, Arc<Process>>,
+    (time, temporality): (SystemTime, Temporality),
+    resources: &Resources,
+) -> serde_json::Result<Vec<u8>> {
+    let resource = resources.of(&collected.resource);
+    let metrics = encode::metrics(collected, time, temporality);
+    line(&MetricsData { resource_metrics: vec![encode::resource_metrics(&resource, metrics)] })
+}
+
+fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut value = serde_json::to_value(message)?;
     compact(&mut value);
     let mut line = serde_json::to_vec(&value)?;
     line.push(b'\n');
@@ -36,8 +78,8 @@ fn compact(value: &mut Value) {
                 return true;
             }
             compact(field);
-            // The Collector writes a status also where it is unset.
-            name == "status" || !is_default(field)
+            // The Collector writes a status also where it is unset; a point's value may be 0.
+            matches!(name.as_str(), "status" | "asInt") || !is_default(field)
         }),
         _ => {}
     }
@@ -66,8 +108,8 @@ mod tests {
     use super::*;
     use crate::trace::sample;
 
-    fn written(span: &Span) -> Value {
-        let line = line(span, &Resources::new(&[("OTEL_X", "")].into_iter().collect())).unwrap();
+    fn written(one: &Span) -> Value {
+        let line = span(one, &Resources::new(&[("OTEL_X", "")].into_iter().collect())).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         assert!(line.ends_with(b"\n"));
         serde_json::from_slice(&line).unwrap()
@@ -158,7 +200,8 @@ mod tests {
     fn compact_form_reads_back_whole() {
         let span = sample::span();
         let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
-        let read: TracesData = serde_json::from_slice(&line(&span, &resources).unwrap()).unwrap();
+        let read: TracesData =
+            serde_json::from_slice(&super::span(&span, &resources).unwrap()).unwrap();
         let message = &read.resource_spans[0].scope_spans[0].spans[0];
         assert_eq!(message, &encode::span(&span));
         assert_eq!(message.kind, SpanKind::Client as i32);

@@ -7,6 +7,7 @@ use super::{Counts, Outcome, Traced, recorder};
 use crate::{
     capture::{Captured, Lost, Strain},
     export::{Tallies, Tally},
+    meter::Overflow,
     recording::Withheld,
 };
 
@@ -51,10 +52,22 @@ impl fmt::Display for Summary {
             }
         }
         if let Some(Traced { outputs: Tallies { lines, otlp }, .. }) = traced {
-            for (what, tally) in [("not written", lines), ("not exported", otlp)] {
+            for (what, tally, items) in [
+                ("not written", lines, "spans"),
+                ("not exported", &otlp.traces, "spans"),
+                ("not exported", &otlp.metrics, "data points"),
+                ("not exported", &otlp.logs, "log records"),
+            ] {
                 let lost = tally.as_ref().map_or(0, Tally::lost);
                 if lost > 0 {
-                    write!(text, "; {what} {lost} spans")?;
+                    write!(text, "; {what} {lost} {items}")?;
+                }
+            }
+        }
+        if let Some(Traced { overflow: Overflow { without_attributes, lost }, .. }) = traced {
+            for (what, count) in [("without attributes", without_attributes), ("not", lost)] {
+                if *count > 0 {
+                    write!(text, "; measured {what} {count} times")?;
                 }
             }
         }

@@ -37,6 +37,7 @@ pub use self::{
     profile::{ContentPlace, Conventions, Edition, OPT_IN, Profile},
 };
 pub(crate) use self::{
+    events::structured,
     failure::{ended, status},
     name::{kind, name},
 };
