@@ -99,6 +99,8 @@ fn is_default(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use opentelemetry_proto::tonic::{
         common::v1::any_value,
         trace::v1::{span::SpanKind, status::StatusCode},
@@ -106,7 +108,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::trace::sample;
+    use crate::{
+        meter::{Bounds, Meter},
+        trace::{sample, semconv},
+    };
 
     fn written(one: &Span) -> Value {
         let line = span(one, &Resources::new(&[("OTEL_X", "")].into_iter().collect())).unwrap();
@@ -209,5 +214,81 @@ mod tests {
         let is_text = |value: &any_value::Value| matches!(value, any_value::Value::StringValue(_));
         let first = message.attributes[0].value.as_ref().unwrap().value.as_ref().unwrap();
         assert!(is_text(first));
+    }
+
+    fn measured(usage: bool) -> Value {
+        let mut operation = sample::operation();
+        if !usage {
+            operation.usage = crate::genai::Usage::default();
+        }
+        let process = sample::process(42, "shop");
+        let list = semconv::measurements(&operation, sample::TLS, semconv::Profile::Latest);
+        let mut meter = Meter::new(Bounds::default(), Temporality::Cumulative);
+        let start = UNIX_EPOCH + Duration::from_nanos(1);
+        meter.record((process.id, || process.clone()), start, &list);
+        let time = UNIX_EPOCH + Duration::from_nanos(7);
+        let collected = meter.collect(time, |_| true).remove(0);
+        let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
+        let line = metrics(&collected, (time, Temporality::Cumulative), &resources).unwrap();
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    fn metric<'a>(data: &'a Value, name: &str) -> &'a Value {
+        let metrics = data["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()
+    }
+
+    /// By the rules of the OTLP specification, not by what the crate writes.
+    #[test]
+    fn metrics_follow_the_specification() {
+        let data = measured(true);
+        let resource = &data["resourceMetrics"][0]["resource"]["attributes"];
+        assert_eq!(attribute(resource, "service.name"), &json!({"stringValue": "shop"}));
+        let histogram = &metric(&data, "gen_ai.client.inference.duration")["histogram"];
+        assert_eq!(histogram["aggregationTemporality"], 2);
+        let point = &histogram["dataPoints"][0];
+        assert_eq!(point["count"], "1");
+        assert_eq!(point["sum"], 1.5);
+        assert_eq!(
+            (&point["startTimeUnixNano"], &point["timeUnixNano"]),
+            (&json!("1"), &json!("7"))
+        );
+        let counts = ["0", "0", "0", "0", "0", "0", "0", "0", "1", "0", "0", "0", "0", "0", "0"];
+        assert_eq!(point["bucketCounts"], json!(counts));
+        assert_eq!(point["explicitBounds"][13], 81.92);
+        let sum = &metric(&data, "gen_ai.client.inference.usage.input_tokens")["sum"];
+        assert_eq!(sum["isMonotonic"], true);
+        assert_eq!(sum["dataPoints"][0]["asInt"], "1204");
+    }
+
+    #[test]
+    fn value_of_nothing_is_told() {
+        let data = measured(false);
+        let sum = &metric(&data, "gen_ai.client.inference.usage.output_tokens")["sum"];
+        assert_eq!(sum["dataPoints"][0]["asInt"], "0");
+    }
+
+    #[test]
+    fn events_are_lines_of_their_own() {
+        let mut operation = sample::operation();
+        operation.http.status = Some(429);
+        let span = sample::span_of(operation, &sample::process(42, "shop"));
+        let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
+        let lines = events(&span, &resources).unwrap();
+        assert_eq!(lines.len(), 1);
+        let data: Value = serde_json::from_slice(&lines[0]).unwrap();
+        let record = &data["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+        assert_eq!(record["eventName"], "gen_ai.client.operation.exception");
+        assert_eq!(
+            (&record["severityNumber"], &record["severityText"]),
+            (&json!(13), &json!("WARN"))
+        );
+        assert_eq!(record["timeUnixNano"], "1700000002500000000");
+        assert_eq!(record["traceId"], span.context.trace_id().to_string());
+        assert_eq!(record["spanId"], span.context.span_id().to_string());
+        assert_eq!(
+            attribute(&record["attributes"], "exception.type"),
+            &json!({"stringValue": "429"})
+        );
     }
 }

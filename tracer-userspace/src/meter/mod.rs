@@ -192,3 +192,6 @@ impl<R: Clone> Resource<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn sanitized(name: &str) -> String {
         name
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,85 @@ fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        meter::{Bounds, Meter},
+        trace::{
+            sample::{self, TLS},
+            semconv::{self, Profile},
+        },
+    };
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn collected(models: usize) -> Collected<u8, ()> {
+        let mut meter = Meter::new(Bounds::default(), Temporality::Cumulative);
+        for model in 0..models {
+            let mut operation = sample::operation();
+            operation.request.model = Some(format!("m-{model}"));
+            let list = semconv::measurements(&operation, TLS, Profile::Latest);
+            meter.record((0, || ()), at(10), &list);
+        }
+        meter.collect(at(20), |_| true).remove(0)
+    }
+
+    fn named<'a>(all: &'a [Metric], name: &str) -> Vec<&'a Metric> {
+        all.iter().filter(|metric| metric.name == name).collect()
+    }
+
+    #[test]
+    fn points_have_times_kinds_and_temporality() {
+        for (temporality, expected) in [(Temporality::Cumulative, 2), (Temporality::Delta, 1)] {
+            let all = metrics(&collected(1), at(20), temporality);
+            let duration = named(&all, "gen_ai.client.inference.duration")[0];
+            assert_eq!(duration.unit, "s");
+            let Some(Data::Histogram(histogram)) = &duration.data else { panic!("{duration:?}") };
+            assert_eq!(histogram.aggregation_temporality, expected);
+            let point = &histogram.data_points[0];
+            assert_eq!(point.start_time_unix_nano, 10_000_000_000);
+            assert_eq!(point.time_unix_nano, 20_000_000_000);
+            // 1.5 s is in the ninth bucket: above 1.28, at most 2.56.
+            assert_eq!((point.count, point.sum, point.bucket_counts[8]), (1, Some(1.5), 1));
+            assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
+            let usage = named(&all, "gen_ai.client.inference.usage.input_tokens")[0];
+            assert_eq!(usage.unit, "{token}");
+            let Some(Data::Sum(sum)) = &usage.data else { panic!("{usage:?}") };
+            assert!(sum.is_monotonic && sum.aggregation_temporality == expected);
+            let value = sum.data_points[0].value;
+            assert_eq!(value, Some(number_data_point::Value::AsInt(1204)));
+        }
+    }
+
+    #[test]
+    fn many_points_are_several_messages() {
+        let collected = collected(1200);
+        let all = metrics(&collected, at(20), Temporality::Cumulative);
+        let of_one = named(&all, "gen_ai.client.inference.duration");
+        let sizes: Vec<_> = of_one.iter().map(|metric| points(metric)).collect();
+        assert_eq!(sizes, [500, 500, 200]);
+        let told: usize = all.iter().map(points).sum();
+        let held: usize = collected.metrics.iter().map(|(_, points)| points.len()).sum();
+        assert_eq!(told, held);
+    }
+
+    /// The bounds on sets and texts keep a message far below what a receiver takes.
+    #[test]
+    fn largest_message_has_room_in_a_request() {
+        use prost::Message;
+        let text = "x".repeat(Bounds::default().text);
+        let labels: LabelSet =
+            (0..10).map(|_| ("gen_ai.response.model", Label::Text(text.clone()))).collect();
+        let value = Value::Sum(1);
+        let points = vec![Point { labels, value }; MESSAGE_POINTS];
+        let instrument = semconv::INSTRUMENTS[0];
+        let message = metric(instrument, &points, (0, 0), Temporality::Delta);
+        assert!(message.encoded_len() < 2 << 20, "{}", message.encoded_len());
+    }
+}
