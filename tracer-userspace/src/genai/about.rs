@@ -7,25 +7,18 @@ use ::http::{HeaderMap, header};
 use super::{
     answering::Read,
     formats::{Asked, Format, error},
+    heads,
     json::Fault,
-    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
-    recognize::{self, Target},
+    operation::{
+        Content, HttpFacts, Operation, OperationName, ProviderError, ServerTimes, Timing,
+    },
+    recognize::Target,
+    server_times,
 };
 use crate::{
     capture::Timestamp,
     http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
 };
-
-/// Headers by which the providers' support finds a call, in order of preference.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-    "mistral-correlation-id",
-    "x-litellm-call-id",
-    "x-ms-client-request-id",
-];
 
 /// What to keep of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +42,7 @@ pub(super) struct About {
     pub keep: Keep,
     pub target: Target,
     pub http: HttpFacts,
+    server_times: ServerTimes,
 }
 
 /// When an operation was, and how it ended.
@@ -74,13 +68,13 @@ impl About {
         (head, role): (&RequestHead, Role),
         keep: Keep,
     ) -> Self {
-        Self { exchange, role, keep, target, http: http_facts(head) }
+        let http = heads::request(head);
+        Self { exchange, role, keep, target, http, server_times: ServerTimes::default() }
     }
 
     pub(super) fn response(&mut self, head: &ResponseHead) {
-        self.http.status = Some(head.status.as_u16());
-        self.http.request_id =
-            REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+        heads::response(&mut self.http, head);
+        self.server_times = server_times::of(&head.headers);
     }
 
     /// What was asked and answered, as an operation.
@@ -119,9 +113,11 @@ impl About {
                 request_end: course.request_end,
                 first_chunk: read.times.first_chunk,
                 first_content: read.times.first_content,
+                last_content: read.times.last_content,
                 output_chunk_times: read.times.between,
                 end: over,
             },
+            server_times: read.server_times.or(self.server_times),
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
             content: (self.keep != Keep::Numbers).then_some(Content {
@@ -170,22 +166,6 @@ fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<P
         error.kind = failed.map_or_else(|| "_OTHER".to_owned(), |status| status.to_string());
     }
     Some(error)
-}
-
-pub(super) fn http_facts(head: &RequestHead) -> HttpFacts {
-    let all = |name| {
-        let values = head.headers.get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    HttpFacts {
-        method: head.method.as_str().to_owned(),
-        authority: recognize::authority(head).map(str::to_owned),
-        path: recognize::path(head).to_owned(),
-        status: None,
-        request_id: None,
-        traceparent: all("traceparent"),
-        tracestate: all("tracestate"),
-    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -14,6 +14,7 @@ mod formats;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod grpc;
+mod heads;
 mod json;
 mod jsonrpc;
 mod mcp;
@@ -23,6 +24,7 @@ mod operation;
 mod protobuf;
 mod providers;
 mod recognize;
+mod server_times;
 mod socket;
 mod sse;
 #[cfg(test)]

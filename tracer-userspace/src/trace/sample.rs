@@ -6,7 +6,10 @@ use super::{Clock, Ids, Sampler, Span, Spans, Transport};
 use crate::{
     capture::{ConnectionId, ProcessId, Security, Timestamp},
     discover::Process,
-    genai::{ChunkTimes, HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
+    genai::{
+        ChunkTimes, HttpFacts, Operation, OperationName, Request, Response, ServerTimes, Timing,
+        Usage,
+    },
     http::{End, Ended, ExchangeId, Role},
 };
 
@@ -52,9 +55,11 @@ pub(crate) fn operation() -> Operation {
             request_end: Some(Timestamp(1001 * MILLISECOND)),
             first_chunk: Some(Timestamp(1250 * MILLISECOND)),
             first_content: Some(Timestamp(1300 * MILLISECOND)),
+            last_content: Some(Timestamp(2300 * MILLISECOND)),
             output_chunk_times: ChunkTimes::default(),
             end: Timestamp(2500 * MILLISECOND),
         },
+        server_times: ServerTimes::default(),
         error: None,
         http: HttpFacts {
             method: "POST".into(),

@@ -97,6 +97,8 @@ const RESPONSE: Shape = Shape::Object(&[
     ("service_tier", Shape::Fact),
     ("system_fingerprint", Shape::Fact),
     ("usage", Shape::Fact),
+    ("time_info", Shape::Fact),
+    ("timings", Shape::Fact),
     ("x_groq", Shape::Object(&[("usage", Shape::Fact), ("error", ERROR)])),
     ("error", ERROR),
     (

@@ -15,7 +15,7 @@ use crate::genai::{
         error,
     },
     json::{Document, Fault, lax::TextOrList},
-    operation::{ProviderError, Response, Usage},
+    operation::{ProviderError, Response, ServerTimes, Usage},
 };
 
 /// Choices of one answer that are told apart (the API allows 128).
@@ -26,6 +26,7 @@ pub(super) struct Chat {
     capture_content: bool,
     response: Response,
     usage: Usage,
+    times: ServerTimes,
     error: Option<ProviderError>,
     choices: Vec<Chosen>,
     /// `[DONE]` passed: what did not come until then the provider did not send.
@@ -75,6 +76,10 @@ impl Answer for Chat {
         self.done
     }
 
+    fn server_times(&self) -> ServerTimes {
+        self.times
+    }
+
     fn finish(mut self: Box<Self>) -> Answered {
         self.choices.sort_by_key(|choice| choice.index);
         self.response.finish_reasons = self.finish_reasons();
@@ -121,6 +126,13 @@ impl Chat {
         let groq = completion.x_groq.0.unwrap_or_default();
         for tokens in completion.usage.0.into_iter().chain(groq.usage.0) {
             tokens.add_to(&mut self.usage);
+            self.times = tokens.times().or(self.times);
+        }
+        for times in [
+            completion.time_info.0.map(|times| times.times()),
+            completion.timings.0.map(|times| times.times()),
+        ] {
+            self.times = times.map_or(self.times, |times| times.or(self.times));
         }
         let failed = error::member(completion.error).or_else(|| error::member(groq.error));
         let mut step = if failed.is_some() { Step::Aside } else { Step::Frame };
