@@ -1,9 +1,24 @@
+use opentelemetry::{
+    Array, Value,
+    trace::{SpanKind, Status},
+};
 use serde_json::json;
 
-use super::*;
+use super::{
+    http::server,
+    own::{
+        CONTENT_TRUNCATED, JOINED_LATE, MISSING_REQUEST_BYTES, MISSING_RESPONSE_BYTES,
+        UNKNOWN_FIELDS, UNREADABLE,
+    },
+    *,
+};
 use crate::{
-    capture::Addresses,
-    genai::{Agent, ProviderError},
+    capture::{Addresses, Security},
+    genai::{
+        Agent, Content, HttpFacts, Modalities, OperationName, ProviderError, Request, Response,
+        Usage,
+    },
+    http::{Ended, Role},
     trace::sample::{self, TLS},
 };
 
