@@ -20,6 +20,9 @@ use crate::{
     http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
 };
 
+/// Choices that are told of an answer that did not begin.
+const MAX_CHOICES: i64 = 128;
+
 /// What to keep of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
@@ -50,6 +53,7 @@ pub(super) struct About {
 pub(super) struct Course {
     pub turn: u64,
     pub start: Timestamp,
+    pub fingerprint: Option<u64>,
     pub request_end: Option<Timestamp>,
     /// When the response was whole, if it was.
     pub response_end: Option<Timestamp>,
@@ -120,6 +124,7 @@ impl About {
             server_times: read.server_times.or(self.server_times),
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
+            fingerprint: course.fingerprint,
             content: (self.keep != Keep::Numbers).then_some(Content {
                 input_messages: asked.input_messages,
                 output_messages: read.answered.output_messages,
@@ -139,6 +144,7 @@ impl About {
         operation.response.chunks = read.chunks;
         operation.request.stream |= streams;
         operation.request.stream_cursor = stream_cursor;
+        operation.mark_unfinished();
         if operation.request.model.is_none() {
             operation.request.model = model;
         }
@@ -151,6 +157,35 @@ impl About {
             *named = id;
         }
         operation
+    }
+}
+
+impl Operation {
+    /// Where the finish of an answer was expected and did not come, the conventions have `error` in
+    /// its place. Formats put it there for choices that had begun.
+    fn mark_unfinished(&mut self) {
+        let reasons = &mut self.response.finish_reasons;
+        match self.end.how {
+            Ended::Complete | Ended::AnsweredEarly => {}
+            // It may have come: llmtap did not see the end.
+            Ended::Gap | Ended::TracerStopped if self.error.is_none() => {
+                while reasons.pop_if(|reason| reason == error::UNFINISHED).is_some() {}
+            }
+            Ended::Gap | Ended::TracerStopped => {}
+            _ => {
+                let answers = matches!(
+                    self.name,
+                    OperationName::Chat
+                        | OperationName::TextCompletion
+                        | OperationName::GenerateContent
+                );
+                let begun = self.http.status.is_some_and(|status| status < error::FIRST_STATUS);
+                if answers && begun && reasons.is_empty() && self.error.is_none() {
+                    let choices = self.request.choice_count.unwrap_or(1).clamp(1, MAX_CHOICES);
+                    reasons.resize(choices as usize, error::UNFINISHED.to_owned());
+                }
+            }
+        }
     }
 }
 

@@ -67,6 +67,8 @@ const FAMILIES: [&str; 5] = [
 const MAX_HEADERS: usize = 40;
 /// Longest name of one.
 const MAX_NAME: usize = 64;
+/// Values told of one.
+const MAX_VALUES: usize = 4;
 /// Bytes told of one value.
 const MAX_VALUE: usize = 256;
 /// Bytes told of a query.
@@ -123,7 +125,7 @@ fn is_told(name: &str) -> bool {
 
 fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.filter(|value| !value.is_empty()).take(4).map(bounded).collect()
+    values.filter(|value| !value.is_empty()).take(MAX_VALUES).map(bounded).collect()
 }
 
 fn bounded(value: &str) -> String {
@@ -176,3 +178,6 @@ fn attempt(value: &str) -> Option<u32> {
     let mut members = value.split(';').filter_map(|member| member.trim().split_once('='));
     members.find(|(name, _)| *name == "attempt")?.1.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod clip;
 #[cfg(test)]
 mod corpus_tests;
 mod eventstream;
+mod fingerprint;
 mod formats;
 #[cfg(fuzzing)]
 pub mod fuzz;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     capture::{ConnectionId, Timestamp},
-    http::{End, ExchangeId, Role},
+    http::{End, Ended, ExchangeId, Role},
 };
 
 /// `gen_ai.operation.name`.
@@ -249,6 +249,33 @@ pub struct ProviderError {
     pub message: Option<String>,
 }
 
+impl ProviderError {
+    /// The same call may succeed later: the server is overloaded, out of order or limits the rate,
+    /// by its own word. What the HTTP status tells is not asked here.
+    fn is_passing(&self) -> bool {
+        /// As they stand in the names of errors of every provider, in small letters.
+        const SIGNS: [&str; 12] = [
+            "overload",
+            "rate_limit",
+            "ratelimit",
+            "resource_exhausted",
+            "throttl",
+            "too_many_requests",
+            "unavailable",
+            "timeout",
+            "deadline_exceeded",
+            "server_error",
+            "internal",
+            "modelstreamerror",
+        ];
+        let kind = self.kind.to_ascii_lowercase();
+        let code = kind.parse().ok();
+        kind == "api_error"
+            || matches!(code, Some(408 | 425 | 429 | 500..=599))
+            || SIGNS.iter().any(|sign| kind.contains(sign))
+    }
+}
+
 /// Of the HTTP messages, what the span tells beside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpFacts {
@@ -313,6 +340,9 @@ pub struct Operation {
     pub server_times: ServerTimes,
     pub error: Option<ProviderError>,
     pub http: HttpFacts,
+    /// What the request was, in 64 bits: the same where it is sent again. Of a client, and where
+    /// all of it was seen.
+    pub fingerprint: Option<u64>,
     pub content: Option<Content>,
     pub end: End,
     /// Fields of the heads and trailers that are there and could not be told.
@@ -361,6 +391,29 @@ impl McpCall {
 }
 
 impl Operation {
+    /// The call failed in a way after which clients send it again: the server or the connection
+    /// failed, or the server put it off. Where the client left, its patience may have ended.
+    pub fn may_be_sent_again(&self) -> bool {
+        match (self.http.status, &self.error) {
+            (Some(408 | 409 | 425 | 429 | 500..), _) => true,
+            (Some(400..), _) => false,
+            (_, Some(error)) => error.is_passing(),
+            (_, None) => match self.end.how {
+                Ended::ClientGone
+                | Ended::ServerClosed
+                | Ended::ServerReset
+                | Ended::ConnectionLost
+                | Ended::Refused
+                | Ended::StreamReset(_) => true,
+                Ended::Complete
+                | Ended::AnsweredEarly
+                | Ended::Malformed
+                | Ended::Gap
+                | Ended::TracerStopped => false,
+            },
+        }
+    }
+
     pub fn connection(&self) -> ConnectionId {
         self.exchange.connection
     }

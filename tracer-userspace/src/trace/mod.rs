@@ -7,6 +7,7 @@ mod context;
 #[cfg(test)]
 mod ends_tests;
 mod ids;
+mod resends;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sampler;

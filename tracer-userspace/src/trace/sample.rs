@@ -68,6 +68,7 @@ pub(crate) fn operation() -> Operation {
             status: Some(200),
             ..HttpFacts::default()
         },
+        fingerprint: None,
         content: None,
         end: End {
             how: Ended::Complete,
@@ -82,7 +83,7 @@ pub(crate) fn operation() -> Operation {
 }
 
 pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
-    let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
+    let mut spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
     spans.span(operation, process, TLS).expect("kept by the default sampler")
 }
 

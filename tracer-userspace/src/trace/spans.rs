@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
-use super::{Clock, Ids, Sampler, Span, Transport, context, semconv};
+use super::{Clock, Ids, Sampler, Span, Transport, context, resends::Resends, semconv};
 use crate::{discover::Process, genai::Operation};
 
 /// Makes spans: a sampler, a clock and a source of ids.
@@ -15,11 +15,12 @@ pub struct Spans {
     sampler: Sampler,
     clock: Clock,
     ids: Ids,
+    resends: Resends,
 }
 
 impl Spans {
     pub fn new(sampler: Sampler, clock: Clock, ids: Ids) -> Self {
-        Self { sampler, clock, ids }
+        Self { sampler, clock, ids, resends: Resends::default() }
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -27,11 +28,12 @@ impl Spans {
     /// A valid `traceparent` in the request makes it a child of that span, in that trace and under
     /// that sampling decision; otherwise it is the root of a trace of its own.
     pub fn span(
-        &self,
+        &mut self,
         operation: Operation,
         process: &Arc<Process>,
         transport: Transport,
     ) -> Option<Span> {
+        let resent = self.resends.of(&operation, process.id);
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
         let trace = match &parent {
             Some(parent) => parent.trace_id(),
@@ -44,6 +46,8 @@ impl Spans {
         let id = self.ids.span(operation.exchange, operation.turn);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
+        let mut attributes = semconv::attributes(&operation, transport);
+        attributes.extend(resent.into_iter().flat_map(semconv::resent));
         Some(Span {
             context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
             parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
@@ -53,7 +57,7 @@ impl Spans {
             start,
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
-            attributes: semconv::attributes(&operation, transport),
+            attributes,
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })

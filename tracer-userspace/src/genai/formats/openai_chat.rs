@@ -92,6 +92,10 @@ const MESSAGE: Shape = Shape::Object(&[
 ]);
 
 const RESPONSE: Shape = Shape::Object(&[
+    ("object", Shape::Fact),
+    ("type", Shape::Fact),
+    ("code", Shape::Fact),
+    ("message", Shape::Text),
     ("id", Shape::Fact),
     ("model", Shape::Fact),
     ("service_tier", Shape::Fact),

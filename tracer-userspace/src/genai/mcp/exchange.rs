@@ -344,6 +344,7 @@ impl Exchange {
             server_times: ServerTimes::default(),
             error: None,
             http,
+            fingerprint: None,
             content: None,
             end: End {
                 how: Ended::Complete,

@@ -17,12 +17,14 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use opentelemetry::KeyValue;
 
 pub(crate) use self::failure::{ended, status};
 use self::list::Attributes;
 pub(super) use self::name::{kind, name};
+pub(super) use self::http::resent;
 pub use self::{failure::failed, http::asked_port, own::OURS};
 use crate::{genai::Operation, trace::Transport};
 
@@ -45,8 +47,9 @@ pub(super) fn attributes(operation: &Operation, transport: Transport) -> Vec<Key
     list.conversation(&operation.request, &operation.response);
     list.agent(&operation.request, &operation.response);
     list.time_to_first_chunk(operation);
+    list.times(operation);
     list.usage(operation.usage);
-    list.http(&operation.http, transport.security);
+    list.http(&operation.http, operation.role, transport.security);
     list.network(transport.addresses);
     list.capture(operation);
     if let Some(content) = &operation.content {

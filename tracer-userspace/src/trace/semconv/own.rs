@@ -6,12 +6,42 @@ use super::{failure::ended, list::Attributes};
 use crate::{genai::Operation, http::Ended};
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 13] = [
+pub const OURS: [(&str, &str); 26] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
     (RESPONSE_RUN_ID, "string: id of the agent's run that the answer is about"),
     (PROVIDER_REQUEST_ID, "string: the provider's id of the call, from its response headers"),
+    (
+        TIME_TO_FIRST_CONTENT,
+        "double, s: of a stream, from the request's first byte to the first chunk with a piece of the \
+         answer in it; the conventions' first chunk may name but a role",
+    ),
+    (TIME_PER_CHUNK, "double, s: of a stream, mean time between a chunk of the answer and the next"),
+    (TIME_PER_CHUNK_MAX, "double, s: of a stream, the longest of those times"),
+    (
+        TOKENS_PER_SECOND,
+        "double, 1/s: output tokens that the provider reported, by the seconds from the request's \
+         first byte to the answer's end, so with the wait for the first",
+    ),
+    (
+        TIME_PER_TOKEN,
+        "double, s: of a stream, from the first chunk with a piece of the answer to the last, by the \
+         reported output tokens but one; not where reasoning tokens are told, which need not have \
+         been streamed",
+    ),
+    (SERVER_TOTAL, "double, s: the call, by the server's account in a header or the body, as those below"),
+    (SERVER_QUEUE, "double, s: the call waited for its turn"),
+    (SERVER_LOAD, "double, s: the model was loaded"),
+    (SERVER_PROMPT, "double, s: the prompt was read"),
+    (SERVER_COMPLETION, "double, s: the answer was made"),
+    (SERVER_INFERENCE, "double, s: the model ran, where prompt and answer are not told apart"),
+    (SERVER_FIRST_TOKEN, "double, s: from the request's arrival to the first token"),
+    (
+        RESEND_BASIS,
+        "string: how `http.request.resend_count` is known: `header` (the client says it), or \
+         `same_request` (the same process sent the same request before, and that attempt failed)",
+    ),
     (CONTENT_TRUNCATED, "true where message content passed the bound and was cut"),
     (CONTENT_SHED, "true where message content was not kept because llmtap did not keep up"),
     (ENDED, "string: how the exchange ended, where it was not complete (values: `Ended`)"),
@@ -27,6 +57,19 @@ pub(super) const RESPONSE_CHUNKS: &str = "llmtap.response.chunks";
 pub(super) const RESPONSE_TOOL_CALLS: &str = "llmtap.response.tool_calls";
 pub(super) const RESPONSE_RUN_ID: &str = "llmtap.response.run.id";
 pub(super) const PROVIDER_REQUEST_ID: &str = "llmtap.provider.request_id";
+pub(super) const TIME_TO_FIRST_CONTENT: &str = "llmtap.response.time_to_first_content";
+pub(super) const TIME_PER_CHUNK: &str = "llmtap.response.time_per_output_chunk";
+pub(super) const TIME_PER_CHUNK_MAX: &str = "llmtap.response.time_per_output_chunk_max";
+pub(super) const TOKENS_PER_SECOND: &str = "llmtap.response.output_tokens_per_second";
+pub(super) const TIME_PER_TOKEN: &str = "llmtap.response.time_per_output_token";
+pub(super) const SERVER_TOTAL: &str = "llmtap.server.total_time";
+pub(super) const SERVER_QUEUE: &str = "llmtap.server.queue_time";
+pub(super) const SERVER_LOAD: &str = "llmtap.server.load_time";
+pub(super) const SERVER_PROMPT: &str = "llmtap.server.prompt_time";
+pub(super) const SERVER_COMPLETION: &str = "llmtap.server.completion_time";
+pub(super) const SERVER_INFERENCE: &str = "llmtap.server.inference_time";
+pub(super) const SERVER_FIRST_TOKEN: &str = "llmtap.server.time_to_first_token";
+pub(super) const RESEND_BASIS: &str = "llmtap.http.resend_basis";
 pub(super) const CONTENT_TRUNCATED: &str = "llmtap.content.truncated";
 pub(super) const CONTENT_SHED: &str = "llmtap.content.shed";
 pub(super) const ENDED: &str = "llmtap.ended";

@@ -53,6 +53,10 @@ impl Answer for Chat {
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let content = body.content();
         let (completion, fault) = body.facts::<Completion<'_>>();
+        if completion.object.as_str() == Some("error") {
+            self.error = Some(error::read(body));
+            return fault;
+        }
         // Of a body that is whole, a finish reason that is not there was not sent.
         self.done = fault.is_none();
         self.take(completion, false);
@@ -69,6 +73,10 @@ impl Answer for Chat {
             return Step::Aside;
         }
         let (chunk, _) = data.facts::<Completion<'_>>();
+        if chunk.object.as_str() == Some("error") {
+            self.error.get_or_insert(error::read(data));
+            return Step::Aside;
+        }
         self.take(chunk, true)
     }
 
@@ -187,7 +195,8 @@ impl Chat {
     }
 
     fn finish_reasons(&self) -> Vec<String> {
-        if self.done && self.choices.iter().all(|choice| choice.finish.is_none()) {
+        let over = self.done && self.error.is_none();
+        if over && self.choices.iter().all(|choice| choice.finish.is_none()) {
             return Vec::new();
         }
         self.choices

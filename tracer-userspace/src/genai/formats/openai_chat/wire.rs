@@ -18,6 +18,9 @@ use crate::genai::{
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Completion<'a> {
+    /// `error` where the value is one (Mistral, vLLM).
+    #[serde(borrow)]
+    pub(super) object: Text<'a>,
     #[serde(borrow)]
     pub(super) id: Text<'a>,
     #[serde(borrow)]
