@@ -40,6 +40,14 @@ pub(super) struct OutputFlags {
     /// Keep the text of prompts and answers in the spans; without it only numbers and names are kept
     #[arg(long)]
     capture_content: bool,
+
+    /// Tell what each call cost, by this price list (docs/prices.md)
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+
+    /// Estimate tokens that a provider does not report, by the model's tokenizer where it is known
+    #[arg(long)]
+    estimate_tokens: bool,
 }
 
 impl OutputFlags {
@@ -47,6 +55,8 @@ impl OutputFlags {
         config.output = config::Output { format: self.output, file: self.output_file };
         config.otlp.endpoint = self.otlp_endpoint;
         config.capture_content = self.capture_content.then_some(true);
+        config.prices = self.prices;
+        config.estimate_tokens = self.estimate_tokens;
     }
 }
 

@@ -10,18 +10,18 @@ use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
     privileges, record, refuse,
+    stages::stages,
 };
 use crate::{
     capture::Limits,
     config::{self, Config, Listen},
     export::Variables,
-    genai::{self, Calls},
     metrics::Metrics,
     session::{
         Alive, Behind, Board, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
-    trace::{Clock, Ids, Sampler, Spans},
+    trace::{Clock, Ids},
 };
 
 /// Trace a command and its children, or running programs
@@ -148,9 +148,6 @@ impl Run {
         let variables = Variables::of_this_process();
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
-        let calls =
-            Calls::new(genai::Options { capture_content: config.captures_content(&variables) })
-                .naming(config.providers.clone());
         let recording = recording.record.map(|path| {
             let start = record::start(&filters, recording.keep_credentials);
             (path, start)
@@ -159,7 +156,7 @@ impl Run {
         let (clock, ids) = recording.as_ref().map_or_else(Default::default, |(_, start)| {
             (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
         });
-        let spans = Spans::new(sampler(&variables), clock, ids);
+        let (calls, spans) = stages(config, &variables, clock, ids)?;
         let metrics = config.metrics.listen.map(|listen| Metrics::bind(listen.0)).transpose()?;
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
         let kernel = KernelSide { limits: config.limits(), board, log: kernel_log };
@@ -196,16 +193,6 @@ impl Run {
         let settings = Settings { filters, behind, limits, kernel_log, board };
         Ok(Self { settings, command, signals, runtime })
     }
-}
-
-pub(super) fn sampler(variables: &Variables) -> Sampler {
-    let value = |name| variables.get(name);
-    let (sampler, unknown) =
-        Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
-    if let Some(unknown) = unknown {
-        tracing::warn!("{unknown}");
-    }
-    sampler
 }
 
 impl Run {

@@ -42,6 +42,8 @@ otlp:
 providers:
   - {host: llm.internal, path: /gw, format: openai-chat, provider: openai}
   - {host: .example.org}
+estimate_tokens: true
+prices: /etc/llmtap/prices.yaml
 ",
     )
     .unwrap();
@@ -68,6 +70,8 @@ providers:
     assert_eq!(otlp.client_key, Some("k.pem".into()));
     assert_eq!(otlp.queue_spans.map(NonZero::get), Some(7));
     assert_eq!(otlp.queue_bytes.map(NonZero::get), Some(8));
+    assert!(config.estimate_tokens);
+    assert_eq!(config.prices, Some("/etc/llmtap/prices.yaml".into()));
     let gateway = Named {
         host: "llm.internal".into(),
         path: Some("/gw".into()),

@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
-use super::{Clock, Ids, Sampler, Span, Transport, context, resends::Resends, semconv};
+use super::{
+    Clock, Ids, Prices, Sampler, Span, Transport, context,
+    resends::Resends,
+    semconv,
+    tokens::{Estimate, Estimator},
+};
 use crate::{discover::Process, genai::Operation};
 
 /// Makes spans: a sampler, a clock and a source of ids.
@@ -16,11 +21,36 @@ pub struct Spans {
     clock: Clock,
     ids: Ids,
     resends: Resends,
+    prices: Option<Prices>,
+    estimates: Option<Estimates>,
+}
+
+/// Tokens that were not reported are to be estimated.
+#[derive(Clone, Copy, Debug)]
+struct Estimates {
+    estimator: Estimator,
+    /// Content was asked for, not only for this.
+    keep_content: bool,
 }
 
 impl Spans {
     pub fn new(sampler: Sampler, clock: Clock, ids: Ids) -> Self {
-        Self { sampler, clock, ids, resends: Resends::default() }
+        Self { sampler, clock, ids, ..Self::default() }
+    }
+
+    /// With what each call cost, where it is known.
+    #[must_use]
+    pub fn priced(mut self, prices: Option<Prices>) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// With an estimate of tokens that nobody reported, for which operations must come with their
+    /// content. Unless it is to be kept, it is forgotten here.
+    #[must_use]
+    pub fn estimating_tokens(mut self, keep_content: bool) -> Self {
+        self.estimates = Some(Estimates { estimator: Estimator::new(), keep_content });
+        self
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -29,7 +59,7 @@ impl Spans {
     /// that sampling decision; otherwise it is the root of a trace of its own.
     pub fn span(
         &mut self,
-        operation: Operation,
+        mut operation: Operation,
         process: &Arc<Process>,
         transport: Transport,
     ) -> Option<Span> {
@@ -43,11 +73,15 @@ impl Spans {
             return None;
         }
         let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
+        let estimate = self.estimate(&mut operation);
+        let cost = self.prices.as_ref().and_then(|prices| prices.cost(&operation));
         let id = self.ids.span(operation.exchange, operation.turn);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
         let mut attributes = semconv::attributes(&operation, transport);
         attributes.extend(resent.into_iter().flat_map(semconv::resent));
+        attributes.extend(estimate.into_iter().flat_map(semconv::estimate));
+        attributes.extend(cost.into_iter().flat_map(semconv::cost));
         Some(Span {
             context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
             parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
@@ -61,6 +95,15 @@ impl Spans {
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })
+    }
+
+    fn estimate(&self, operation: &mut Operation) -> Option<Estimate> {
+        let Estimates { estimator, keep_content } = self.estimates?;
+        let estimate = estimator.of(operation);
+        if !keep_content {
+            operation.content = None;
+        }
+        estimate
     }
 }
 

@@ -24,7 +24,10 @@ use opentelemetry::KeyValue;
 pub(crate) use self::failure::{ended, status};
 use self::list::Attributes;
 pub(super) use self::name::{kind, name};
-pub(super) use self::http::resent;
+pub(super) use self::{
+    http::resent,
+    own::{cost, estimate},
+};
 pub use self::{failure::failed, http::asked_port, own::OURS};
 use crate::{genai::Operation, trace::Transport};
 

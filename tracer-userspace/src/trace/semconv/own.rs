@@ -2,11 +2,18 @@
 //! Takes how an operation was captured; gives attributes under `llmtap.`.
 //! Knows no attribute of the conventions.
 
+use opentelemetry::KeyValue;
+use rust_decimal::prelude::ToPrimitive;
+
 use super::{failure::ended, list::Attributes};
-use crate::{genai::Operation, http::Ended};
+use crate::{
+    genai::Operation,
+    http::Ended,
+    trace::{prices::Cost, tokens::Estimate},
+};
 
 /// The attributes that are llmtap's own, and what they mean.
-pub const OURS: [(&str, &str); 26] = [
+pub const OURS: [(&str, &str); 32] = [
     (REQUEST_TOOLS, "int: tools offered to the model"),
     (RESPONSE_CHUNKS, "int: stream events that carried a piece of the answer"),
     (RESPONSE_TOOL_CALLS, "string[]: names of the tools the model called, in order"),
@@ -42,6 +49,19 @@ pub const OURS: [(&str, &str); 26] = [
         "string: how `http.request.resend_count` is known: `header` (the client says it), or \
          `same_request` (the same process sent the same request before, and that attempt failed)",
     ),
+    (
+        COST_TOTAL,
+        "double: what the call cost by the user's price list (docs/prices.md), nearest to the exact sum",
+    ),
+    (COST_CURRENCY, "string: its currency (ISO 4217)"),
+    (COST_DATE, "string: the day of the price list"),
+    (
+        ESTIMATE_INPUT,
+        "int: tokens of the text of the input, where the provider reported none: an estimate, without \
+         what is put around messages",
+    ),
+    (ESTIMATE_OUTPUT, "int: likewise of the output, as far as it came"),
+    (ESTIMATE_TOKENIZER, "string: the tokenizer that counted"),
     (CONTENT_TRUNCATED, "true where message content passed the bound and was cut"),
     (CONTENT_SHED, "true where message content was not kept because llmtap did not keep up"),
     (ENDED, "string: how the exchange ended, where it was not complete (values: `Ended`)"),
@@ -70,6 +90,12 @@ pub(super) const SERVER_COMPLETION: &str = "llmtap.server.completion_time";
 pub(super) const SERVER_INFERENCE: &str = "llmtap.server.inference_time";
 pub(super) const SERVER_FIRST_TOKEN: &str = "llmtap.server.time_to_first_token";
 pub(super) const RESEND_BASIS: &str = "llmtap.http.resend_basis";
+pub(super) const COST_TOTAL: &str = "llmtap.cost.total";
+pub(super) const COST_CURRENCY: &str = "llmtap.cost.currency";
+pub(super) const COST_DATE: &str = "llmtap.cost.prices_date";
+pub(super) const ESTIMATE_INPUT: &str = "llmtap.estimate.input_tokens";
+pub(super) const ESTIMATE_OUTPUT: &str = "llmtap.estimate.output_tokens";
+pub(super) const ESTIMATE_TOKENIZER: &str = "llmtap.estimate.tokenizer";
 pub(super) const CONTENT_TRUNCATED: &str = "llmtap.content.truncated";
 pub(super) const CONTENT_SHED: &str = "llmtap.content.shed";
 pub(super) const ENDED: &str = "llmtap.ended";
@@ -91,4 +117,22 @@ impl Attributes {
         self.int(UNKNOWN_FIELDS, Some(operation.unknown_fields).filter(|fields| *fields > 0));
         self.text(UNREADABLE, operation.unreadable);
     }
+}
+
+/// What the call cost.
+pub(in crate::trace) fn cost(cost: Cost) -> Vec<KeyValue> {
+    let mut list = Attributes(Vec::with_capacity(3));
+    list.double(COST_TOTAL, cost.total.to_f64());
+    list.text(COST_CURRENCY, Some(&cost.currency));
+    list.text(COST_DATE, Some(&cost.date));
+    list.0
+}
+
+/// Tokens that nobody reported.
+pub(in crate::trace) fn estimate(estimate: Estimate) -> Vec<KeyValue> {
+    let mut list = Attributes(Vec::with_capacity(3));
+    list.int(ESTIMATE_INPUT, estimate.input);
+    list.int(ESTIMATE_OUTPUT, estimate.output);
+    list.text(ESTIMATE_TOKENIZER, Some(estimate.tokenizer));
+    list.0
 }

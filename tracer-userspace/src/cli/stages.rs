@@ -1,0 +1,40 @@
+//! The stages that make spans, set up as the settings say.
+//! Takes the configuration, the standard variables, a clock and ids; gives [`Calls`] and [`Spans`].
+//! Knows nothing of where events come from, nor where spans go.
+
+use crate::{
+    config::Config,
+    export::Variables,
+    genai::{self, Calls},
+    trace::{Clock, Ids, Prices, PricesError, Sampler, Spans},
+};
+
+/// # Errors
+/// The price list cannot be used.
+pub(super) fn stages(
+    config: &Config,
+    variables: &Variables,
+    clock: Clock,
+    ids: Ids,
+) -> Result<(Calls, Spans), PricesError> {
+    let prices = config.prices.as_deref().map(Prices::read).transpose()?;
+    let keep_content = config.captures_content(variables);
+    // What is counted must be kept until it is.
+    let capture_content = keep_content || config.estimate_tokens;
+    let calls = Calls::new(genai::Options { capture_content }).naming(config.providers.clone());
+    let mut spans = Spans::new(sampler(variables), clock, ids).priced(prices);
+    if config.estimate_tokens {
+        spans = spans.estimating_tokens(keep_content);
+    }
+    Ok((calls, spans))
+}
+
+fn sampler(variables: &Variables) -> Sampler {
+    let value = |name| variables.get(name);
+    let (sampler, unknown) =
+        Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
+    if let Some(unknown) = unknown {
+        tracing::warn!("{unknown}");
+    }
+    sampler
+}
