@@ -7,7 +7,7 @@ use llmtap_benches::traffic::{self, LARGEST_SEGMENT, Part, received, sent};
 
 use super::{Make, repeated};
 
-pub(super) const CASES: &[(&str, Make)] = &[
+pub const CASES: &[(&str, Make)] = &[
     ("JSON lists in lists", |size| asked(b"", b"[", size)),
     ("JSON objects in objects", |size| asked(b"", b"{\"messages\":", size)),
     ("JSON messages in messages", |size| asked(b"{\"messages\":[", b"{\"content\":[", size)),

@@ -1,13 +1,13 @@
 //! HTTP/2 frames and header blocks of the smallest and the costliest kinds.
 
-use llmtap_benches::{
+use crate::{
     h2::{self, frame},
     traffic::{LARGEST_SEGMENT, Part, received, sent},
 };
 
 use super::{Make, repeated};
 
-pub(super) const CASES: &[(&str, Make)] = &[
+pub const CASES: &[(&str, Make)] = &[
     ("HTTP/2 DATA in segments of one byte", |size| answer(data(size, 16 << 10), 1)),
     ("HTTP/2 DATA frames of one byte", |size| answer(data(size / 10, 1), LARGEST_SEGMENT)),
     ("HTTP/2 DATA frames of one byte in segments of one byte", |size| {

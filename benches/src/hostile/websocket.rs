@@ -3,14 +3,14 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::DeflateEncoder};
-use llmtap_benches::{
+use crate::{
     h2::{self, frame},
     traffic::{LARGEST_SEGMENT, Part, received, sent},
 };
 
 use super::{Make, repeated};
 
-pub(super) const CASES: &[(&str, Make)] = &[
+pub const CASES: &[(&str, Make)] = &[
     ("WebSocket empty messages", |size| socket("", repeated(&[0x81, 0], size), LARGEST_SEGMENT)),
     ("WebSocket messages of one masked byte", |size| {
         socket("", repeated(&[0x81, 0x81, 1, 2, 3, 4, 5], size), LARGEST_SEGMENT)

@@ -83,6 +83,9 @@ impl FieldName {
     pub(crate) const EMPTY: Self =
         Self { bytes: [0; NAME_LIMIT], len: 0, unclear: false, ended: false, folds: false };
 
+    /// Of a line that may continue the one before.
+    pub(crate) const FOLDED: Self = Self { folds: true, ..Self::EMPTY };
+
     pub(crate) fn push(&mut self, byte: u8) {
         match self.bytes.get_mut(usize::from(self.len)) {
             Some(place) => {

@@ -207,7 +207,7 @@ impl Scrubber {
                 return None;
             }
             At::Credential if byte == b'\n' => {
-                self.at = At::Name(FieldName { folds: true, ..FieldName::EMPTY });
+                self.at = At::Name(FieldName::FOLDED);
             }
             At::Credential if byte != b'\r' => {
                 self.replaced += 1;

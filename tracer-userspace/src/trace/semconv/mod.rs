@@ -23,7 +23,7 @@ use opentelemetry::KeyValue;
 
 pub(crate) use self::failure::{ended, status};
 use self::list::Attributes;
-pub(super) use self::name::{kind, name};
+pub(crate) use self::name::{kind, name};
 pub(super) use self::{
     http::resent,
     own::{cost, estimate},

@@ -11,7 +11,7 @@ use crate::{
 
 /// The operation, and the model or agent that it is for. A response that is fetched has no name but
 /// its id, which is no part of a span's.
-pub(super) fn name(operation: &Operation) -> String {
+pub(crate) fn name(operation: &Operation) -> String {
     if let Some(call) = &operation.mcp {
         return match call.target() {
             Some(target) => format!("{} {target}", call.method),
@@ -33,7 +33,7 @@ pub(super) fn name(operation: &Operation) -> String {
     }
 }
 
-pub(super) fn kind(operation: &Operation) -> SpanKind {
+pub(crate) fn kind(operation: &Operation) -> SpanKind {
     match operation.role {
         Role::Client => SpanKind::Client,
         Role::Server => SpanKind::Server,
