@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::http::{NAME_LIMIT, credentials_in_url};
 
 /// What is kept of a stream that is cut into these segments; a withheld byte is a `~`.
 fn scrub(mut scrubber: Scrubber, segments: &[&[u8]]) -> String {
