@@ -118,8 +118,7 @@ pub(crate) fn messages(events: usize) -> Vec<Part> {
 pub(crate) fn asked(body: &str) -> Vec<Part> {
     let request = traffic::request("/v1/chat/completions", "", body.as_bytes());
     let answer = answers::CHAT_ANSWER.as_bytes();
-    let headers =
-        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", answer.len());
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", answer.len());
     vec![sent(request), received(traffic::response(&headers, answer))]
 }
 

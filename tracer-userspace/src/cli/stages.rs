@@ -6,7 +6,10 @@ use crate::{
     config::Config,
     export::Variables,
     genai::{self, Calls},
-    trace::{Clock, Ids, Prices, PricesError, Sampler, Spans},
+    trace::{
+        Clock, Ids, Prices, PricesError, Sampler, Spans,
+        semconv::{ContentPlace, Conventions},
+    },
 };
 
 /// # Errors
@@ -22,11 +25,10 @@ pub(super) fn stages(
     // What is counted must be kept until it is.
     let capture_content = keep_content || config.estimate_tokens;
     let calls = Calls::new(genai::Options { capture_content }).naming(config.providers.clone());
-    let mut spans = Spans::new(sampler(variables), clock, ids).priced(prices);
-    if config.estimate_tokens {
-        spans = spans.estimating_tokens(keep_content);
-    }
-    Ok((calls, spans))
+    let content = if keep_content { ContentPlace::Spans } else { ContentPlace::Nowhere };
+    let conventions = Conventions { content, ..Conventions::default() };
+    let spans = Spans::new(sampler(variables), clock, ids).speaking(conventions).priced(prices);
+    Ok((calls, if config.estimate_tokens { spans.estimating_tokens() } else { spans }))
 }
 
 fn sampler(variables: &Variables) -> Sampler {

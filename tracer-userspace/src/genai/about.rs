@@ -9,9 +9,7 @@ use super::{
     formats::{Asked, Format, error},
     heads,
     json::Fault,
-    operation::{
-        Content, HttpFacts, Operation, OperationName, ProviderError, ServerTimes, Timing,
-    },
+    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, ServerTimes, Timing},
     recognize::Target,
     server_times,
 };

@@ -81,8 +81,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", "llm.example".parse().unwrap());
         let target = target.to_owned();
-        let head =
-            RequestHead { method: Method::POST, target, version: Version::HTTP_11, headers };
+        let head = RequestHead { method: Method::POST, target, version: Version::HTTP_11, headers };
         let mut fingerprint = Fingerprint::new(&head);
         pieces.into_iter().for_each(|piece| fingerprint.push(piece));
         fingerprint.finish()

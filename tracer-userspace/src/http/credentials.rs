@@ -140,7 +140,9 @@ fn in_url(part: &mut UrlPart, byte: u8) -> Option<UrlPart> {
         (UrlPart::Parameter(_) | UrlPart::Value { credential: false }, b';') => {
             Some(UrlPart::Parameter(FieldName::EMPTY))
         }
-        (UrlPart::Parameter(name), b'=') => Some(UrlPart::Value { credential: name.is_credential() }),
+        (UrlPart::Parameter(name), b'=') => {
+            Some(UrlPart::Value { credential: name.is_credential() })
+        }
         (UrlPart::Parameter(name), byte) => {
             name.unclear |= byte == b'%';
             name.push(byte);

@@ -77,9 +77,10 @@ impl Prices {
     /// The model that answered goes before the one that was asked for, which may be an alias.
     fn row(&self, operation: &Operation) -> Option<&Row> {
         let models = [&operation.response.model, &operation.request.model];
-        models.into_iter().flatten().find_map(|model| {
-            self.rows.iter().find(|row| row.is_for(operation, model))
-        })
+        models
+            .into_iter()
+            .flatten()
+            .find_map(|model| self.rows.iter().find(|row| row.is_for(operation, model)))
     }
 }
 
@@ -112,33 +113,37 @@ impl Row {
             Some(_) => image.unwrap_or(0),
             None => 0,
         };
-        sum(usage.input_tokens?, Some(self.input), [
-            (read, self.cache_read),
-            (written, self.cache_write),
-            (audio, self.audio_input),
-            (image, self.image_input),
-        ])
+        sum(
+            usage.input_tokens?,
+            Some(self.input),
+            [
+                (read, self.cache_read),
+                (written, self.cache_write),
+                (audio, self.audio_input),
+                (image, self.image_input),
+            ],
+        )
     }
 
     fn output(&self, usage: Usage) -> Option<Decimal> {
         let image = self.image_output.and(usage.output.image).unwrap_or(0);
         let reasoning = self.reasoning.and(usage.reasoning_output_tokens).unwrap_or(0);
-        sum(usage.output_tokens?, self.output, [
-            (reasoning, self.reasoning),
-            (usage.output.audio.unwrap_or(0), self.audio_output),
-            (image, self.image_output),
-            (0, None),
-        ])
+        sum(
+            usage.output_tokens?,
+            self.output,
+            [
+                (reasoning, self.reasoning),
+                (usage.output.audio.unwrap_or(0), self.audio_output),
+                (image, self.image_output),
+                (0, None),
+            ],
+        )
     }
 }
 
 /// Tokens, of which some are of a kind with a price of its own; `None` where a price is missing or
 /// the parts are more than the whole.
-fn sum(
-    tokens: u64,
-    price: Option<Decimal>,
-    parts: [(u64, Option<Decimal>); 4],
-) -> Option<Decimal> {
+fn sum(tokens: u64, price: Option<Decimal>, parts: [(u64, Option<Decimal>); 4]) -> Option<Decimal> {
     let cost = |tokens: u64, price: Option<Decimal>| match tokens {
         0 => Some(Decimal::ZERO),
         tokens => price?.checked_mul(tokens.into()),

@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 use super::{
     Clock, Ids, Prices, Sampler, Span, Transport, context,
     resends::Resends,
-    semconv,
+    semconv::{self, Conventions},
     tokens::{Estimate, Estimator},
 };
 use crate::{discover::Process, genai::Operation};
@@ -20,17 +20,10 @@ pub struct Spans {
     sampler: Sampler,
     clock: Clock,
     ids: Ids,
+    conventions: Conventions,
     resends: Resends,
     prices: Option<Prices>,
-    estimates: Option<Estimates>,
-}
-
-/// Tokens that were not reported are to be estimated.
-#[derive(Clone, Copy, Debug)]
-struct Estimates {
-    estimator: Estimator,
-    /// Content was asked for, not only for this.
-    keep_content: bool,
+    estimator: Option<Estimator>,
 }
 
 impl Spans {
@@ -38,19 +31,31 @@ impl Spans {
         Self { sampler, clock, ids, ..Self::default() }
     }
 
+    /// By which conventions spans and their events speak.
+    #[must_use]
+    pub fn speaking(self, conventions: Conventions) -> Self {
+        Self { conventions, ..self }
+    }
+
     /// With what each call cost, where it is known.
     #[must_use]
-    pub fn priced(mut self, prices: Option<Prices>) -> Self {
-        self.prices = prices;
-        self
+    pub fn priced(self, prices: Option<Prices>) -> Self {
+        Self { prices, ..self }
     }
 
     /// With an estimate of tokens that nobody reported, for which operations must come with their
-    /// content. Unless it is to be kept, it is forgotten here.
+    /// content. Where that is told nowhere, it is forgotten here.
     #[must_use]
-    pub fn estimating_tokens(mut self, keep_content: bool) -> Self {
-        self.estimates = Some(Estimates { estimator: Estimator::new(), keep_content });
-        self
+    pub fn estimating_tokens(self) -> Self {
+        Self { estimator: Some(Estimator::new()), ..self }
+    }
+
+    pub fn conventions(&self) -> Conventions {
+        self.conventions
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -78,10 +83,8 @@ impl Spans {
         let id = self.ids.span(operation.exchange, operation.turn);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
-        let mut attributes = semconv::attributes(&operation, transport);
-        attributes.extend(resent.into_iter().flat_map(semconv::resent));
-        attributes.extend(estimate.into_iter().flat_map(semconv::estimate));
-        attributes.extend(cost.into_iter().flat_map(semconv::cost));
+        let mut attributes = semconv::attributes(&operation, transport, self.conventions);
+        attributes.extend(semconv::beside(resent, estimate, cost));
         Some(Span {
             context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
             parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
@@ -92,15 +95,15 @@ impl Spans {
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
             attributes,
+            events: semconv::events(&operation, transport, self.conventions),
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })
     }
 
     fn estimate(&self, operation: &mut Operation) -> Option<Estimate> {
-        let Estimates { estimator, keep_content } = self.estimates?;
-        let estimate = estimator.of(operation);
-        if !keep_content {
+        let estimate = self.estimator?.of(operation);
+        if !self.conventions.content.is_kept() {
             operation.content = None;
         }
         estimate

@@ -32,8 +32,8 @@ pub(super) mod rerank;
 pub(super) mod sagemaker;
 pub(super) mod sglang;
 mod texts;
-mod times;
 pub(super) mod tgi;
+mod times;
 pub(super) mod vertex_predict;
 pub(super) mod watsonx;
 

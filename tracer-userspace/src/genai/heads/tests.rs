@@ -18,11 +18,8 @@ fn asked(target: &str, list: &[(&str, &str)]) -> HttpFacts {
 
 fn answered(list: &[(&str, &str)]) -> HttpFacts {
     let mut facts = HttpFacts::default();
-    let head = ResponseHead {
-        status: StatusCode::OK,
-        version: Version::HTTP_11,
-        headers: headers(list),
-    };
+    let head =
+        ResponseHead { status: StatusCode::OK, version: Version::HTTP_11, headers: headers(list) };
     response(&mut facts, &head);
     facts
 }
@@ -36,14 +33,22 @@ fn queries_lose_their_credentials() {
         ("/v1?api-version=2024-06-01", Some("api-version=2024-06-01")),
         ("/v1?alt=sse&key=AIzaSECRET", Some("alt=sse&key=REDACTED")),
         ("/v1?KEY=AIzaSECRET&alt=sse", Some("KEY=REDACTED&alt=sse")),
-        ("/v1?api_key=a&apikey=b&api-key=c", Some("api_key=REDACTED&apikey=REDACTED&api-key=REDACTED")),
+        (
+            "/v1?api_key=a&apikey=b&api-key=c",
+            Some("api_key=REDACTED&apikey=REDACTED&api-key=REDACTED"),
+        ),
         ("/v1?access_token=ya29.x&x=1", Some("access_token=REDACTED&x=1")),
         ("/v1?sig=a%2Bb&sv=2022", Some("sig=REDACTED&sv=2022")),
         (
             "/v1?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=0a&X-Amz-Security-Token=t&X-Amz-Date=1",
-            Some("X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED&X-Amz-Security-Token=REDACTED&X-Amz-Date=1"),
+            Some(
+                "X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED&X-Amz-Security-Token=REDACTED&X-Amz-Date=1",
+            ),
         ),
-        ("/v1?AWSAccessKeyId=AKIA1&Signature=s", Some("AWSAccessKeyId=REDACTED&Signature=REDACTED")),
+        (
+            "/v1?AWSAccessKeyId=AKIA1&Signature=s",
+            Some("AWSAccessKeyId=REDACTED&Signature=REDACTED"),
+        ),
         ("/v1?X-Goog-Signature=s", Some("X-Goog-Signature=REDACTED")),
         ("/v1?client_secret=s;code=c", Some("client_secret=REDACTED")),
         ("/v1?code=c&state=1", Some("code=REDACTED&state=1")),
@@ -101,7 +106,11 @@ fn each_providers_request_id_is_found() {
         (&[("x-request-id", "req_1")][..], Some("req_1")),
         (&[("request-id", "req_011CS"), ("cf-ray", "87084f28-LAX")], Some("req_011CS")),
         (
-            &[("apim-request-id", "8a3a"), ("x-ms-client-request-id", "8a3a"), ("x-request-id", "0f63")],
+            &[
+                ("apim-request-id", "8a3a"),
+                ("x-ms-client-request-id", "8a3a"),
+                ("x-request-id", "0f63"),
+            ],
             Some("0f63"),
         ),
         (&[("x-amzn-requestid", "32c10f95")], Some("32c10f95")),
@@ -117,7 +126,10 @@ fn each_providers_request_id_is_found() {
         let facts = answered(list);
         assert_eq!(facts.request_id.as_deref(), expected, "{list:?}");
         let told = facts.response_headers.len();
-        assert_eq!(told, list.iter().filter(|(name, value)| *name != "server" && !value.is_empty()).count());
+        assert_eq!(
+            told,
+            list.iter().filter(|(name, value)| *name != "server" && !value.is_empty()).count()
+        );
     }
 }
 

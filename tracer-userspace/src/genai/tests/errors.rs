@@ -16,8 +16,10 @@ const AZURE_AI: Api = Api("/models/chat/completions", "r.services.ai.azure.com")
 const ANTHROPIC: Api = Api("/v1/messages", "api.anthropic.com");
 const GEMINI: Api =
     Api("/v1beta/models/gemini-2.5-flash:generateContent", "generativelanguage.googleapis.com");
-const GEMINI_STREAM: Api =
-    Api("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "generativelanguage.googleapis.com");
+const GEMINI_STREAM: Api = Api(
+    "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+    "generativelanguage.googleapis.com",
+);
 const CONVERSE: Api = Api("/model/m/converse", "bedrock-runtime.us-east-1.amazonaws.com");
 const CONVERSE_STREAM: Api =
     Api("/model/m/converse-stream", "bedrock-runtime.us-east-1.amazonaws.com");
@@ -133,8 +135,20 @@ fn bodies_of_failed_responses() {
             "UNAVAILABLE",
             "The model is overloaded.",
         ),
-        (&CONVERSE, 400, r#"{"message":"The provided model identifier is invalid."}"#, "400", "The provided model identifier is invalid."),
-        (&CONVERSE, 403, r#"{"Message":"Bearer Token has expired"}"#, "403", "Bearer Token has expired"),
+        (
+            &CONVERSE,
+            400,
+            r#"{"message":"The provided model identifier is invalid."}"#,
+            "400",
+            "The provided model identifier is invalid.",
+        ),
+        (
+            &CONVERSE,
+            403,
+            r#"{"Message":"Bearer Token has expired"}"#,
+            "403",
+            "Bearer Token has expired",
+        ),
         (
             &CONVERSE,
             429,
@@ -149,8 +163,20 @@ fn bodies_of_failed_responses() {
             "INTERNAL_FAILURE_FROM_MODEL",
             "Received server error (500)",
         ),
-        (&COHERE, 429, r#"{"message":"You are using a Trial key"}"#, "429", "You are using a Trial key"),
-        (&COHERE_1, 404, r#"{"id":"7321d3c5","message":"model 'x' was removed"}"#, "404", "model 'x' was removed"),
+        (
+            &COHERE,
+            429,
+            r#"{"message":"You are using a Trial key"}"#,
+            "429",
+            "You are using a Trial key",
+        ),
+        (
+            &COHERE_1,
+            404,
+            r#"{"id":"7321d3c5","message":"model 'x' was removed"}"#,
+            "404",
+            "model 'x' was removed",
+        ),
         (
             &MISTRAL,
             400,
@@ -166,7 +192,13 @@ fn bodies_of_failed_responses() {
             "Field required",
         ),
         (&MISTRAL, 401, r#"{"detail":"Unauthorized"}"#, "401", "Unauthorized"),
-        (&MISTRAL, 429, r#"{"message":"Requests rate limit exceeded","request_id":"k1"}"#, "429", "Requests rate limit exceeded"),
+        (
+            &MISTRAL,
+            429,
+            r#"{"message":"Requests rate limit exceeded","request_id":"k1"}"#,
+            "429",
+            "Requests rate limit exceeded",
+        ),
         (
             &GROQ,
             413,
@@ -260,7 +292,13 @@ fn bodies_of_failed_responses() {
             "5007",
             "No such model",
         ),
-        (&NVIDIA, 404, r#"{"status":404,"title":"Not Found","detail":"Function not found"}"#, "404", "Function not found"),
+        (
+            &NVIDIA,
+            404,
+            r#"{"status":404,"title":"Not Found","detail":"Function not found"}"#,
+            "404",
+            "Function not found",
+        ),
         (
             &LITELLM,
             429,
@@ -280,7 +318,10 @@ fn bodies_of_failed_responses() {
 #[test]
 fn header_names_the_error() {
     for (header, kind) in [
-        ("ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/", "ThrottlingException"),
+        (
+            "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+            "ThrottlingException",
+        ),
         ("ValidationException", "ValidationException"),
         ("", "429"),
     ] {
@@ -292,7 +333,11 @@ fn header_names_the_error() {
 
 #[test]
 fn limits_are_told_with_the_error() {
-    let mut exchange = answered(&ANTHROPIC, 429, r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}"#);
+    let mut exchange = answered(
+        &ANTHROPIC,
+        429,
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}"#,
+    );
     exchange.response_headers =
         vec![("retry-after", "59"), ("anthropic-ratelimit-requests-remaining", "0")];
     let call = exchange.run();
@@ -310,7 +355,8 @@ fn limits_are_told_with_the_error() {
 /// A piece of an answer, then the error.
 #[test]
 fn errors_within_streams() {
-    let chunk = r#"data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"}}]}"#;
+    let chunk =
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"}}]}"#;
     let chat = |error: &str| format!("{chunk}\n\n{error}\n\n");
     let message = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"type\":\"message\",\"id\":\"m\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}\n\n";
     let response = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"status\":\"in_progress\"}}\n\nevent: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hel\"}\n\n";
@@ -419,14 +465,18 @@ fn errors_within_streams() {
 #[test]
 fn errors_between_lines_and_elements() {
     let line = r#"{"model":"m","message":{"role":"assistant","content":"Hel"},"done":false}"#;
-    let mut exchange =
-        answered(&OLLAMA, 200, &format!("{line}\n{{\"error\":\"an error was encountered while running the model\"}}\n"));
+    let mut exchange = answered(
+        &OLLAMA,
+        200,
+        &format!("{line}\n{{\"error\":\"an error was encountered while running the model\"}}\n"),
+    );
     exchange.kind = "application/x-ndjson";
     let call = exchange.run();
     check(&call, "_OTHER", "an error was encountered while running the model");
     assert_eq!(reasons(&call), ["error"]);
 
-    let element = r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}],"role":"model"},"index":0}]}"#;
+    let element =
+        r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}],"role":"model"},"index":0}]}"#;
     let error = r#"{"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}}"#;
     let call = answered(&GEMINI_STREAM, 200, &format!("[{element}\n,\r\n{error}]")).run();
     check(&call, "UNAVAILABLE", "Overloaded");
@@ -567,7 +617,8 @@ fn cut_streams_have_no_finish() {
     }
     // llmtap's own end says nothing of the answer's.
     let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";
-    for (body, how) in [(begun, Ended::TracerStopped), ("", Ended::TracerStopped), ("", Ended::Gap)] {
+    for (body, how) in [(begun, Ended::TracerStopped), ("", Ended::TracerStopped), ("", Ended::Gap)]
+    {
         let mut exchange = Exchange::sse(OPENAI.0, OPENAI.1, &asked(), body);
         exchange.how = how;
         assert_eq!(reasons(&exchange.run()), [""; 0], "{how:?}");

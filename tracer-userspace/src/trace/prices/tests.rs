@@ -51,7 +51,10 @@ fn decimals_are_exact() {
     let most = tokens(u64::MAX, 0);
     assert_eq!(cost(&prices, most).as_deref(), Some("18.446744073709551615"));
     // Beyond what a decimal holds there is no cost, rather than a wrong one.
-    assert_eq!(cost(&list("input: 1000000000, output: 0.000000000001"), tokens(u64::MAX, u64::MAX)), None);
+    assert_eq!(
+        cost(&list("input: 1000000000, output: 0.000000000001"), tokens(u64::MAX, u64::MAX)),
+        None
+    );
 }
 
 #[test]

@@ -51,18 +51,30 @@ impl Attributes {
         self.response_headers(http);
         self.text(PROVIDER_REQUEST_ID, http.request_id.as_deref());
         self.text("url.scheme", security.map(|security| scheme(security).0));
-        if let Some((name, port)) = http.authority.as_deref().and_then(server) {
-            self.set("server.address", name);
-            let port = port.or(security.map(|security| scheme(security).1));
-            self.int("server.port", port.map(u64::from));
-        }
     }
 
     fn response_headers(&mut self, http: &HttpFacts) {
         for header in &http.response_headers {
             let key = Key::new(format!("http.response.header.{}", header.name));
             let values = header.values.iter().cloned().map(StringValue::from).collect();
-            self.0.push(KeyValue::new(key, Value::Array(Array::String(values))));
+            self.all.push(KeyValue::new(key, Value::Array(Array::String(values))));
+        }
+    }
+
+    /// How often the call was sent before.
+    pub(super) fn resent(&mut self, resent: Resent) {
+        self.int("http.request.resend_count", Some(resent.count));
+        let basis = match resent.basis {
+            Basis::Header => "header",
+            Basis::SameRequest => "same_request",
+        };
+        self.text(RESEND_BASIS, Some(basis));
+    }
+
+    pub(super) fn server(&mut self, operation: &Operation, security: Option<Security>) {
+        if let Some((name, port)) = asked_server(operation, security) {
+            self.set("server.address", name);
+            self.int("server.port", port);
         }
     }
 
@@ -92,22 +104,18 @@ fn full_url(http: &HttpFacts, security: Option<Security>) -> Option<String> {
     Some(url)
 }
 
-/// How often the call was sent before.
-pub(in crate::trace) fn resent(resent: Resent) -> [KeyValue; 2] {
-    let basis = match resent.basis {
-        Basis::Header => "header",
-        Basis::SameRequest => "same_request",
-    };
-    [
-        KeyValue::new("http.request.resend_count", i64::from(resent.count)),
-        KeyValue::new(RESEND_BASIS, basis),
-    ]
-}
-
 /// The port that the client asked for, if it is known.
 pub fn asked_port(operation: &Operation, security: Option<Security>) -> Option<u16> {
-    let (_, port) = server(operation.http.authority.as_deref()?)?;
-    port.or(security.map(|security| scheme(security).1))
+    asked_server(operation, security)?.1
+}
+
+/// The server that the client asked for, with the port that it named or the scheme's.
+pub(super) fn asked_server(
+    operation: &Operation,
+    security: Option<Security>,
+) -> Option<(String, Option<u16>)> {
+    let (name, port) = server(operation.http.authority.as_deref()?)?;
+    Some((name, port.or(security.map(|security| scheme(security).1))))
 }
 
 /// Name and port of an authority, without user information; `None` where it is no authority. An

@@ -1,14 +1,28 @@
 //! A list of attributes in the making.
-//! Takes names and values that may be unknown; gives those that are known.
+//! Takes names and values that may be unknown; gives those that are known, and that the profile has.
 //! Knows the types of OTLP; no attribute's name.
 
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-pub(super) struct Attributes(pub Vec<KeyValue>);
+use super::{declared, profile::Profile};
+
+pub(super) struct Attributes {
+    pub profile: Profile,
+    pub all: Vec<KeyValue>,
+}
 
 impl Attributes {
+    pub(super) fn new(profile: Profile) -> Self {
+        Self { profile, all: Vec::with_capacity(32) }
+    }
+
+    /// An attribute that is not declared is a mistake, which every test that sets it finds.
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.0.push(KeyValue::new(Key::from_static_str(key), value));
+        let declared = declared::find(key);
+        debug_assert!(declared.is_some(), "{key} is not declared");
+        if declared.is_some_and(|attribute| self.profile.speaks(attribute.edition)) {
+            self.all.push(KeyValue::new(Key::from_static_str(key), value));
+        }
     }
 
     pub(super) fn text(&mut self, key: &'static str, value: Option<&str>) {

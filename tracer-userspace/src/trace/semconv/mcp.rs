@@ -2,11 +2,11 @@
 //! Takes the call; gives attributes.
 //! Knows nothing of models.
 
-use super::list::Attributes;
+use super::{list::Attributes, profile::ContentPlace};
 use crate::genai::{McpCall, OperationName};
 
 impl Attributes {
-    pub(super) fn mcp(&mut self, call: &McpCall) {
+    pub(super) fn mcp(&mut self, call: &McpCall, content: ContentPlace) {
         if call.is_tool() {
             self.text("gen_ai.operation.name", Some(OperationName::ExecuteTool.as_str()));
         }
@@ -25,7 +25,7 @@ impl Attributes {
             ("gen_ai.tool.call.arguments", &call.arguments),
             ("gen_ai.tool.call.result", &call.result),
         ] {
-            if let Some(value) = value {
+            if let Some(value) = value.as_ref().filter(|_| content.on_spans()) {
                 self.set(key, value.to_string());
             }
         }

@@ -2,7 +2,7 @@
 //! Takes the request, and the response where that knows better; gives attributes.
 //! Knows nothing of how the call was carried.
 
-use super::{list::Attributes, own::REQUEST_TOOLS};
+use super::{list::Attributes, own::REQUEST_TOOLS, profile::Profile};
 use crate::genai::{Request, Response};
 
 impl Attributes {
@@ -12,8 +12,13 @@ impl Attributes {
         self.int("gen_ai.request.max_tokens", request.max_tokens);
         self.double("gen_ai.request.temperature", request.temperature);
         self.double("gen_ai.request.top_p", request.top_p);
-        // An int by the conventions; a request with a fraction in it has no top_k they could name.
-        self.int("gen_ai.request.top_k", request.top_k.and_then(whole));
+        match self.profile {
+            Profile::V1_41 => self.double("gen_ai.request.top_k", request.top_k),
+            // An int since; a request with a fraction in it has no top_k they could name.
+            Profile::Latest | Profile::Dup => {
+                self.int("gen_ai.request.top_k", request.top_k.and_then(whole));
+            }
+        }
         self.double("gen_ai.request.frequency_penalty", request.frequency_penalty);
         self.double("gen_ai.request.presence_penalty", request.presence_penalty);
         self.int("gen_ai.request.seed", request.seed);

@@ -35,22 +35,24 @@ impl Attributes {
         self.int("gen_ai.usage.input_tokens", usage.input_tokens);
         self.int("gen_ai.usage.output_tokens", usage.output_tokens);
         self.int("gen_ai.usage.cache_read.input_tokens", usage.cache_read_input_tokens);
+        // The older name and the newer: the profile has one of them, or both.
+        self.int("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_input_tokens);
         self.int("gen_ai.usage.cache_write.input_tokens", usage.cache_write_input_tokens);
         self.int("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens);
         let Modalities { text, audio, image, video } = usage.input;
         self.int("gen_ai.usage.text.input_tokens", text);
         self.int("gen_ai.usage.audio.input_tokens", audio);
         self.int("gen_ai.usage.image.input_tokens", image);
-        self.int("gen_ai.usage.video.input_tokens", video);
+        self.int("llmtap.usage.video.input_tokens", video);
         let Modalities { text, audio, image, video } = usage.output;
         self.int("gen_ai.usage.text.output_tokens", text);
         self.int("gen_ai.usage.audio.output_tokens", audio);
         self.int("gen_ai.usage.image.output_tokens", image);
-        self.int("gen_ai.usage.video.output_tokens", video);
+        self.int("llmtap.usage.video.output_tokens", video);
         let Modalities { text, audio, image, video } = usage.cache_read;
         self.int("gen_ai.usage.text.cache_read.input_tokens", text);
         self.int("gen_ai.usage.audio.cache_read.input_tokens", audio);
         self.int("gen_ai.usage.image.cache_read.input_tokens", image);
-        self.int("gen_ai.usage.video.cache_read.input_tokens", video);
+        self.int("llmtap.usage.video.cache_read.input_tokens", video);
     }
 }

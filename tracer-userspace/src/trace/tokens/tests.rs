@@ -102,15 +102,16 @@ fn nothing_is_guessed() {
 #[test]
 fn system_instructions_are_input() {
     let mut operation = operation("tiktoken is great!", "b");
-    operation.content.as_mut().unwrap().system_instructions =
-        Some(json!([text_part("2 + 2 = 4")]));
+    operation.content.as_mut().unwrap().system_instructions = Some(json!([text_part("2 + 2 = 4")]));
     assert_eq!(estimate(&operation), Some((Some(13), Some(1), "o200k_base")));
 }
 
 /// Texts that other tokenizers fail on or take long for; the count is within what bytes allow.
 #[test]
 fn hostile_texts_are_counted() {
-    for unit in ["a", " ", "\n", "^", "\u{0}", "aA", "!?", "\u{200d}", "é", "漢", "\u{fffd}", "'s", "1"] {
+    for unit in
+        ["a", " ", "\n", "^", "\u{0}", "aA", "!?", "\u{200d}", "é", "漢", "\u{fffd}", "'s", "1"]
+    {
         let text = unit.repeat(MAX_TEXT / unit.len());
         let (_, output, _) = estimate(&operation("", &text)).unwrap();
         let output = output.unwrap();
@@ -123,11 +124,16 @@ fn hostile_texts_are_counted() {
 
 #[test]
 fn content_that_was_not_asked_for_is_forgotten() {
-    use crate::trace::{Clock, Ids, Sampler, Spans};
-    for keep in [false, true] {
+    use crate::trace::{
+        Clock, Ids, Sampler, Spans,
+        semconv::{ContentPlace, Conventions},
+    };
+    for (content, keep) in [(ContentPlace::Nowhere, false), (ContentPlace::Spans, true)] {
+        let conventions = Conventions { content, ..Conventions::default() };
         let clock = Clock::Recorded { boot: sample::BOOT };
-        let mut spans =
-            Spans::new(Sampler::default(), clock, Ids::Random).estimating_tokens(keep);
+        let mut spans = Spans::new(Sampler::default(), clock, Ids::Random)
+            .speaking(conventions)
+            .estimating_tokens();
         let operation = operation("tiktoken is great!", "2 + 2 = 4");
         let span = spans.span(operation, &sample::process(1, "a"), sample::TLS).unwrap();
         let get = |key: &str| {
