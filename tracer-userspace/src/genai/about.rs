@@ -177,7 +177,7 @@ impl Operation {
                         | OperationName::TextCompletion
                         | OperationName::GenerateContent
                 );
-                let begun = self.http.status.is_some_and(|status| status < error::FIRST_STATUS);
+                let begun = self.http.status.is_some_and(|status| (200..300).contains(&status));
                 if answers && begun && reasons.is_empty() && self.error.is_none() {
                     let choices = self.request.choice_count.unwrap_or(1).clamp(1, MAX_CHOICES);
                     reasons.resize(choices as usize, error::UNFINISHED.to_owned());

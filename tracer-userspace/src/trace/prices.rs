@@ -13,6 +13,10 @@ use crate::genai::{Modalities, Operation, OperationName, Usage};
 /// Prices are for so many tokens.
 const TOKENS: u32 = 1_000_000;
 
+/// More tokens than this no call has: its cost would not be exact, and is not told. A price has at
+/// most 15 digits (`file`), and 28 fit into a decimal.
+const MAX_TOKENS: u64 = 1_000_000_000_000;
+
 /// A price list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prices {
@@ -146,7 +150,8 @@ impl Row {
 fn sum(tokens: u64, price: Option<Decimal>, parts: [(u64, Option<Decimal>); 4]) -> Option<Decimal> {
     let cost = |tokens: u64, price: Option<Decimal>| match tokens {
         0 => Some(Decimal::ZERO),
-        tokens => price?.checked_mul(tokens.into()),
+        1..=MAX_TOKENS => price?.checked_mul(tokens.into()),
+        _ => None,
     };
     let mut rest = tokens;
     let mut total = Decimal::ZERO;

@@ -17,8 +17,8 @@ use super::{Prices, Row};
 
 /// Digits behind the point that a price may have, and its highest: what is multiplied with a count
 /// of tokens then stays exact.
-const MAX_SCALE: u32 = 12;
-const MAX_PRICE: u32 = 1_000_000_000;
+const MAX_SCALE: u32 = 9;
+const MAX_PRICE: u32 = 1_000_000;
 
 /// A price list that cannot be used. The words are for the user.
 #[derive(Debug, thiserror::Error)]

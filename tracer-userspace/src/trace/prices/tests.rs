@@ -46,15 +46,13 @@ fn tokens_cost_what_the_list_says() {
 fn decimals_are_exact() {
     let prices = list("input: 0.1, output: 0.2");
     assert_eq!(cost(&prices, tokens(3, 3)).as_deref(), Some("0.0000009"));
-    let prices = list("input: 0.000000000001, output: 0");
-    assert_eq!(cost(&prices, tokens(1, 0)).as_deref(), Some("0.000000000000000001"));
-    let most = tokens(u64::MAX, 0);
-    assert_eq!(cost(&prices, most).as_deref(), Some("18.446744073709551615"));
-    // Beyond what a decimal holds there is no cost, rather than a wrong one.
-    assert_eq!(
-        cost(&list("input: 1000000000, output: 0.000000000001"), tokens(u64::MAX, u64::MAX)),
-        None
-    );
+    let prices = list("input: 0.000000001, output: 999999.999999999");
+    assert_eq!(cost(&prices, tokens(1, 0)).as_deref(), Some("0.000000000000001"));
+    let most = tokens(1, 1_000_000_000_000);
+    assert_eq!(cost(&prices, most).as_deref(), Some("999999999999.999000000000001"));
+    // No call has so many, and not every decimal is held exactly.
+    assert_eq!(cost(&prices, tokens(1_000_000_000_001, 0)), None);
+    assert_eq!(cost(&prices, tokens(u64::MAX, u64::MAX)), None);
 }
 
 #[test]
@@ -180,8 +178,8 @@ fn wrong_lists_are_refused_with_their_place() {
         (row("provider: openai, model: m, input: -1"), 4, "\"-1\" is no price"),
         (row("provider: openai, model: m, input: cheap"), 4, "no price"),
         (row("provider: openai, model: m, input: 1e3"), 4, "no price"),
-        (row("provider: openai, model: m, input: 0.0000000000001"), 4, "no price"),
-        (row("provider: openai, model: m, input: 1000000001"), 4, "no price"),
+        (row("provider: openai, model: m, input: 0.0000000001"), 4, "no price"),
+        (row("provider: openai, model: m, input: 1000001"), 4, "no price"),
         (row("provider: openai, model: m"), 4, "input"),
         (row("provider: openai, input: 1"), 4, "model"),
         (row("provider: openai, model: [], input: 1"), 4, "at least one"),
@@ -189,7 +187,7 @@ fn wrong_lists_are_refused_with_their_place() {
         (row("provider: openai, model: m, input: 1, max_input_tokens: -5"), 4, ""),
         (
             row("provider: openai, model: m, input: 1")
-                + "  - {provider: openai, model: [n, m], input: 2}\n",
+                + "  - {provider: openai, model: [m2, m], input: 2}\n",
             5,
             "given in line 4 already",
         ),
