@@ -23,12 +23,13 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Method, authority and target: a query may name the model.
+    /// Method, authority, path and query, in whichever form they are sent: a query may name the model.
     pub(super) fn new(head: &RequestHead) -> Self {
         let hasher = FoldHasher::with_seed(SEED, SharedSeed::global_random());
         let mut new = Self { hasher, block: [0; BLOCK], filled: 0, len: 0 };
         let authority = recognize::authority(head).unwrap_or_default();
-        for part in [head.method.as_str(), authority, &head.target] {
+        let (_, query) = head.target.split_once('?').unwrap_or_default();
+        for part in [head.method.as_str(), authority, recognize::path(head), query] {
             new.push(part.as_bytes());
             new.push(&[0]);
         }
