@@ -17,6 +17,9 @@ use counting::{Taken, held, taken};
 
 const MEBIBYTE: usize = 1 << 20;
 
+/// Bytes of hostile input, and four times as many.
+const SMALL: usize = 256 << 10;
+
 /// Most that one connection may hold at a time, whatever passes on it: a few MiB, by the bounds of
 /// `http` and `genai`.
 const PEAK: usize = 8 * MEBIBYTE;
@@ -99,13 +102,13 @@ fn hostile_input_is_bounded() {
             let parts = make(size);
             taken(|| drop(traffic::operations(&parts, true))).1
         };
-        let (small, large) = (run(MEBIBYTE), run(4 * MEBIBYTE));
+        let (small, large) = (run(SMALL), run(4 * SMALL));
         for taken in [small, large] {
             assert!(taken.peak <= PEAK, "{name}: {taken:?}");
         }
-        assert!(small.total <= TOTAL_A_BYTE * MEBIBYTE, "{name}: {small:?}");
+        assert!(small.total <= TOTAL_A_BYTE * SMALL, "{name}: {small:?}");
         // Work grows with the bytes, not with their square.
-        assert!(large.total <= 5 * small.total.max(MEBIBYTE), "{name}: {small:?}, {large:?}");
+        assert!(large.total <= 5 * small.total.max(SMALL), "{name}: {small:?}, {large:?}");
         assert!(large.times <= 5 * small.times.max(1000), "{name}: {small:?}, {large:?}");
     }
 }
@@ -192,7 +195,7 @@ fn streams_take_no_more_as_they_go_on() {
             let mut connection = Connection::new(capture_content);
             let asked = sent(traffic::request(target, "", request.as_bytes()));
             connection.parts(&[asked, head.clone()]);
-            let mut pass = |connection: &mut Connection, range: std::ops::Range<usize>| {
+            let pass = |connection: &mut Connection, range: std::ops::Range<usize>| {
                 for chunk in &chunks[range] {
                     connection.pass(Direction::Received, chunk);
                 }

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
+use crate::traffic::{self, LARGEST_SEGMENT, Part, received, sent};
 use flate2::Compression;
-use llmtap_benches::traffic::{self, LARGEST_SEGMENT, Part, received, sent};
 
 use super::{Make, repeated};
 
-pub const CASES: &[(&str, Make)] = &[
+pub(super) const CASES: &[(&str, Make)] = &[
     ("JSON lists in lists", |size| asked(b"", b"[", size)),
     ("JSON objects in objects", |size| asked(b"", b"{\"messages\":", size)),
     ("JSON messages in messages", |size| asked(b"{\"messages\":[", b"{\"content\":[", size)),

@@ -4,7 +4,7 @@ use crate::traffic::{self, Part, received, sent};
 
 use super::{Make, repeated};
 
-pub const CASES: &[(&str, Make)] = &[
+pub(super) const CASES: &[(&str, Make)] = &[
     ("HTTP/1.1 answer in segments of one byte", |size| vec![get(), received(length(size)).cut(1)]),
     ("HTTP/1.1 request in segments of one byte", |size| {
         vec![sent(traffic::request("/v1/things", "", &vec![b' '; size])).cut(1)]

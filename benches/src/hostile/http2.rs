@@ -7,7 +7,7 @@ use crate::{
 
 use super::{Make, repeated};
 
-pub const CASES: &[(&str, Make)] = &[
+pub(super) const CASES: &[(&str, Make)] = &[
     ("HTTP/2 DATA in segments of one byte", |size| answer(data(size, 16 << 10), 1)),
     ("HTTP/2 DATA frames of one byte", |size| answer(data(size / 10, 1), LARGEST_SEGMENT)),
     ("HTTP/2 DATA frames of one byte in segments of one byte", |size| {

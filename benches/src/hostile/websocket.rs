@@ -10,7 +10,7 @@ use flate2::{Compression, write::DeflateEncoder};
 
 use super::{Make, repeated};
 
-pub const CASES: &[(&str, Make)] = &[
+pub(super) const CASES: &[(&str, Make)] = &[
     ("WebSocket empty messages", |size| socket("", repeated(&[0x81, 0], size), LARGEST_SEGMENT)),
     ("WebSocket messages of one masked byte", |size| {
         socket("", repeated(&[0x81, 0x81, 1, 2, 3, 4, 5], size), LARGEST_SEGMENT)

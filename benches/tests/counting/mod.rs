@@ -42,26 +42,26 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Bytes that are held now.
-pub fn held() -> usize {
+pub(crate) fn held() -> usize {
     HELD.load(Relaxed)
 }
 
 /// How often memory was asked for so far.
-pub fn asked() -> usize {
+pub(crate) fn asked() -> usize {
     ASKED.load(Relaxed)
 }
 
 /// What a piece of work took.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
+pub(crate) struct Taken {
     /// The most that it held at a time.
-    pub peak: usize,
+    pub(crate) peak: usize,
     /// All that it asked for, one after the other: work grows with it.
-    pub total: usize,
-    pub times: usize,
+    pub(crate) total: usize,
+    pub(crate) times: usize,
 }
 
-pub fn taken<T>(work: impl FnOnce() -> T) -> (T, Taken) {
+pub(crate) fn taken<T>(work: impl FnOnce() -> T) -> (T, Taken) {
     let (before, total, times) = (held(), TOTAL.load(Relaxed), asked());
     PEAK.store(before, Relaxed);
     let result = work();
