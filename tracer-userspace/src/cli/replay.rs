@@ -15,15 +15,14 @@ use std::{
 use super::{
     outputs::{CheckedOutputs, OutputFlags},
     refuse, sentence,
-    trace::sampler,
+    stages::stages,
 };
 use crate::{
     config::Config,
     export::{Host, MetricsReading, Variables},
-    genai::{self, Calls},
     recording::{OpenError, Source},
     session::{Filters, Outcome, Pace, Pipeline, Summary, Traced, replay},
-    trace::{Clock, Ids, Spans},
+    trace::{Clock, Ids},
 };
 
 /// How long the outputs may take to send what they hold at the end.
@@ -83,12 +82,8 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let host = Host { name: start.host_name.clone(), machine: start.machine.clone() };
     let outputs = CheckedOutputs::for_host(host, &config, &variables)?;
     let filters = Filters { ports: start.ports.clone(), ..Filters::default() };
-    let conventions = config.conventions(&variables);
-    let capture_content = conventions.content.is_kept();
-    let calls = Calls::new(genai::Options { capture_content });
     let clock = Clock::Recorded { boot: start.boot };
-    let spans =
-        Spans::new(sampler(&variables), clock, Ids::Seeded(start.seed)).speaking(conventions);
+    let (calls, spans) = stages(&config, &variables, clock, Ids::Seeded(start.seed))?;
     let stop = stopped_by_signals()?;
     let outputs = outputs.start()?.patient();
     let reading = MetricsReading::resolve(&config.otlp, &variables);
