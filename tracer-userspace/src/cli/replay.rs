@@ -126,10 +126,10 @@ fn carry_out(
     stop: &AtomicBool,
 ) -> ExitCode {
     let result = replay(&mut source, &mut pipeline, pace, stop);
-    let counts = pipeline.counts();
+    let (counts, http) = (pipeline.counts(), pipeline.http_counts());
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
-    let traced = Some(Traced { counts, outputs });
+    let traced = Some(Traced { counts, http, outputs });
     let outcome = Some(Outcome { traced, recorded: None });
     let summary =
         Summary { outcome, lost: finish.lost, unreadable: finish.unreadable, ..Summary::default() };

@@ -9,6 +9,7 @@ use crate::{
     capture::{ConnectionId, Event, ProcessId, Use},
     discover::Process,
     export::Tallies,
+    http,
     recording::Finish,
 };
 
@@ -33,6 +34,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Traced {
     pub counts: Counts,
+    pub http: http::Counts,
     pub outputs: Tallies,
 }
 
@@ -107,8 +109,8 @@ impl Behind {
         let recorded = self.recorder.map(|recorder| recorder.finish(finish));
         let traced = self.pipeline.map(|mut pipeline| {
             pipeline.stop(finish.time);
-            let counts = pipeline.counts();
-            Traced { counts, outputs: pipeline.into_outputs().finish(FLUSH) }
+            let (counts, http) = (pipeline.counts(), pipeline.http_counts());
+            Traced { counts, http, outputs: pipeline.into_outputs().finish(FLUSH) }
         });
         Outcome { traced, recorded }
     }

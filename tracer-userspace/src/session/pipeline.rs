@@ -11,7 +11,7 @@ use crate::{
     discover::Process,
     export::Outputs,
     genai::{Calls, Operation},
-    http::{ExchangeEvent, Exchanges, Passing},
+    http::{self, ExchangeEvent, Exchanges, Passing},
     session::{Filters, Processes, Status},
     trace::{Spans, Transport, semconv},
 };
@@ -118,6 +118,11 @@ impl Pipeline {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What was met on the connections.
+    pub fn http_counts(&self) -> http::Counts {
+        self.exchanges.counts()
     }
 
     /// Tells what the stages counted.

@@ -505,7 +505,7 @@ fn extended_connect_carries_a_websocket() {
     check(
         &steps,
         &[
-            request("CONNECT /rt", 0),
+            request("CONNECT /rt", 1),
             response(200, 1),
             request_body("hello"),
             RequestMessageEnd(MessageKind::Text),
