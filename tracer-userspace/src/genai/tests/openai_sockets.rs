@@ -283,8 +283,10 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 /// Header fields as literals without an index (RFC 7541 §6.2.2).
 fn head(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
-    let block: Vec<_> =
-        fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect();
+    let block: Vec<_> = fields
+        .iter()
+        .flat_map(|(name, value)| [vec![0], text(name), text(value)].concat())
+        .collect();
     frame(1, 4, &block)
 }
 

@@ -56,14 +56,7 @@ pub(super) struct Inflater {
 
 impl Inflater {
     pub(super) fn new(keeps_context: bool) -> Self {
-        Self {
-            inflate: None,
-            keeps_context,
-            spoilt: None,
-            read: 0,
-            written: 0,
-            buffer: Vec::new(),
-        }
+        Self { inflate: None, keeps_context, spoilt: None, read: 0, written: 0, buffer: Vec::new() }
     }
 
     /// Bytes are missing.
