@@ -103,6 +103,11 @@ impl Connections {
         match record.body {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
+                if let Some(known) = self.alive.get_mut(&connection) {
+                    // What another thread moved was told first: new is only which object it is.
+                    known.key.object = opened.object;
+                    return;
+                }
                 self.open(connection, process, opened.object);
                 let (origin, security) = (record::origin(&opened), Security::Tls);
                 sink(&Event::Opened(Opened { connection, process, time, origin, security }));
@@ -327,6 +332,23 @@ mod tests {
             ],
         );
         assert_eq!(said, ["open 1", "bytes 0+3", "gap 3+7", "bytes 10+2", "bytes 0+1"]);
+    }
+
+    #[test]
+    fn opening_that_is_told_behind_data_takes_nothing_back() {
+        let mut connections = Connections::default();
+        let said = run(
+            &mut connections,
+            &[
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                opened(1),
+                record(1, 3, Body::Data(Direction::Received, b"de")),
+                record(0, 0, Body::Exited),
+            ],
+        );
+        let expected =
+            ["open 1", "bytes 0+3", "bytes 3+2", "gap 5+1011", "close ProcessExited", "Exited"];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -124,10 +124,11 @@ fn carry_out(
     stop: &AtomicBool,
 ) -> ExitCode {
     let result = replay(&mut source, &mut pipeline, pace, stop);
-    let (counts, overflow) = (pipeline.counts(), pipeline.overflow());
+    let (counts, http) = (pipeline.counts(), pipeline.http_counts());
+    let overflow = pipeline.overflow();
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
-    let traced = Some(Traced { counts, outputs, overflow });
+    let traced = Some(Traced { counts, http, outputs, overflow });
     let outcome = Some(Outcome { traced, recorded: None });
     let summary =
         Summary { outcome, lost: finish.lost, unreadable: finish.unreadable, ..Summary::default() };
