@@ -67,6 +67,14 @@ pub(super) struct OutputFlags {
     /// Tell an event with the details of each inference beside its span
     #[arg(long)]
     events: bool,
+
+    /// Tell what each call cost, by this price list (docs/prices.md)
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+
+    /// Estimate tokens that a provider does not report, by the model's tokenizer where it is known
+    #[arg(long)]
+    estimate_tokens: bool,
 }
 
 fn content_place(word: &str) -> Result<ContentPlace, String> {
@@ -86,6 +94,8 @@ impl OutputFlags {
         config.capture_content = self.capture_content;
         config.semconv = self.semconv;
         config.events = self.events.then_some(true);
+        config.prices = self.prices;
+        config.estimate_tokens = self.estimate_tokens;
     }
 }
 

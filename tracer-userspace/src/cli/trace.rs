@@ -10,18 +10,18 @@ use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
     privileges, record, refuse,
+    stages::stages,
 };
 use crate::{
     capture::Limits,
     config::{self, Config, Listen},
     export::{MetricsReading, Variables},
-    genai::{self, Calls},
     metrics::Metrics,
     session::{
         Alive, Behind, Board, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
-    trace::{Clock, Ids, Sampler, Spans},
+    trace::{Clock, Ids},
 };
 
 /// Trace a command and its children, or running programs
@@ -150,9 +150,6 @@ impl Run {
         let variables = Variables::of_this_process();
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
-        let conventions = config.conventions(&variables);
-        let capture_content = conventions.content.is_kept();
-        let calls = Calls::new(genai::Options { capture_content }).naming(config.providers.clone());
         let reading = MetricsReading::resolve(&config.otlp, &variables);
         let recording = recording.record.map(|path| {
             let start = record::start(&filters, recording.keep_credentials);
@@ -162,7 +159,7 @@ impl Run {
         let (clock, ids) = recording.as_ref().map_or_else(Default::default, |(_, start)| {
             (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
         });
-        let spans = Spans::new(sampler(&variables), clock, ids).speaking(conventions);
+        let (calls, spans) = stages(config, &variables, clock, ids)?;
         let metrics = config.metrics_listen(&variables).map(Metrics::bind).transpose()?;
         let scrape = metrics.as_ref().map(|metrics| metrics.calls().clone());
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
@@ -201,16 +198,6 @@ impl Run {
         let settings = Settings { filters, behind, limits, kernel_log, board };
         Ok(Self { settings, command, signals, runtime })
     }
-}
-
-pub(super) fn sampler(variables: &Variables) -> Sampler {
-    let value = |name| variables.get(name);
-    let (sampler, unknown) =
-        Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
-    if let Some(unknown) = unknown {
-        tracing::warn!("{unknown}");
-    }
-    sampler
 }
 
 impl Run {

@@ -43,6 +43,10 @@ pub struct Config {
     pub otlp: OtlpOptions,
     /// What hosts and paths speak that are not known.
     pub providers: Vec<Named>,
+    /// Count tokens that providers do not report.
+    pub estimate_tokens: bool,
+    /// Price list.
+    pub prices: Option<PathBuf>,
 }
 
 /// What to leave out when llmtap does not keep up, and how full the ring is when each step is taken,
@@ -248,6 +252,12 @@ struct Raw {
     metrics: Metrics,
     otlp: OtlpOptions,
     providers: Vec<Named>,
+    /// Estimate tokens that a provider did not report, by the model's own tokenizer, where it is known
+    /// (`llmtap.estimate.*`; takes some 100 MB of memory). Default: false.
+    estimate_tokens: bool,
+    /// File with what tokens cost (docs/prices.md); each call then tells its cost
+    /// (`llmtap.cost.*`). Default: none.
+    prices: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -320,6 +330,8 @@ impl Config {
             metrics: raw.metrics,
             otlp: raw.otlp,
             providers: raw.providers,
+            estimate_tokens: raw.estimate_tokens,
+            prices: raw.prices,
         })
     }
 

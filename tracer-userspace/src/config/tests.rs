@@ -48,6 +48,8 @@ otlp:
 providers:
   - {host: llm.internal, path: /gw, format: openai-chat, provider: openai}
   - {host: .example.org}
+estimate_tokens: true
+prices: /etc/llmtap/prices.yaml
 ",
     )
     .unwrap();
@@ -80,6 +82,8 @@ providers:
     assert_eq!(otlp.signals, Some(vec![Signal::Metrics]));
     assert_eq!(otlp.metric_interval_ms.map(NonZero::get), Some(9));
     assert_eq!(otlp.metric_temporality, Some(Temporality::Delta));
+    assert!(config.estimate_tokens);
+    assert_eq!(config.prices, Some("/etc/llmtap/prices.yaml".into()));
     let gateway = Named {
         host: "llm.internal".into(),
         path: Some("/gw".into()),

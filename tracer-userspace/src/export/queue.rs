@@ -73,26 +73,34 @@ impl Tally {
     pub fn lost(&self) -> u64 {
         self.queue_full + self.refused + self.unsent
     }
+
+    /// `2 did not fit the queue, 1 refused (403 Forbidden)`.
+    pub fn write_causes(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        let causes = [
+            (self.queue_full, "did not fit the queue"),
+            (self.refused, "refused"),
+            (self.unsent, "not sent in time"),
+        ];
+        for (index, (count, cause)) in causes.iter().filter(|(count, _)| *count > 0).enumerate() {
+            let lead = if index == 0 { "" } else { ", " };
+            write!(text, "{lead}{count} {cause}")?;
+        }
+        match &self.error {
+            Some(error) if self.lost() > 0 => write!(text, " ({error})"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `12 sent, 3 lost: 2 did not fit the queue, 1 refused (403 Forbidden)`.
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} sent, {} lost", self.sent, self.lost())?;
-        let causes = [
-            (self.queue_full, "did not fit the queue"),
-            (self.refused, "refused"),
-            (self.unsent, "not sent in time"),
-        ];
-        let causes = causes.iter().filter(|(count, _)| *count > 0);
-        for (index, (count, cause)) in causes.enumerate() {
-            let lead = if index == 0 { ": " } else { ", " };
-            write!(formatter, "{lead}{count} {cause}")?;
+        if self.lost() == 0 {
+            return Ok(());
         }
-        match &self.error {
-            Some(error) if self.lost() > 0 => write!(formatter, " ({error})"),
-            _ => Ok(()),
-        }
+        formatter.write_str(": ")?;
+        self.write_causes(formatter)
     }
 }
 

@@ -117,7 +117,11 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     counter("llmtap_exchanges", "HTTP exchanges that ended", |source| {
         let http = &source.status.http;
-        each([("with_head", http.exchanges), ("without_head", http.headless_exchanges)])
+        each([
+            ("with_request", http.exchanges.saturating_sub(http.unasked_exchanges)),
+            ("without_request", http.unasked_exchanges),
+            ("without_head", http.headless_exchanges),
+        ])
     })
     .by(&["kind"]),
     counter("llmtap_malformed_messages", "Messages that break their protocol's rules", |source| {
@@ -141,9 +145,11 @@ pub(super) const METRICS: &[Metric] = &[
     counter("llmtap_unreadable_bodies", "Bodies whose coding could not be removed", |source| {
         one(source.status.http.unreadable_bodies)
     }),
-    counter("llmtap_untracked_streams", "HTTP/2 streams beyond the bound", |source| {
-        one(source.status.http.untracked_streams)
-    }),
+    counter("llmtap_untracked_streams", "HTTP/2 streams that were not followed", |source| {
+        let http = &source.status.http;
+        each([("bound", http.untracked_streams), ("pushed", http.pushed_streams)])
+    })
+    .by(&["cause"]),
     counter("llmtap_unfollowed_connections", "Connections that are no longer read", |source| {
         let http = &source.status.http;
         each([("given_up", http.given_up_connections), ("no_http", http.foreign_connections)])

@@ -4,15 +4,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{
-    names::secrecy,
-    scrub::{Scrubber, extend},
-};
+use super::scrub::{Scrubber, begins_message, extend};
 use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment, Timestamp,
     },
-    http::Redactor,
+    http::{NAME_LIMIT, Redactor, Secrecy, credentials_in_url, names_credential, names_url},
 };
 
 /// Captured bytes that were left out, by why their credentials could not be found.
@@ -56,6 +53,8 @@ struct Told {
 struct Directions {
     received: Half,
     sent: Half,
+    /// Taken for HTTP/2 by what looked like frames, in the middle of what nobody saw begin.
+    guessed: bool,
 }
 
 /// One direction.
@@ -179,11 +178,12 @@ impl Half {
 
 impl Directions {
     fn both(scrubber: Scrubber) -> Self {
-        Self { received: Half::new(scrubber), sent: Half::new(scrubber) }
+        Self { received: Half::new(scrubber), sent: Half::new(scrubber), guessed: false }
     }
 
     fn inherit(&self) -> Self {
-        Self { received: self.received.inherit(), sent: self.sent.inherit() }
+        let Self { received, sent, guessed } = self;
+        Self { received: received.inherit(), sent: sent.inherit(), guessed: *guessed }
     }
 
     fn of(&mut self, direction: Direction) -> &mut Half {
@@ -207,6 +207,13 @@ impl Directions {
     fn take(&mut self, direction: Direction, bytes: &[u8], told: &mut Told) {
         if self.is_joining() && Redactor::begins(bytes) {
             self.becomes_http2(direction);
+            self.guessed = true;
+        } else if self.guessed
+            && begins_message(bytes)
+            && let Filter::Http2(redactor) = &mut self.of(direction).filter
+        {
+            // It may be HTTP/1 after all, or a body that quotes it: neither is kept.
+            redactor.lose(&mut |data| told.take(data));
         }
         let mut rest = bytes;
         if let Filter::Lines(scrubber) = &mut self.of(direction).filter {
@@ -327,6 +334,17 @@ impl Privacy {
         }
         let known = self.connections.remove(&connection);
         known.unwrap_or_else(|| Directions::both(Scrubber::from_middle()))
+    }
+}
+
+/// What of a field's value must not be kept, by its name in lower case; `None`: it is not known.
+fn secrecy(name: Option<&str>) -> Secrecy {
+    match name.map(str::as_bytes) {
+        Some(b":path") => Secrecy::Within(credentials_in_url),
+        Some(name) if name.len() > NAME_LIMIT || names_credential(name) => Secrecy::Secret,
+        Some(name) if names_url(name) => Secrecy::Within(credentials_in_url),
+        Some(_) => Secrecy::Open,
+        None => Secrecy::Secret,
     }
 }
 

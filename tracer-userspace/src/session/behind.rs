@@ -9,6 +9,7 @@ use crate::{
     capture::{ConnectionId, Event, ProcessId, Timestamp, Use},
     discover::Process,
     export::Tallies,
+    http,
     meter::Overflow,
     recording::Finish,
 };
@@ -34,6 +35,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Traced {
     pub counts: Counts,
+    pub http: http::Counts,
     pub outputs: Tallies,
     pub overflow: Overflow,
 }
@@ -115,8 +117,9 @@ impl Behind {
         let recorded = self.recorder.map(|recorder| recorder.finish(finish));
         let traced = self.pipeline.map(|mut pipeline| {
             pipeline.stop(finish.time);
-            let (counts, overflow) = (pipeline.counts(), pipeline.overflow());
-            Traced { counts, outputs: pipeline.into_outputs().finish(FLUSH), overflow }
+            let (counts, http) = (pipeline.counts(), pipeline.http_counts());
+            let overflow = pipeline.overflow();
+            Traced { counts, http, outputs: pipeline.into_outputs().finish(FLUSH), overflow }
         });
         Outcome { traced, recorded }
     }

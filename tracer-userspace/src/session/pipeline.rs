@@ -14,7 +14,7 @@ use crate::{
     discover::Process,
     export::{MetricsReading, Outputs},
     genai::{Calls, Operation},
-    http::{ExchangeEvent, Exchanges, Passing},
+    http::{self, ExchangeEvent, Exchanges, Passing},
     meter::{Overflow, Temporality},
     session::{Filters, Measuring, Processes, Scrape, Status, measuring::Points},
     trace::{Spans, Transport, semconv},
@@ -157,6 +157,11 @@ impl Pipeline {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What was met on the connections.
+    pub fn http_counts(&self) -> http::Counts {
+        self.exchanges.counts()
     }
 
     /// Tells what the stages counted.
