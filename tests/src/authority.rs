@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and a certificate of it for `localhost`.
+//! A certificate authority for one run, and a certificate of it.
 //! Takes a folder; gives the files in it, made by the `openssl` command.
 //! Clients are told of it by the variables that their TLS libraries read, so they stay unmodified.
 
@@ -19,13 +19,17 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// Its certificate is for `localhost` and the `hosts`.
+    ///
     /// # Errors
     /// `openssl` is missing or failed.
-    pub fn make(folder: &Path) -> Result<Self> {
+    pub fn make(folder: &Path, hosts: &[&str]) -> Result<Self> {
         let path = |name: &str| folder.join(name);
         let made =
             Self { root: path("ca.pem"), certificate: path("server.pem"), key: path("server.key") };
-        fs::write(path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n")?;
+        let mut names = "subjectAltName=DNS:localhost,IP:127.0.0.1".to_owned();
+        names.extend(hosts.iter().map(|host| format!(",DNS:{host}")));
+        fs::write(path("names"), names + "\n")?;
         let steps = [
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=llmtap-test-authority \
              -keyout ca.key -out ca.pem",
@@ -47,8 +51,13 @@ impl Authority {
         Ok(made)
     }
 
-    /// Makes Python, Node, curl and whatever else uses OpenSSL trust the authority.
+    /// Makes Python, Node, curl and whatever else uses OpenSSL trust the authority; the last two are
+    /// for packages that bring certificates of their own.
     pub fn trust(&self, command: &mut Command) {
-        command.env("SSL_CERT_FILE", &self.root).env("NODE_EXTRA_CA_CERTS", &self.root);
+        for variable in
+            ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"]
+        {
+            command.env(variable, &self.root);
+        }
     }
 }

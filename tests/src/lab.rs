@@ -29,12 +29,20 @@ impl Lab {
     /// # Errors
     /// Not run by `cargo xtask`, or the certificates could not be made.
     pub fn open() -> Result<Self> {
+        Self::open_for(&[])
+    }
+
+    /// With a certificate for these hosts beside `localhost`.
+    ///
+    /// # Errors
+    /// As [`Lab::open`].
+    pub fn open_for(hosts: &[&str]) -> Result<Self> {
         let parts = Parts::find()?;
         let folder = tempfile::Builder::new()
             .prefix("llmtap-lab-")
             .tempdir()
             .context("can't make a temporary folder")?;
-        let authority = Authority::make(folder.path())?;
+        let authority = Authority::make(folder.path(), hosts)?;
         Ok(Self { parts, authority, folder, files: AtomicU32::new(0) })
     }
 
@@ -66,6 +74,17 @@ impl Lab {
         command.arg(Parts::program("python").join(program)).args(arguments);
         self.authority.trust(&mut command);
         command
+    }
+
+    /// A program of `tests/programs/sdks`, in the environment that has the SDKs.
+    ///
+    /// # Errors
+    /// Not run by `cargo xtask test`.
+    pub fn sdks_python(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new(Parts::sdks()?);
+        command.arg(Parts::program("sdks").join(program));
+        self.authority.trust(&mut command);
+        Ok(command)
     }
 
     /// A Node program of `tests/programs/node` that trusts the authority.
@@ -127,7 +146,16 @@ impl Lab {
 
     /// `llmtap trace` with its spans in a file of the folder.
     pub fn tracer(&self) -> Tracer {
-        Tracer::new(self.parts.llmtap.as_os_str(), self.file("spans.jsonl"))
+        Tracer::new(Command::new(&self.parts.llmtap), self.file("spans.jsonl"))
+    }
+
+    /// As [`Lab::tracer`], where the file `hosts` is `/etc/hosts`: in a mount namespace of its own.
+    pub fn tracer_where(&self, hosts: &Path) -> Tracer {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+        command.arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"");
+        command.arg(hosts).arg(&self.parts.llmtap);
+        Tracer::new(command, self.file("spans.jsonl"))
     }
 
     /// `llmtap record` of a command into `file`, without credentials.

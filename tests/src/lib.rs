@@ -14,6 +14,7 @@ mod phoenix;
 mod point;
 mod process;
 mod receiver;
+pub mod sdks;
 mod server;
 mod span;
 mod tracer;

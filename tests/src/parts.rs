@@ -30,6 +30,14 @@ impl Parts {
         })
     }
 
+    /// The Python that has the SDKs.
+    ///
+    /// # Errors
+    /// Not run by `cargo xtask test`.
+    pub fn sdks() -> Result<PathBuf> {
+        path("LLMTAP_SDKS_PYTHON")
+    }
+
     /// Source of a test program, below `tests/programs`.
     pub fn program(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name)

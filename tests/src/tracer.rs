@@ -50,8 +50,9 @@ pub struct Trace {
 }
 
 impl Tracer {
-    pub(crate) fn new(llmtap: &OsStr, spans: PathBuf) -> Self {
-        let mut command = Command::new(llmtap);
+    /// `llmtap`: the command that its arguments are appended to.
+    pub(crate) fn new(llmtap: Command, spans: PathBuf) -> Self {
+        let mut command = llmtap;
         command.args(["trace", "--output", "otlp-json", "--output-file"]).arg(&spans);
         Self { command, spans }
     }

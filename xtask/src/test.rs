@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{lab, step, workspace::Workspace};
+use crate::{lab, setup, step, workspace::Workspace};
 
 const PACKAGE: &str = "llmtap-tests";
 /// Name of a test file that runs the tracer begins with this.
@@ -62,6 +62,8 @@ struct Binary {
 /// Something could not be set up or built, or a test failed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut variables = lab::variables(workspace)?;
+    let sdks = setup::Python::with_sdks(workspace)?;
+    variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
     if arguments.full {
         variables.push(("LLMTAP_FULL", "1".into()));
     }

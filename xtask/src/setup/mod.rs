@@ -27,6 +27,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     let toolchain = bpf::ready(workspace)?;
     println!("BPF toolchain: {toolchain}");
     println!("Python: {}", Python::ready(workspace)?.interpreter.display());
+    println!("Python with SDKs: {}", Python::with_sdks(workspace)?.interpreter.display());
     println!("Node packages: {}", Node::ready(workspace)?.modules.display());
     servers(workspace)?;
     openssl(workspace)?;

