@@ -327,11 +327,19 @@ pub struct Call {
     /// For the `_ex` functions: where the library writes the number of bytes.
     pub count: u64,
     pub time: u64,
-    /// Of a buffer too large for one run of the program: bytes still to be copied from `buffer` on.
+}
+
+/// What is left of a buffer too large for one run of the program. Map `COPIES`, key: pid and thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copying {
+    pub buffer: u64,
+    /// Bytes still to be copied from `buffer` on.
     pub remaining: u64,
     pub connection: u64,
     pub process: u64,
     pub offset: u64,
+    pub time: u64,
     /// [`Header::flags`] of the records to come.
     pub flags: u32,
     pub reserved: u32,

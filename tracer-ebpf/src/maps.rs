@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
+    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
     Overload, Process, Settings, Verdict,
 };
 
@@ -48,6 +48,10 @@ pub(crate) static CONNECTIONS: HashMap<ObjectKey, ConnectionState> =
 
 #[map]
 pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(16384, 0);
+
+/// Of threads that are in the middle of one: hardly more than there are processors.
+#[map]
+pub(crate) static COPIES: HashMap<u64, Copying> = HashMap::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);

@@ -35,8 +35,10 @@ fn library(bytes: &[u8]) {
     file.write_all(bytes).and_then(|()| file.rewind()).expect("a file that can be written");
     let target = meter::within(work, || inspect(file, Path::new("fuzz")));
     let Some(target) = target.expect("a file that can be read") else { return };
-    let functions: HashSet<_> = target.sites.iter().map(|site| site.function).collect();
-    assert_eq!(functions.len(), target.sites.len(), "two sites of one function");
+    for finding in &target.findings {
+        let functions: HashSet<_> = finding.sites.iter().map(|site| site.function).collect();
+        assert_eq!(functions.len(), finding.sites.len(), "two sites of one function");
+    }
 }
 
 /// Of mappings that are told, no two are of one file.

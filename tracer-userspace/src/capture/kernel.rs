@@ -150,7 +150,7 @@ impl Kernel {
     }
 
     fn load_programs(&mut self) -> Result<(), KernelError> {
-        for function in Function::SYMBOLS.map(|(function, _)| function) {
+        for function in Function::ALL {
             for name in programs_of(function) {
                 self.uprobe(name)?.load().map_err(|source| refused(name, source))?;
             }
@@ -207,11 +207,7 @@ impl Kernel {
     /// Attaches every program that belongs at the sites of `target`.
     pub fn attach(&mut self, target: &Target) -> Result<(), KernelError> {
         let path = format!("/proc/self/fd/{}", target.file.as_raw_fd());
-        for site in &target.sites {
-            // The linker's hook only in the linker: other files may define the name for themselves.
-            if (site.function == Function::LibrariesChanged) != target.is_linker() {
-                continue;
-            }
+        for site in target.sites().chain(&target.linker) {
             for name in programs_of(site.function) {
                 self.uprobe(name)?
                     .attach(site.offset, &path, UProbeScope::AllProcesses)

@@ -1,6 +1,6 @@
-//! The function inside the TLS library that `SSL_read` and `SSL_read_ex` (or the two writes) share.
-//! Takes the code of both; gives the address of the shared one, where a probe on it is proven right
-//! and cheaper than one on each.
+//! Machine code, decoded: what a probe on an instruction costs, and which function two others share.
+//! Takes bytes and their address; gives facts that are proven by every instruction on the way.
+//! Knows the instruction set; nothing of files.
 //!
 //! The kernel executes the instruction under a probe out of line, one step at a time, unless it can
 //! emulate it: some 13 µs against 1.3 µs in a virtual machine. OpenSSL's exported functions often
