@@ -67,6 +67,7 @@ pub(crate) fn passed(ctx: &impl EbpfContext, process: &Admitted, what: &Passed) 
         process: process.incarnation,
         offset,
         time: what.time,
+        task: process.task,
         flags: what.flags,
         reserved: 0,
     };
@@ -109,6 +110,7 @@ fn data_header(process: &Admitted, copy: &Copying) -> Header {
     head.flags = copy.flags;
     head.time = copy.time;
     head.offset = copy.offset;
+    head.task = copy.task;
     head
 }
 
@@ -135,7 +137,8 @@ fn copy_on(ctx: RetProbeContext) -> u32 {
     let Some(mut copy) = (unsafe { COPIES.get(thread).copied() }) else { return 0 };
     // It was there the line before.
     let _ = COPIES.remove(thread);
-    let process = Admitted { pid_tgid: thread, incarnation: copy.process, parent: 0 };
+    let (incarnation, task) = (copy.process, copy.task);
+    let process = Admitted { pid_tgid: thread, incarnation, parent: 0, task };
     let mut steps = 0;
     while copy.remaining > STEP && steps < RECORDS_PER_RUN {
         let done = records::full(&data_header(&process, &copy), copy.buffer);

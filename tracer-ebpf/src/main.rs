@@ -9,6 +9,8 @@
 
 mod connections;
 mod flow;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod golang;
 mod linker;
 mod maps;
 mod overload;

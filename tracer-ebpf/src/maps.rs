@@ -4,7 +4,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
     Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
@@ -45,6 +45,11 @@ pub(crate) static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(3
 #[map]
 pub(crate) static CONNECTIONS: HashMap<ObjectKey, ConnectionState> =
     HashMap::with_max_entries(65536, 0);
+
+/// Objects of connections that their program closed, and that nothing else has become since. Nothing
+/// tells when the memory is free, so the oldest make room.
+#[map]
+pub(crate) static CLOSED: LruHashMap<ObjectKey, u64> = LruHashMap::with_max_entries(4096, 0);
 
 #[map]
 pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(16384, 0);

@@ -7,6 +7,7 @@ mod gate;
 mod image;
 mod inspect;
 pub mod mappings;
+mod pointers;
 mod process;
 mod site;
 mod target;

@@ -9,9 +9,19 @@ use super::{
 
 /// The function's first instruction.
 pub(super) fn at_entry(image: &Image<'_>, function: Function, address: u64) -> Option<Site> {
+    at(image, function, address, "the function's first instruction")
+}
+
+/// An instruction that the function's decoded code has at `address`.
+pub(super) fn at(
+    image: &Image<'_>,
+    function: Function,
+    address: u64,
+    reason: &'static str,
+) -> Option<Site> {
     let offset = image.code_offset(address)?;
     let bytes = image.bytes(address, code::LOOK).unwrap_or_default();
     let cheap = code::emulated_entry(Code64 { address, bytes: &bytes });
     let cost = if cheap { Cost::Emulated } else { Cost::SingleStep };
-    Some(Site { function, offset, cost, reason: "the function's first instruction" })
+    Some(Site { function, offset, cost, reason })
 }

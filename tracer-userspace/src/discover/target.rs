@@ -41,12 +41,26 @@ pub enum Function {
     SslWrite,
     SslWriteEx,
     SslGetError,
+    /// Go's `(*Conn).clientHandshake` and `serverHandshake`: once a connection.
+    GoHandshake,
+    /// Go's `(*Conn).handleRenegotiation`: a handshake follows that begins no connection.
+    GoRenegotiation,
+    /// Where Go's `(*Conn).Read` copies received bytes to the caller.
+    GoRead,
+    /// Where Go's `(*Conn).Read` learns whether a record could be read.
+    GoRecordRead,
+    /// A return of Go's `(*Conn).Read`, in place of the two.
+    GoReadReturn,
+    /// Go's `(*Conn).writeRecordLocked`, which has the bytes of a `Write` in the order of the wire.
+    GoWrite,
+    /// Go's `(*Conn).Close`.
+    GoClose,
     /// The dynamic linker's debugger hook (`r_debug.r_brk`): the list of libraries changed.
     LibrariesChanged,
 }
 
 impl Function {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::SslNew,
         Self::SslFree,
         Self::SslUpRef,
@@ -57,6 +71,13 @@ impl Function {
         Self::SslWrite,
         Self::SslWriteEx,
         Self::SslGetError,
+        Self::GoHandshake,
+        Self::GoRenegotiation,
+        Self::GoRead,
+        Self::GoRecordRead,
+        Self::GoReadReturn,
+        Self::GoWrite,
+        Self::GoClose,
         Self::LibrariesChanged,
     ];
 }
@@ -66,6 +87,8 @@ impl Function {
 pub enum Stack {
     /// OpenSSL, LibreSSL and BoringSSL by the symbols of their interface.
     OpenSsl,
+    /// Go's `crypto/tls`.
+    Go,
 }
 
 /// What an instruction costs that a probe sits on.

@@ -202,7 +202,7 @@ fn event(
         let offset = *position;
         *position += len;
         let direction = if sent { Direction::Sent } else { Direction::Received };
-        Segment { connection: id, direction, offset, time, data }
+        Segment { connection: id, direction, offset, time, data, caller: None }
     };
     match step {
         Step::Opened(process, origin) => {
@@ -336,7 +336,7 @@ fn long_segments_are_written_as_several() {
     let process = ProcessId { pid: 1, incarnation: 1 };
     let event = opened(id, process, time);
     let segment =
-        Segment { connection: id, direction: Direction::Sent, offset: 0, time, data: Data::Gap(0) };
+        Segment { connection: id, direction: Direction::Sent, offset: 0, time, data: Data::Gap(0), caller: None };
     let items = [
         (Owned::Event(Event::Opened(event)), false),
         (Owned::Bytes(segment, bytes.clone()), false),
@@ -404,7 +404,7 @@ fn impossible_amounts_are_refused() {
     let direction = Direction::Sent;
     for (offset, missing) in [(0, 1 << 62), (1 << 62, 1)] {
         let data = Data::Gap(missing);
-        let segment = Segment { connection, direction, offset, time, data };
+        let segment = Segment { connection, direction, offset, time, data, caller: None };
         writer.event(&Event::Segment(segment)).unwrap();
     }
     let file = writer.finish(&Finish::default()).unwrap().0;
