@@ -1,12 +1,12 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU64};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     capture::{
-        Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin,
-        PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
+        Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened,
+        Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
     recording::{Finish, Writer, format::DATA_LIMIT},
@@ -157,7 +157,7 @@ fn step() -> impl Strategy<Value = Step> {
         (any::<bool>(), prop::collection::vec(any::<u8>(), 0..200))
             .prop_map(|(sent, bytes)| Step::Bytes(sent, bytes)),
         (any::<bool>(), 0..1_u64 << 40).prop_map(|(sent, missing)| Step::Gap(sent, missing)),
-        (0..3_usize).prop_map(Step::PeerEnded),
+        (0..4_usize).prop_map(Step::PeerEnded),
         (0..4_usize, any::<Option<u64>>()).prop_map(|(cause, last)| Step::Closed(cause, last)),
     ]
 }
@@ -202,7 +202,9 @@ fn event(
         let offset = *position;
         *position += len;
         let direction = if sent { Direction::Sent } else { Direction::Received };
-        Segment { connection: id, direction, offset, time, data, caller: None }
+        let caller = Caller { thread: 1 + time.0 as u32 % 7, task: NonZeroU64::new(time.0 % 5) };
+        let caller = (!time.0.is_multiple_of(3)).then_some(caller);
+        Segment { connection: id, direction, offset, time, data, caller }
     };
     match step {
         Step::Opened(process, origin) => {
@@ -223,7 +225,8 @@ fn event(
             Owned::Event(Event::Segment(segment(sent, missing, Data::Gap(missing))))
         }
         Step::PeerEnded(how) => {
-            let how = [PeerEnd::CloseNotify, PeerEnd::Broken, PeerEnd::SystemCall][how];
+            use PeerEnd::{Broken, CloseNotify, EndOfStream, SystemCall};
+            let how = [CloseNotify, Broken, SystemCall, EndOfStream][how];
             Owned::Event(Event::PeerEnded { connection: id, time, how })
         }
         Step::Closed(cause, last) => {
