@@ -102,7 +102,8 @@ fn simplify(call: &mut Call) -> Result<()> {
         call.plan.coding = Coding::Identity;
     }
     let coding = call.headers.iter().find(|(name, _)| name == "content-encoding");
-    let coding = Coding::of_name(coding.map(|(_, value)| value.as_str())).context("what coding?")?;
+    let coding =
+        Coding::of_name(coding.map(|(_, value)| value.as_str())).context("what coding?")?;
     if !is_known(coding) {
         let body = decode(coding, &call.pieces()?.concat())?;
         call.body = vec![STANDARD.encode(body)];
@@ -123,8 +124,7 @@ fn enlarge(call: &mut Call) {
 }
 
 fn job(lab: &Lab, connections: &[Connection]) -> Result<PathBuf> {
-    let lines: Vec<_> =
-        connections.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    let lines: Vec<_> = connections.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
     let job = lab.file("job.jsonl");
     fs::write(&job, lines.join("\n"))?;
     Ok(job)

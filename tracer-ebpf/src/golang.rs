@@ -57,11 +57,7 @@ fn read<T: Copy + Default>(address: u64) -> Option<T> {
     // SAFETY: the destination is a value of that size, of integers; the helper checks the source and
     // fails rather than faults.
     let failed = unsafe {
-        bpf_probe_read_user(
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            address as *const _,
-        )
+        bpf_probe_read_user((&raw mut value).cast(), size_of::<T>() as u32, address as *const _)
     };
     (failed == 0).then_some(value)
 }

@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
-    Overload, Process, Settings, Verdict,
+    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS,
+    ObjectKey, Overload, Process, Settings, Verdict,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and

@@ -136,7 +136,10 @@ pub fn seeds() -> Vec<Input> {
         Input::new("maps", [&[MAPS], maps.as_bytes()].concat()),
         golang("golang-newest", golang::NEWEST),
         golang("golang-1.17", golang::Layout { magic: 0xfa, ..golang::NEWEST }),
-        golang("golang-bare", golang::Layout { text: golang::TEXT, sections: false, ..golang::NEWEST }),
+        golang(
+            "golang-bare",
+            golang::Layout { text: golang::TEXT, sections: false, ..golang::NEWEST },
+        ),
     ]
 }
 

@@ -9,8 +9,8 @@ use tracer_ebpf::{Header, ObjectKey, Verdict};
 
 use super::{
     event::{
-        Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessEvent,
-        ProcessId, Security, Segment, Timestamp,
+        Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin,
+        ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     overload::{self, Use},
     record::{self, Body, Record},
@@ -55,7 +55,14 @@ impl Connection {
             if end > offset {
                 *position = end;
                 let data = Data::Gap(end - offset);
-                sink(&Event::Segment(Segment { connection, direction, offset, time, data, caller: None }));
+                sink(&Event::Segment(Segment {
+                    connection,
+                    direction,
+                    offset,
+                    time,
+                    data,
+                    caller: None,
+                }));
             }
         }
     }
@@ -242,7 +249,14 @@ impl Connections {
         if missing > 0 {
             let offset = header.offset - missing;
             let data = Data::Gap(missing);
-            sink(&Event::Segment(Segment { connection, direction, offset, time, data, caller: None }));
+            sink(&Event::Segment(Segment {
+                connection,
+                direction,
+                offset,
+                time,
+                data,
+                caller: None,
+            }));
         }
         let (offset, data) = (header.offset, Data::Bytes(bytes));
         let caller = Some(Caller { thread: header.tid, task: NonZeroU64::new(header.task) });

@@ -230,10 +230,7 @@ impl Ending {
             // end a body by closing often leave `close_notify` out (RFC 9112 §9.8).
             (Role::Client, PeerEnd::Broken) => (Ended::ConnectionLost, true),
             (Role::Client, PeerEnd::SystemCall) => (Ended::ServerReset, false),
-            (
-                Role::Server,
-                PeerEnd::CloseNotify | PeerEnd::EndOfStream | PeerEnd::SystemCall,
-            ) => {
+            (Role::Server, PeerEnd::CloseNotify | PeerEnd::EndOfStream | PeerEnd::SystemCall) => {
                 (Ended::ClientGone, false)
             }
             (Role::Server, PeerEnd::Broken) => (Ended::ConnectionLost, false),

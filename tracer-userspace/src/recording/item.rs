@@ -12,8 +12,8 @@ use std::{
 use super::format::{self as file, Kind};
 use crate::{
     capture::{
-        Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost, LostCount,
-        Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
+        Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost,
+        LostCount, Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
 };

@@ -67,8 +67,7 @@ struct Toolchain {
 /// A toolchain could not be installed, or could not build the program.
 pub(crate) fn ready(workspace: &Workspace, full: bool) -> Result<PathBuf> {
     let programs = workspace.target("golang/programs");
-    fs::create_dir_all(&programs)
-        .with_context(|| format!("can't make {}", programs.display()))?;
+    fs::create_dir_all(&programs).with_context(|| format!("can't make {}", programs.display()))?;
     let others = OTHERS.iter().filter(|_| full);
     for version in std::iter::once(&NEWEST).chain(others) {
         let newest = *version == NEWEST;
@@ -104,7 +103,8 @@ fn install(workspace: &Workspace, folder: &Path, package: &str, what: &str) -> R
         return Ok(());
     }
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("can't replace {}", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("can't replace {}", folder.display()))?;
     }
     let python = Python::ready(workspace)?;
     let name = package.replace("==", "-");
@@ -177,8 +177,8 @@ fn sources(workspace: &Workspace) -> Result<String> {
     let mut text = String::new();
     for name in ["go.mod", "main.go", "client.go", "server.go"] {
         let file = workspace.file(SOURCE).join(name);
-        text += &fs::read_to_string(&file)
-            .with_context(|| format!("can't read {}", file.display()))?;
+        text +=
+            &fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     }
     Ok(text)
 }

@@ -3,8 +3,9 @@
 //! Found in the dynamic table or the full one, of a shared library or of a program that holds it.
 
 use crate::discover::{
+    Cost, Finding, Function, Image, Site, Stack,
     code::{self, Code64},
-    Cost, Finding, Function, Image, Site, Stack, site,
+    site,
 };
 
 /// The functions by name.
@@ -72,9 +73,8 @@ fn share(
     let Some(shared) = code::shared(plain_code, ex_code) else { return };
     let Some(offset) = image.code_offset(shared) else { return };
     let shared = read(shared);
-    let cheap = shared.is_some_and(|(address, bytes)| {
-        code::emulated_entry(Code64 { address, bytes: &bytes })
-    });
+    let cheap = shared
+        .is_some_and(|(address, bytes)| code::emulated_entry(Code64 { address, bytes: &bytes }));
     if code::emulated_entry(plain_code) || !cheap {
         return;
     }

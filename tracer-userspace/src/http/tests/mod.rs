@@ -144,7 +144,8 @@ fn run_with(exchanges: &mut Exchanges, steps: &[Step], cuts: Cuts<'_>) -> Vec<(L
                 let data = Data::Bytes(&bytes[from..to]);
                 from = to;
                 let connection = ConnectionId(id);
-                let segment = Segment { connection, direction, offset: 0, time, data, caller: None };
+                let segment =
+                    Segment { connection, direction, offset: 0, time, data, caller: None };
                 exchanges.on(&Event::Segment(segment), &mut sink);
             }
         };

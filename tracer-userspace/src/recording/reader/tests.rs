@@ -339,8 +339,14 @@ fn long_segments_are_written_as_several() {
     let (id, time) = (ConnectionId(1), Timestamp(9));
     let process = ProcessId { pid: 1, incarnation: 1 };
     let event = opened(id, process, time);
-    let segment =
-        Segment { connection: id, direction: Direction::Sent, offset: 0, time, data: Data::Gap(0), caller: None };
+    let segment = Segment {
+        connection: id,
+        direction: Direction::Sent,
+        offset: 0,
+        time,
+        data: Data::Gap(0),
+        caller: None,
+    };
     let items = [
         (Owned::Event(Event::Opened(event)), false),
         (Owned::Bytes(segment, bytes.clone()), false),

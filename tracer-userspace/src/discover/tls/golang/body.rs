@@ -57,7 +57,8 @@ struct Frame {
 impl Body {
     /// Size of the function's code, if it is one that is looked at.
     pub(super) fn len(range: Range) -> Option<usize> {
-        let len = range.end.checked_sub(range.start).filter(|len| (1..=BODY_LIMIT).contains(len))?;
+        let len =
+            range.end.checked_sub(range.start).filter(|len| (1..=BODY_LIMIT).contains(len))?;
         usize::try_from(len).ok()
     }
 
@@ -81,7 +82,8 @@ impl Body {
         let growing = instructions[check].near_branch_target();
         let growing = instructions.iter().position(|decoded| decoded.ip() == growing)?;
         let again = instructions.last()?;
-        let whole = check < growing && again.is_jmp_short_or_near() && again.near_branch_target() == start;
+        let whole =
+            check < growing && again.is_jmp_short_or_near() && again.near_branch_target() == start;
         whole.then_some(Self { instructions, check, growing })
     }
 
@@ -97,7 +99,8 @@ impl Body {
         let frame = self.frame()?;
         let mut calls = self.calls(memmove);
         let (Some(index), None) = (calls.next(), calls.next()) else { return None };
-        let first = self.instructions[..index].iter().rposition(|before| writes(before, Register::RAX))?;
+        let first =
+            self.instructions[..index].iter().rposition(|before| writes(before, Register::RAX))?;
         let from_home = self.loads(first, Register::RAX, frame.depth + HOMES[1].1);
         (from_home && self.is_straight(first, index)).then(|| self.instructions[index].ip())
     }
@@ -142,8 +145,7 @@ impl Body {
     fn calls<'a>(&'a self, called: &'a [u64]) -> impl Iterator<Item = usize> + 'a {
         let body = self.instructions[..self.growing].iter().enumerate();
         body.filter(|(_, decoded)| {
-            decoded.code() == Code::Call_rel32_64
-                && called.contains(&decoded.near_branch_target())
+            decoded.code() == Code::Call_rel32_64 && called.contains(&decoded.near_branch_target())
         })
         .map(|(index, _)| index)
     }
@@ -204,7 +206,10 @@ impl Body {
                 }
                 _ if decoded.flow_control() != FlowControl::Next => break,
                 _ if writes_to(&mut factory, decoded, Register::RSP)
-                    || writes_to(&mut factory, decoded, Register::RBP) => break,
+                    || writes_to(&mut factory, decoded, Register::RBP) =>
+                {
+                    break;
+                }
                 Code::Mov_rm64_r64 if is_plain(decoded, Register::RSP) => {
                     let to = (decoded.memory_displacement64() as i64).checked_sub(depth)?;
                     for (which, (register, home)) in HOMES.iter().enumerate() {
@@ -319,7 +324,11 @@ fn writes(decoded: &Instruction, register: Register) -> bool {
         || writes_to(&mut InstructionInfoFactory::new(), decoded, register)
 }
 
-fn writes_to(factory: &mut InstructionInfoFactory, decoded: &Instruction, register: Register) -> bool {
+fn writes_to(
+    factory: &mut InstructionInfoFactory,
+    decoded: &Instruction,
+    register: Register,
+) -> bool {
     let info = factory.info(decoded);
     info.used_registers()
         .iter()

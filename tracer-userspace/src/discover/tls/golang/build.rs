@@ -41,7 +41,9 @@ pub(super) fn version(image: &Image<'_>) -> Option<String> {
     if flags & INLINE != 0 {
         // Its length takes one byte, as every number below 128.
         let len = usize::from(*info.get(TEXTS)?);
-        return (len < VERSION_LIMIT).then(|| text(info.get(TEXTS + 1..TEXTS + 1 + len)?)).flatten();
+        return (len < VERSION_LIMIT)
+            .then(|| text(info.get(TEXTS + 1..TEXTS + 1 + len)?))
+            .flatten();
     }
     let text_at = word(&info, POINTERS)?;
     let header = image.bytes(text_at, 16)?;

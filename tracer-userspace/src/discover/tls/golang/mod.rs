@@ -68,8 +68,8 @@ fn texts(image: &Image<'_>, table: &Table, functions: &Functions) -> impl Iterat
         let module = pointers.iter().filter_map(|(slot, first)| {
             let text = first.checked_sub(all.start)?;
             let at = |distance| pointers.at(slot.checked_add(distance)?);
-            let fits = at(MODULE_MAX_PC) == text.checked_add(all.end)
-                && at(MODULE_TEXT) == Some(text);
+            let fits =
+                at(MODULE_MAX_PC) == text.checked_add(all.end) && at(MODULE_TEXT) == Some(text);
             fits.then_some(text)
         });
         header.into_iter().chain(module).take(TEXTS_LIMIT).collect()

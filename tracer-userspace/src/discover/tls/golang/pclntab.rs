@@ -154,7 +154,8 @@ impl Table {
         };
         let functions = word(0).filter(|count| (1..=FUNCTIONS_LIMIT).contains(count))?;
         // Names, compilation units, files, program counters, functions, in this order.
-        let offsets = [word(first)?, word(first + 1)?, word(first + 2)?, word(first + 3)?, word(first + 4)?];
+        let offsets =
+            [word(first)?, word(first + 1)?, word(first + 2)?, word(first + 3)?, word(first + 4)?];
         let limit = (end - offset).min(TABLE_LIMIT);
         if !offsets.is_sorted() || offsets[0] < 64 || offsets[4] >= limit {
             return None;
@@ -214,8 +215,10 @@ impl Table {
 
     /// Where among the names each of `names` is; every name stands there once.
     fn places_of_names(&self, image: &Image<'_>, names: &[&[u8]]) -> Option<Vec<Option<u64>>> {
-        let wanted: Vec<Vec<u8>> =
-            names.iter().map(|name| [b"\0", &name[..name.len().min(NAME_LIMIT)], b"\0"].concat()).collect();
+        let wanted: Vec<Vec<u8>> = names
+            .iter()
+            .map(|name| [b"\0", &name[..name.len().min(NAME_LIMIT)], b"\0"].concat())
+            .collect();
         let finders: Vec<_> = wanted.iter().map(memmem::Finder::new).collect();
         let mut places = vec![None; names.len()];
         // Before the first name there is nothing that ends another.

@@ -27,24 +27,24 @@ pub(crate) fn call(from: u64, to: u64) -> [u8; 5] {
 /// `(*Conn).Read` as Go 1.21 and later make it, without what does not matter.
 pub(crate) fn read(at: u64, record: u64, memmove: u64) -> Vec<u8> {
     [
-        &[0x49, 0x3b, 0x66, 0x10][..],        // 00 cmp 0x10(%r14),%rsp
-        &[0x76, 0x31],                        // 04 jbe 37
-        &[0x55],                              // 06 push %rbp
-        &[0x48, 0x89, 0xe5],                  // 07 mov %rsp,%rbp
-        &[0x48, 0x83, 0xec, 0x20],            // 0a sub $0x20,%rsp
-        &[0x48, 0x89, 0x44, 0x24, 0x30],      // 0e mov %rax,0x30(%rsp)
-        &[0x48, 0x89, 0x5c, 0x24, 0x38],      // 13 mov %rbx,0x38(%rsp)
-        &call(at + 0x18, record),             // 18
-        &[0x48, 0x85, 0xc0],                  // 1d test %rax,%rax
-        &[0x75, 0x0f],                        // 20 jne 31
-        &[0x48, 0x8b, 0x44, 0x24, 0x38],      // 22 mov 0x38(%rsp),%rax
-        &[0x48, 0x39, 0xd8],                  // 27 cmp %rbx,%rax
-        &[0x74, 0x05],                        // 2a je 31
-        &call(at + 0x2c, memmove),            // 2c
+        &[0x49, 0x3b, 0x66, 0x10][..],         // 00 cmp 0x10(%r14),%rsp
+        &[0x76, 0x31],                         // 04 jbe 37
+        &[0x55],                               // 06 push %rbp
+        &[0x48, 0x89, 0xe5],                   // 07 mov %rsp,%rbp
+        &[0x48, 0x83, 0xec, 0x20],             // 0a sub $0x20,%rsp
+        &[0x48, 0x89, 0x44, 0x24, 0x30],       // 0e mov %rax,0x30(%rsp)
+        &[0x48, 0x89, 0x5c, 0x24, 0x38],       // 13 mov %rbx,0x38(%rsp)
+        &call(at + 0x18, record),              // 18
+        &[0x48, 0x85, 0xc0],                   // 1d test %rax,%rax
+        &[0x75, 0x0f],                         // 20 jne 31
+        &[0x48, 0x8b, 0x44, 0x24, 0x38],       // 22 mov 0x38(%rsp),%rax
+        &[0x48, 0x39, 0xd8],                   // 27 cmp %rbx,%rax
+        &[0x74, 0x05],                         // 2a je 31
+        &call(at + 0x2c, memmove),             // 2c
         &[0x48, 0x83, 0xc4, 0x20, 0x5d, 0xc3], // 31 add $0x20,%rsp; pop %rbp; ret
-        &[0x48, 0x89, 0x44, 0x24, 0x08],      // 37 mov %rax,0x8(%rsp)
-        &[0x48, 0x8b, 0x44, 0x24, 0x08],      // 3c mov 0x8(%rsp),%rax
-        &[0xeb, 0xbd],                        // 41 jmp 0
+        &[0x48, 0x89, 0x44, 0x24, 0x08],       // 37 mov %rax,0x8(%rsp)
+        &[0x48, 0x8b, 0x44, 0x24, 0x08],       // 3c mov 0x8(%rsp),%rax
+        &[0xeb, 0xbd],                         // 41 jmp 0
     ]
     .concat()
 }
@@ -150,10 +150,9 @@ pub(crate) fn program(layout: Layout, code: &[u8]) -> Vec<u8> {
     for number in [64, 56, 2, 64, count, count.saturating_sub(1)] {
         file.extend(number.to_le_bytes());
     }
-    for (flags, address, offset, len) in [
-        (5u32, TEXT, TEXT_OFFSET, code.len() as u64),
-        (4, TABLE, TABLE_OFFSET, table.len() as u64),
-    ] {
+    for (flags, address, offset, len) in
+        [(5u32, TEXT, TEXT_OFFSET, code.len() as u64), (4, TABLE, TABLE_OFFSET, table.len() as u64)]
+    {
         file.extend([1u32, flags].map(u32::to_le_bytes).concat());
         file.extend([offset, address, address, len, len, 0x1000].map(u64::to_le_bytes).concat());
     }
