@@ -67,7 +67,7 @@ fn recording(size: usize) -> Vec<u8> {
     for n in 0..size as u64 / 16 {
         let (direction, time) = (Direction::Received, Timestamp(n + 2));
         let data = Data::Bytes(b"x");
-        let segment = Segment { connection, direction, offset: n, time, data };
+        let segment = Segment { connection, direction, offset: n, time, data, caller: None };
         writer.event(&Event::Segment(segment)).expect("writes to memory");
     }
     writer.event(&traffic::closed(connection)).expect("writes to memory");

@@ -53,7 +53,7 @@ fn record(header: Header, payload: &[u8]) -> Vec<u8> {
     for field in [header.kind, header.flags, header.tgid, header.tid] {
         bytes.extend(field.to_ne_bytes());
     }
-    for field in [header.process, header.connection, header.time, header.offset] {
+    for field in [header.process, header.connection, header.time, header.offset, header.task] {
         bytes.extend(field.to_ne_bytes());
     }
     bytes.extend(u32::try_from(payload.len()).expect("a record's length").to_ne_bytes());

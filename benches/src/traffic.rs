@@ -69,7 +69,14 @@ pub fn pass(connection: ConnectionId, parts: &[Part], sink: &mut dyn FnMut(&Even
             time += 1;
             let (direction, data) = (part.direction, Data::Bytes(bytes));
             let time = Timestamp(time);
-            sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            sink(&Event::Segment(Segment {
+                connection,
+                direction,
+                offset,
+                time,
+                data,
+                caller: None,
+            }));
             offset += bytes.len() as u64;
         }
     }

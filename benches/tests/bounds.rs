@@ -62,6 +62,7 @@ impl Connection {
             offset: at,
             time: Timestamp(self.time),
             data: Data::Bytes(bytes),
+            caller: None,
         }));
     }
 

@@ -66,6 +66,9 @@ pub struct Header {
     pub time: u64,
     /// Of data: position of the first payload byte in its direction of the connection.
     pub offset: u64,
+    /// Of data: what the language's own scheduler ran on that thread then, in a number that the process
+    /// never gives to another (the id of a goroutine); 0 where there is none, or it is not known.
+    pub task: u64,
     /// Valid payload bytes behind this header; the record may be longer.
     pub len: u32,
     pub reserved: u32,
@@ -114,6 +117,10 @@ pub struct Skipped {
     pub sent: u64,
 }
 
+/// In [`PeerEnded::error`]: the stream ended behind a whole record, with or without `close_notify`; the
+/// library does not tell which (Go's `io.EOF`).
+pub const END_OF_STREAM: u32 = 0x1_0000;
+
 /// Values of `SSL_get_error` that end a connection (OpenSSL `ssl.h`).
 pub const SSL_ERROR_SSL: u32 = 1;
 pub const SSL_ERROR_SYSCALL: u32 = 5;
@@ -122,7 +129,8 @@ pub const SSL_ERROR_ZERO_RETURN: u32 = 6;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PeerEnded {
-    /// What `SSL_get_error` returned: one of `SSL_ERROR_*` above.
+    /// What `SSL_get_error` returned, one of `SSL_ERROR_*` above, or what another library said in the
+    /// same terms, or [`END_OF_STREAM`].
     pub error: u32,
     pub reserved: u32,
 }
@@ -174,9 +182,11 @@ pub enum Loss {
     ShedBody = 4,
     /// Left out under overload: a connection without an LLM call under way ([`LEVEL_CONNECTIONS`]).
     ShedConnection = 5,
+    /// Passed on a connection that the program had closed: what its library still had in store.
+    AfterClose = 6,
 }
 
-pub const LOSSES: usize = 6;
+pub const LOSSES: usize = 7;
 
 /// Counters of one cause of loss.
 #[repr(C)]
@@ -301,6 +311,10 @@ pub const CONNECTION_SOCKET_TOLD: u32 = 8;
 pub const CONNECTION_SHED: u32 = 16;
 /// In [`ConnectionState::flags`]: bytes were left out and [`Kind::Skipped`] did not tell it yet.
 pub const CONNECTION_SKIPPED: u32 = 32;
+/// In [`ConnectionState::flags`]: the next handshake on the object is a renegotiation.
+pub const CONNECTION_RENEGOTIATES: u32 = 64;
+/// In [`ConnectionState::flags`]: its descriptor was looked for in the process's memory.
+pub const CONNECTION_SOUGHT: u32 = 128;
 
 /// Value of map `CONNECTIONS`.
 #[repr(C)]
@@ -327,11 +341,21 @@ pub struct Call {
     /// For the `_ex` functions: where the library writes the number of bytes.
     pub count: u64,
     pub time: u64,
-    /// Of a buffer too large for one run of the program: bytes still to be copied from `buffer` on.
+}
+
+/// What is left of a buffer too large for one run of the program. Map `COPIES`, key: pid and thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copying {
+    pub buffer: u64,
+    /// Bytes still to be copied from `buffer` on.
     pub remaining: u64,
     pub connection: u64,
     pub process: u64,
     pub offset: u64,
+    pub time: u64,
+    /// [`Header::task`] of the records to come.
+    pub task: u64,
     /// [`Header::flags`] of the records to come.
     pub flags: u32,
     pub reserved: u32,

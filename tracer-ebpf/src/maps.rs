@@ -4,11 +4,11 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
-    Overload, Process, Settings, Verdict,
+    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS,
+    ObjectKey, Overload, Process, Settings, Verdict,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -46,8 +46,17 @@ pub(crate) static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(3
 pub(crate) static CONNECTIONS: HashMap<ObjectKey, ConnectionState> =
     HashMap::with_max_entries(65536, 0);
 
+/// Objects of connections that their program closed, and that nothing else has become since. Nothing
+/// tells when the memory is free, so the oldest make room.
+#[map]
+pub(crate) static CLOSED: LruHashMap<ObjectKey, u64> = LruHashMap::with_max_entries(4096, 0);
+
 #[map]
 pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(16384, 0);
+
+/// Of threads that are in the middle of one: hardly more than there are processors.
+#[map]
+pub(crate) static COPIES: HashMap<u64, Copying> = HashMap::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);

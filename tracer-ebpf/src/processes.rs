@@ -22,6 +22,8 @@ pub(crate) struct Admitted {
     pub(crate) pid_tgid: u64,
     pub(crate) incarnation: u64,
     pub(crate) parent: u64,
+    /// [`tracer_ebpf::Header::task`] of what passes.
+    pub(crate) task: u64,
 }
 
 #[inline(always)]
@@ -43,7 +45,8 @@ pub(crate) fn admit() -> Option<Admitted> {
             if process.marks & required != required || !in_cgroup() {
                 return None;
             }
-            Some(Admitted { pid_tgid, incarnation: process.incarnation, parent: process.parent })
+            let Process { incarnation, parent, .. } = process;
+            Some(Admitted { pid_tgid, incarnation, parent, task: 0 })
         }
         None if required == 0 && in_cgroup() => enter(pid_tgid, tgid),
         None => None,
@@ -59,7 +62,7 @@ fn enter(pid_tgid: u64, tgid: u32) -> Option<Admitted> {
         return None;
     }
     notify(header(Kind::Appeared, pid_tgid, incarnation, 0), ());
-    Some(Admitted { pid_tgid, incarnation, parent: 0 })
+    Some(Admitted { pid_tgid, incarnation, parent: 0, task: 0 })
 }
 
 #[inline(always)]

@@ -10,23 +10,18 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SKIPPED,
-    CONNECTION_SOCKET_TOLD, Call, CallKey, ConnectionState, FLAG_SENT, Header, Kind, Loss,
-    MAX_PORTS, PeerEnded, RECORDS_PER_RUN, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
-    Skipped, Socket, TIERS,
+    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
+    CallKey, FLAG_SENT, Kind, Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL,
+    SSL_ERROR_ZERO_RETURN,
 };
 
 use crate::{
     connections,
-    maps::{CALLS, CONTINUATIONS, PORTS, setting},
-    overload,
+    flow::{self, Passed},
+    maps::CALLS,
     processes::{Admitted, admit, pid_tgid},
-    records::{self, count_loss, header, notify, now},
-    sockets,
+    records::{count_loss, header, notify, now},
 };
-
-/// Bytes of the largest record: what one step of a long copy moves.
-const STEP: u64 = TIERS[TIERS.len() - 1] as u64;
 
 /// `SSL_read` and `SSL_write`: the result is the count. The `_ex` forms: 1, and the count is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,150 +135,13 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
         }
         return None;
     }
-    let Some(state) = connections::of_object(&process, call.object) else {
-        count_loss(Loss::MapFull, bytes);
-        return None;
-    };
-    if !included(&process, state) {
-        return None;
-    }
-    // SAFETY: as above; a TLS object is used by one thread at a time (its library demands that).
-    let (connection, offset) = unsafe {
-        (*state).last_empty_read = 0;
-        let position = if sent { &raw mut (*state).sent } else { &raw mut (*state).received };
-        let offset = *position;
-        *position = offset + bytes;
-        ((*state).id, offset)
-    };
-    if let Some(cause) = overload::cause(state, sent, offset) {
-        count_loss(cause, bytes);
-        // SAFETY: as above.
-        unsafe { (*state).flags |= CONNECTION_SKIPPED };
-        return None;
-    }
-    tell_skipped(&process, state, sent, offset);
     let time = if sent { call.time } else { now() };
-    let call = Call {
-        time,
-        remaining: bytes,
-        connection,
-        process: process.incarnation,
-        offset,
-        flags,
-        ..call
-    };
-    copy(ctx, &process, &call);
+    flow::passed(
+        ctx,
+        &process,
+        &Passed { object: call.object, buffer: call.buffer, bytes, time, flags },
+    );
     Some(())
-}
-
-/// Tells how far the connection came while its bytes were left out. `offset`: where those of the
-/// direction that goes on now begin.
-#[inline(always)]
-fn tell_skipped(process: &Admitted, state: *mut ConnectionState, is_sent: bool, offset: u64) {
-    // SAFETY: a pointer to a map value is valid while the program runs.
-    let ConnectionState { id, received, sent, flags, .. } = unsafe { *state };
-    if flags & CONNECTION_SKIPPED == 0 {
-        return;
-    }
-    // SAFETY: as above.
-    unsafe { (*state).flags = flags & !CONNECTION_SKIPPED };
-    let skipped = if is_sent {
-        Skipped { received, sent: offset }
-    } else {
-        Skipped { received: offset, sent }
-    };
-    notify(header(Kind::Skipped, process.pid_tgid, process.incarnation, id), skipped);
-}
-
-/// Copies a buffer. One that is larger than a record is left to [`copy_on`]: the verifier follows
-/// its loop once, not once for each program that copies.
-#[inline(always)]
-fn copy(ctx: &RetProbeContext, process: &Admitted, call: &Call) {
-    if call.remaining <= STEP {
-        records::data(&data_header(process, call), call.buffer, call.remaining);
-    } else {
-        go_on(ctx, process, call);
-    }
-}
-
-#[inline(always)]
-fn data_header(process: &Admitted, call: &Call) -> Header {
-    let mut head = header(Kind::Data, process.pid_tgid, call.process, call.connection);
-    head.flags = call.flags;
-    head.time = call.time;
-    head.offset = call.offset;
-    head
-}
-
-/// Leaves the rest of a buffer to another run, in the place where the call under way was kept.
-#[inline(always)]
-fn go_on(ctx: &RetProbeContext, process: &Admitted, call: &Call) {
-    let key = key(process.pid_tgid, frame::at_return(ctx));
-    if CALLS.insert(key, call, 0).is_err() {
-        count_loss(Loss::MapFull, call.remaining);
-        return;
-    }
-    // SAFETY: the map holds programs of this type only; a call that fails comes back.
-    unsafe { CONTINUATIONS.tail_call(ctx, 0) };
-    // It was put there above.
-    let _ = CALLS.remove(key);
-    count_loss(Loss::Oversize, call.remaining);
-}
-
-/// Copies a large buffer in order, and leaves what one run may not do to the next.
-#[uretprobe]
-fn copy_on(ctx: RetProbeContext) -> u32 {
-    let Some(mut call) = recall(&ctx) else { return 0 };
-    let process = Admitted { pid_tgid: pid_tgid(), incarnation: call.process, parent: 0 };
-    let mut steps = 0;
-    while call.remaining > STEP && steps < RECORDS_PER_RUN {
-        let done = records::full(&data_header(&process, &call), call.buffer);
-        call.buffer += done;
-        call.offset += done;
-        call.remaining -= done;
-        steps += 1;
-    }
-    copy(&ctx, &process, &call);
-    0
-}
-
-/// Finds the socket if a descriptor was set, and says whether the port filter lets it pass.
-#[inline(always)]
-fn included(process: &Admitted, state: *mut ConnectionState) -> bool {
-    // SAFETY: a pointer to a map value is valid while the program runs.
-    let (flags, fd, id) = unsafe { ((*state).flags, (*state).fd, (*state).id) };
-    if flags & (CONNECTION_HAS_FD | CONNECTION_SOCKET_TOLD) == CONNECTION_HAS_FD
-        && let Some(socket) = sockets::of_descriptor(fd)
-    {
-        let excluded = if passes(&socket) { 0 } else { CONNECTION_EXCLUDED };
-        // SAFETY: as above.
-        unsafe { (*state).flags = flags | CONNECTION_SOCKET_TOLD | excluded };
-        if excluded != 0 {
-            return false;
-        }
-        notify(header(Kind::Socket, process.pid_tgid, process.incarnation, id), socket);
-        return true;
-    }
-    flags & CONNECTION_EXCLUDED == 0
-}
-
-#[inline(always)]
-fn passes(socket: &Socket) -> bool {
-    let wanted = setting!(ports);
-    if wanted == 0 {
-        return true;
-    }
-    for index in 0..MAX_PORTS {
-        if index >= wanted {
-            break;
-        }
-        if let Some(port) = PORTS.get(index)
-            && (*port == u32::from(socket.local_port) || *port == u32::from(socket.peer_port))
-        {
-            return true;
-        }
-    }
-    false
 }
 
 macro_rules! calls {

@@ -12,11 +12,18 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{lab, setup, step, workspace::Workspace};
+use crate::{
+    lab,
+    setup::{self, golang},
+    step,
+    workspace::Workspace,
+};
 
 const PACKAGE: &str = "llmtap-tests";
 /// Name of a test file that runs the tracer begins with this.
 const TRACED: &str = "traced_";
+/// The test file that needs Go, which is installed for it alone.
+const GOLANG: &str = "traced_golang";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -72,6 +79,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
             list_skipped(&binary, arguments)?
         } else {
+            if binary.name == GOLANG && has_tests(&binary, arguments)? {
+                let programs = golang::ready(workspace, arguments.full)?;
+                variables.push(("LLMTAP_GOLANG", programs.into()));
+                variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
+            }
             end_to_end(&binary, arguments, &variables)?
         };
         count.add(part);
@@ -129,12 +141,22 @@ fn binary(message: &str) -> Option<Binary> {
     })
 }
 
-fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
+/// The tests of a file that the filter lets pass.
+fn tests_of(binary: &Binary, arguments: &Arguments) -> Result<Vec<String>> {
     let filter = arguments.filter_within(&binary.name);
     let list = step::answer(Command::new(&binary.path).arg("--list").args(filter))
         .with_context(|| format!("{} does not list its tests", binary.name))?;
+    let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn has_tests(binary: &Binary, arguments: &Arguments) -> Result<bool> {
+    Ok(!tests_of(binary, arguments)?.is_empty())
+}
+
+fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
     let mut count = Count::default();
-    for name in list.lines().filter_map(|line| line.strip_suffix(": test")) {
+    for name in tests_of(binary, arguments)? {
         println!("not run (--no-bpf): {}::{name}", binary.name);
         count.skipped += 1;
     }

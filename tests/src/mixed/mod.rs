@@ -9,6 +9,7 @@ mod exchange;
 mod load;
 mod plan;
 mod recorded;
+mod verdict;
 
 pub use answer::answer;
 pub use body::Pieces;
@@ -17,3 +18,4 @@ pub use exchange::{Exchange, Print};
 pub use load::{Load, Programs};
 pub use plan::{Call, Connection, Form, Plan, Protocol};
 pub use recorded::{Recorded, Seen};
+pub use verdict::{all_right, differences, every_span, told};

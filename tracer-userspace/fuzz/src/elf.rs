@@ -1,6 +1,9 @@
 //! Target `elf`: files that a traced process may have mapped, and the list of its mappings.
 //! Takes a byte that says which, then the bytes of the file.
 
+#[path = "../../src/discover/tls/golang/sample.rs"]
+mod golang;
+
 use std::{
     collections::HashSet,
     io::{Cursor, Seek as _, Write as _},
@@ -35,8 +38,11 @@ fn library(bytes: &[u8]) {
     file.write_all(bytes).and_then(|()| file.rewind()).expect("a file that can be written");
     let target = meter::within(work, || inspect(file, Path::new("fuzz")));
     let Some(target) = target.expect("a file that can be read") else { return };
-    let functions: HashSet<_> = target.sites.iter().map(|site| site.function).collect();
-    assert_eq!(functions.len(), target.sites.len(), "two sites of one function");
+    for finding in &target.findings {
+        let sites: HashSet<_> =
+            finding.sites.iter().map(|site| (site.function, site.offset)).collect();
+        assert_eq!(sites.len(), finding.sites.len(), "a probe twice at one place");
+    }
 }
 
 /// Of mappings that are told, no two are of one file.
@@ -128,7 +134,17 @@ pub fn seeds() -> Vec<Input> {
         Input::new("library", [&[LIBRARY], &library("SSL_read").bytes()[..]].concat()),
         Input::new("linker", [&[LIBRARY], &library("_dl_debug_state").bytes()[..]].concat()),
         Input::new("maps", [&[MAPS], maps.as_bytes()].concat()),
+        golang("golang-newest", golang::NEWEST),
+        golang("golang-1.17", golang::Layout { magic: 0xfa, ..golang::NEWEST }),
+        golang(
+            "golang-bare",
+            golang::Layout { text: golang::TEXT, sections: false, ..golang::NEWEST },
+        ),
     ]
+}
+
+fn golang(name: &str, layout: golang::Layout) -> Input {
+    Input::new(name, [&[LIBRARY], &golang::program(layout, &golang::code())[..]].concat())
 }
 
 pub fn worst() -> Vec<Input> {
@@ -144,6 +160,7 @@ pub fn worst() -> Vec<Input> {
     let one = Library { segments: 1, sections: 3, symbols: 40_000, address: 64, name };
     vec![
         library("symbols", &one),
+        golang("golang", golang::Layout { more: 16_000, ..golang::NEWEST }),
         library("tables", &Library { sections: 8_000, symbols: 20_000, ..one }),
         library("segments", &Library { segments: 8_000, symbols: 20_000, address: 1 << 40, ..one }),
         Input::new("maps", [&[MAPS], maps.as_bytes()].concat()),

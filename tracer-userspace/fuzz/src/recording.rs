@@ -146,6 +146,7 @@ fn events(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
                 offset: 0,
                 time,
                 data: Data::Gap(u64::from(at(0)) + 1),
+                caller: None,
             })),
             OPENED => Happening::Other(Event::Opened(Opened {
                 connection,
@@ -169,8 +170,9 @@ fn events(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
                 }))
             }
             PEER_ENDED => {
-                let ends = [PeerEnd::CloseNotify, PeerEnd::Broken, PeerEnd::SystemCall];
-                let how = ends[usize::from(at(0) % 3)];
+                use PeerEnd::{Broken, CloseNotify, EndOfStream, SystemCall};
+                let ends = [CloseNotify, Broken, SystemCall, EndOfStream];
+                let how = ends[usize::from(at(0) % 4)];
                 Happening::Other(Event::PeerEnded { connection, time, how })
             }
             PROCESS => {
@@ -250,6 +252,7 @@ fn each(happenings: &[Happening], split: Split, sink: &mut dyn FnMut(&Event<'_>)
                         offset: *offset,
                         time: Timestamp(1),
                         data: Data::Bytes(piece),
+                        caller: None,
                     }));
                     *offset += piece.len() as u64;
                 }

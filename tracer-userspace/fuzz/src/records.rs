@@ -47,7 +47,8 @@ fn record((number, step): (usize, &Step)) -> Vec<u8> {
         record.extend(word.to_le_bytes());
     }
     let offset = u64::from(u16::from_le_bytes([low, high]));
-    for number in [u64::from(process), u64::from(connection), number as u64, offset] {
+    let [process, connection] = [process, connection].map(u64::from);
+    for number in [process, connection, number as u64, offset, u64::from(low)] {
         record.extend(number.to_le_bytes());
     }
     record.extend((payload.len() as u32).to_le_bytes());
@@ -136,7 +137,7 @@ pub fn seeds() -> Vec<Input> {
 pub fn worst() -> Vec<Input> {
     const SIZE: usize = 1 << 20;
     let many = |name: &str, steps: &[(u8, Vec<u8>)]| {
-        let each: usize = steps.iter().map(|(_, bytes)| 56 + bytes.len() - HEAD).sum();
+        let each: usize = steps.iter().map(|(_, bytes)| 64 + bytes.len() - HEAD).sum();
         let count = steps.len() * SIZE / each;
         Input::new(name, script::write(steps.iter().cycle().take(count).cloned()))
     };

@@ -54,7 +54,7 @@ pub fn play(
         let time = Timestamp(number as u64 + 1);
         let segment = |connection: u64, direction, data| {
             let connection = ConnectionId(connection);
-            Event::Segment(Segment { connection, direction, offset: 0, time, data })
+            Event::Segment(Segment { connection, direction, offset: 0, time, data, caller: None })
         };
         let event = match happening {
             Happening::Bytes(connection, direction, bytes) => {

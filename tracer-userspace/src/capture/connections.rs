@@ -2,15 +2,15 @@
 //! Takes the ring's records; gives [`Event`]s. Pure: what the kernel still knows of a connection
 //! when its process ends is asked through a function.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU64};
 
 use foldhash::HashMap;
 use tracer_ebpf::{Header, ObjectKey, Verdict};
 
 use super::{
     event::{
-        CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin, ProcessEvent,
-        ProcessId, Security, Segment, Timestamp,
+        Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin,
+        ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     overload::{self, Use},
     record::{self, Body, Record},
@@ -55,7 +55,14 @@ impl Connection {
             if end > offset {
                 *position = end;
                 let data = Data::Gap(end - offset);
-                sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+                sink(&Event::Segment(Segment {
+                    connection,
+                    direction,
+                    offset,
+                    time,
+                    data,
+                    caller: None,
+                }));
             }
         }
     }
@@ -242,10 +249,18 @@ impl Connections {
         if missing > 0 {
             let offset = header.offset - missing;
             let data = Data::Gap(missing);
-            sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            sink(&Event::Segment(Segment {
+                connection,
+                direction,
+                offset,
+                time,
+                data,
+                caller: None,
+            }));
         }
         let (offset, data) = (header.offset, Data::Bytes(bytes));
-        sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+        let caller = Some(Caller { thread: header.tid, task: NonZeroU64::new(header.task) });
+        sink(&Event::Segment(Segment { connection, direction, offset, time, data, caller }));
     }
 
     /// `end`: how far it came, where that is known; what is missing until there becomes a gap.

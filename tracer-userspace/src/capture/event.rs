@@ -2,7 +2,7 @@
 //! Takes nothing from other modules; every later stage (and `replay`) can be driven with these values.
 //! Bytes that passed but did not arrive are a [`Data::Gap`], never silence.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU64};
 
 /// Nanoseconds of `CLOCK_BOOTTIME`: one clock for kernel and userspace, which suspend does not stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,18 @@ pub struct Segment<'a> {
     /// Received: when the library handed the bytes over. Sent: when the program handed them in.
     pub time: Timestamp,
     pub data: Data<'a>,
+    /// What ran when the bytes passed; not known of a gap.
+    pub caller: Option<Caller>,
+}
+
+/// What a process ran when bytes passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// Its id, in the initial pid namespace.
+    pub thread: u32,
+    /// Of a program that schedules by itself on its threads: what of it ran there. The id of a
+    /// goroutine, which Go gives once in a process.
+    pub task: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,10 +124,20 @@ pub struct Addresses {
 pub enum PeerEnd {
     /// TLS `close_notify` (RFC 8446 §6.1).
     CloseNotify,
+    /// The library says that the stream ended, and where a record did; not whether `close_notify` came
+    /// or the transport ended alone (Go's `io.EOF`).
+    EndOfStream,
     /// The transport ended or broke: end of file without `close_notify`, or a protocol error.
     Broken,
     /// A system call failed, as after a TCP reset.
     SystemCall,
+}
+
+impl PeerEnd {
+    /// The peer may have ended its sending half alone, and still read (RFC 8446 §6.1).
+    pub fn may_be_half(self) -> bool {
+        matches!(self, Self::CloseNotify | Self::EndOfStream)
+    }
 }
 
 /// Why a connection is over for the traced process.

@@ -44,8 +44,29 @@ fn programs_of(function: Function) -> &'static [&'static str] {
         Function::SslWrite => &["ssl_write_return", "ssl_write"],
         Function::SslWriteEx => &["ssl_write_ex_return", "ssl_write_ex"],
         Function::SslGetError => &["ssl_get_error_return", "ssl_get_error"],
+        Function::GoHandshake => &["go_handshake"],
+        Function::GoRenegotiation => &["go_renegotiation"],
+        Function::GoRead => &["go_read"],
+        Function::GoRecordRead => &["go_record_read"],
+        Function::GoReadReturn => &["go_read_return"],
+        Function::GoWrite => &["go_write"],
+        Function::GoClose => &["go_close"],
         Function::LibrariesChanged => &["libraries_changed"],
     }
+}
+
+/// Whether the programs of a function are loaded when it is first found, not at start.
+fn is_loaded_late(function: Function) -> bool {
+    matches!(
+        function,
+        Function::GoHandshake
+            | Function::GoRenegotiation
+            | Function::GoRead
+            | Function::GoRecordRead
+            | Function::GoReadReturn
+            | Function::GoWrite
+            | Function::GoClose
+    )
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -150,10 +171,8 @@ impl Kernel {
     }
 
     fn load_programs(&mut self) -> Result<(), KernelError> {
-        for function in Function::SYMBOLS.map(|(function, _)| function) {
-            for name in programs_of(function) {
-                self.uprobe(name)?.load().map_err(|source| refused(name, source))?;
-            }
+        for function in Function::ALL.into_iter().filter(|function| !is_loaded_late(*function)) {
+            self.load_programs_of(function)?;
         }
         self.uprobe("copy_on")?.load().map_err(|source| refused("copy_on", source))?;
         self.continue_copies()?;
@@ -166,6 +185,17 @@ impl Kernel {
                 .map_err(|source| refused(name, source))?;
             program.load().map_err(|source| refused(name, source))?;
             program.attach(tracepoint).map_err(|source| refused(name, source))?;
+        }
+        Ok(())
+    }
+
+    /// Loads what belongs at a function, if that is not done yet.
+    fn load_programs_of(&mut self, function: Function) -> Result<(), KernelError> {
+        for name in programs_of(function) {
+            let program = self.uprobe(name)?;
+            if program.fd().is_err() {
+                program.load().map_err(|source| refused(name, source))?;
+            }
         }
         Ok(())
     }
@@ -207,11 +237,8 @@ impl Kernel {
     /// Attaches every program that belongs at the sites of `target`.
     pub fn attach(&mut self, target: &Target) -> Result<(), KernelError> {
         let path = format!("/proc/self/fd/{}", target.file.as_raw_fd());
-        for site in &target.sites {
-            // The linker's hook only in the linker: other files may define the name for themselves.
-            if (site.function == Function::LibrariesChanged) != target.is_linker() {
-                continue;
-            }
+        for site in target.sites().chain(&target.linker) {
+            self.load_programs_of(site.function)?;
             for name in programs_of(site.function) {
                 self.uprobe(name)?
                     .attach(site.offset, &path, UProbeScope::AllProcesses)

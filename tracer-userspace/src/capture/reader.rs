@@ -27,6 +27,8 @@ pub struct Lost {
     pub shed_body: LostCount,
     /// Left out under overload: connections without an LLM call under way.
     pub shed_connection: LostCount,
+    /// Passed on a connection that the program had closed.
+    pub after_close: LostCount,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,7 @@ impl Lost {
             ("map_full", self.map_full),
             ("shed_body", self.shed_body),
             ("shed_connection", self.shed_connection),
+            ("after_close", self.after_close),
         ]
     }
 }
@@ -189,6 +192,7 @@ impl Reader {
             map_full: count(Loss::MapFull)?,
             shed_body: count(Loss::ShedBody)?,
             shed_connection: count(Loss::ShedConnection)?,
+            after_close: count(Loss::AfterClose)?,
         })
     }
 }

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{
-    Closed, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin, PeerEnded,
-    SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
+    Closed, END_OF_STREAM, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin,
+    PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
 };
 
 use super::event::{Addresses, Direction, PeerEnd};
@@ -91,6 +91,7 @@ fn plain<T: Plain>(bytes: &[u8]) -> Option<T> {
 fn peer_end(ended: PeerEnded) -> PeerEnd {
     match ended.error {
         SSL_ERROR_ZERO_RETURN => PeerEnd::CloseNotify,
+        END_OF_STREAM => PeerEnd::EndOfStream,
         SSL_ERROR_SYSCALL => PeerEnd::SystemCall,
         _ => PeerEnd::Broken,
     }

@@ -2,12 +2,19 @@
 //! Takes process events and `/proc`; gives [`Process`]es and probe [`Target`]s.
 //! Knows ELF and `/proc`; nothing of HTTP.
 
+mod code;
 mod gate;
-mod internal;
-mod library;
+mod image;
+mod inspect;
 pub mod mappings;
+mod pointers;
 mod process;
+mod site;
+mod target;
+mod tls;
 
 pub use gate::{Gate, Namespace};
-pub use library::*;
+pub use image::{Image, Section, Segment, Symbol};
+pub use inspect::inspect;
 pub use process::*;
+pub use target::*;

@@ -163,7 +163,7 @@ impl Connection {
         self.peer_ended = Some((time, how));
         // A client that only closed its sending half still gets its answer (RFC 8446 §6.1).
         if let Some(role) = self.protocol.role()
-            && (role, how) != (Role::Server, PeerEnd::CloseNotify)
+            && (role != Role::Server || !how.may_be_half())
         {
             let mut out = Output { time, ids: &mut self.ids, counts, sink };
             self.protocol.finish(Ending::by_peer(role, how), &mut out);
@@ -223,12 +223,14 @@ impl Connection {
 impl Ending {
     fn by_peer(role: Role, how: PeerEnd) -> Self {
         let (how, close_ends_body) = match (role, how) {
-            (Role::Client, PeerEnd::CloseNotify) => (Ended::ServerClosed, true),
+            (Role::Client, PeerEnd::CloseNotify | PeerEnd::EndOfStream) => {
+                (Ended::ServerClosed, true)
+            }
             // An end of file or a protocol error. Whose fault it was is not known; servers that
             // end a body by closing often leave `close_notify` out (RFC 9112 §9.8).
             (Role::Client, PeerEnd::Broken) => (Ended::ConnectionLost, true),
             (Role::Client, PeerEnd::SystemCall) => (Ended::ServerReset, false),
-            (Role::Server, PeerEnd::CloseNotify | PeerEnd::SystemCall) => {
+            (Role::Server, PeerEnd::CloseNotify | PeerEnd::EndOfStream | PeerEnd::SystemCall) => {
                 (Ended::ClientGone, false)
             }
             (Role::Server, PeerEnd::Broken) => (Ended::ConnectionLost, false),

@@ -16,7 +16,7 @@ pub(super) const OPENING_LEN: usize = SKIPPABLE.len() + NAME.len() + 4;
 pub(super) const MAJOR: u16 = 1;
 
 /// Grows with each field or kind of record that is added. A reader takes any.
-pub(super) const MINOR: u16 = 1;
+pub(super) const MINOR: u16 = 2;
 
 /// Plain bytes at which a frame is closed.
 pub(super) const FRAME_TARGET: usize = 1 << 20;
@@ -236,6 +236,12 @@ pub(super) struct Segment {
     pub(super) time: u64,
     #[prost(oneof = "Data", tags = "5, 6")]
     pub(super) data: Option<Data>,
+    /// Since version 1.2, as all below; 0: not known.
+    #[prost(uint32, tag = "7")]
+    pub(super) thread: u32,
+    /// 0: none, or not known.
+    #[prost(uint64, tag = "8")]
+    pub(super) task: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
@@ -253,6 +259,8 @@ pub(super) enum PeerEnd {
     CloseNotify = 1,
     Broken = 2,
     SystemCall = 3,
+    /// Since version 1.2.
+    EndOfStream = 4,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -308,6 +316,9 @@ pub(super) struct Finish {
     pub(super) shed_body: Option<LostCount>,
     #[prost(message, optional, tag = "9")]
     pub(super) shed_connection: Option<LostCount>,
+    /// Since version 1.2.
+    #[prost(message, optional, tag = "10")]
+    pub(super) after_close: Option<LostCount>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

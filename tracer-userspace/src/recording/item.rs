@@ -5,14 +5,15 @@
 use std::{
     ffi::OsString,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU64,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
 use super::format::{self as file, Kind};
 use crate::{
     capture::{
-        Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost, LostCount,
-        Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
+        Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost,
+        LostCount, Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
 };
@@ -170,6 +171,8 @@ impl From<&Event<'_>> for Kind {
                     offset: segment.offset,
                     time: segment.time.0,
                     data: Some(data),
+                    thread: segment.caller.map_or(0, |caller| caller.thread),
+                    task: segment.caller.and_then(|caller| caller.task).map_or(0, NonZeroU64::get),
                 })
             }
             Event::PeerEnded { connection, time, how } => {
@@ -177,6 +180,7 @@ impl From<&Event<'_>> for Kind {
                     PeerEnd::CloseNotify => file::PeerEnd::CloseNotify,
                     PeerEnd::Broken => file::PeerEnd::Broken,
                     PeerEnd::SystemCall => file::PeerEnd::SystemCall,
+                    PeerEnd::EndOfStream => file::PeerEnd::EndOfStream,
                 };
                 let (connection, time, how) = (connection.0, time.0, how.into());
                 Self::PeerEnded(file::PeerEnded { connection, time, how })
@@ -247,6 +251,7 @@ impl From<&Finish> for Kind {
             map_full: count(finish.lost.map_full),
             shed_body: count(finish.lost.shed_body),
             shed_connection: count(finish.lost.shed_connection),
+            after_close: count(finish.lost.after_close),
             unreadable: finish.unreadable,
             withheld: finish.withheld,
         })
@@ -268,6 +273,7 @@ impl file::Finish {
             map_full: count(self.map_full),
             shed_body: count(self.shed_body),
             shed_connection: count(self.shed_connection),
+            after_close: count(self.after_close),
         };
         let (unreadable, withheld) = (self.unreadable, self.withheld);
         Finish { time: Timestamp(self.time), lost, unreadable, withheld }
@@ -297,6 +303,7 @@ pub(super) fn read(kind: &mut Kind) -> Option<Item<'_>> {
                 file::PeerEnd::CloseNotify => PeerEnd::CloseNotify,
                 file::PeerEnd::Broken => PeerEnd::Broken,
                 file::PeerEnd::SystemCall => PeerEnd::SystemCall,
+                file::PeerEnd::EndOfStream => PeerEnd::EndOfStream,
                 file::PeerEnd::Unspecified => return None,
             },
         },
@@ -363,6 +370,8 @@ impl file::Segment {
             offset: self.offset,
             time: Timestamp(self.time),
             data,
+            caller: (self.thread != 0)
+                .then(|| Caller { thread: self.thread, task: NonZeroU64::new(self.task) }),
         })
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use super::scrub::{Scrubber, begins_message, extend};
 use crate::{
     capture::{
-        CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment, Timestamp,
+        Caller, CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment,
+        Timestamp,
     },
     http::{NAME_LIMIT, Redactor, Secrecy, credentials_in_url, names_credential, names_url},
 };
@@ -77,6 +78,7 @@ enum Filter {
 struct Waiting {
     time: Timestamp,
     offset: u64,
+    caller: Option<Caller>,
     len: usize,
 }
 
@@ -155,7 +157,7 @@ impl Half {
                 && let Some(first) = self.waiting.front_mut()
             {
                 let part = len.min(first.len);
-                let Waiting { time, offset, .. } = *first;
+                let Waiting { time, offset, caller, .. } = *first;
                 (first.offset, first.len) = (offset + part as u64, first.len - part);
                 if first.len == 0 {
                     self.waiting.pop_front();
@@ -168,7 +170,7 @@ impl Half {
                 } else {
                     Data::Gap(part as u64)
                 };
-                sink(&Segment { connection, direction, offset, time, data })?;
+                sink(&Segment { connection, direction, offset, time, data, caller })?;
             }
         }
         told.kept.clear();
@@ -301,7 +303,7 @@ impl Privacy {
         segment: &Segment<'_>,
         sink: &mut dyn FnMut(&Segment<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Segment { connection, direction, offset, time, data } = *segment;
+        let Segment { connection, direction, offset, time, data, caller } = *segment;
         // Out of the table while it is at work.
         let mut directions = self.taken(connection);
         let before = directions.of(direction).replaced();
@@ -311,7 +313,7 @@ impl Privacy {
                 Filter::Http2(redactor) => redactor.gap(missing, &mut |data| self.told.take(data)),
             },
             Data::Bytes(bytes) if !bytes.is_empty() => {
-                let waiting = Waiting { time, offset, len: bytes.len() };
+                let waiting = Waiting { time, offset, caller, len: bytes.len() };
                 directions.of(direction).waiting.push_back(waiting);
                 directions.take(direction, bytes, &mut self.told);
             }

@@ -109,7 +109,7 @@ impl State {
             tracing::error!(path = %path.display(), %error, "cannot attach probes; what this library sends or receives is not seen");
             return false;
         }
-        tracing::debug!(path = %path.display(), sites = target.sites.len(), "probes attached");
+        tracing::debug!(path = %path.display(), sites = target.sites().count(), "probes attached");
         if target.is_tls() {
             self.libraries.push(path.to_owned());
         }

@@ -57,7 +57,7 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
             exchanges.on(&opened(Origin::Created), &mut sink);
         }
         let passed = |direction, data| {
-            Event::Segment(Segment { connection, direction, offset: 0, time, data })
+            Event::Segment(Segment { connection, direction, offset: 0, time, data, caller: None })
         };
         match &step {
             Step::Joined => exchanges.on(&opened(Origin::JoinedLate), &mut sink),

@@ -4,6 +4,7 @@
 
 pub(crate) mod bpf;
 pub(crate) mod fuzzer;
+pub(crate) mod golang;
 mod node;
 mod python;
 pub(crate) mod stamp;

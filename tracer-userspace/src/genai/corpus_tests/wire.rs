@@ -71,7 +71,7 @@ pub(super) fn run(
     for (direction, piece) in sent.chain(received) {
         time.0 += 1;
         let data = Data::Bytes(piece);
-        on(Event::Segment(Segment { connection, direction, offset: 0, time, data }));
+        on(Event::Segment(Segment { connection, direction, offset: 0, time, data, caller: None }));
     }
     let (cause, last_empty_read) = (CloseCause::Freed, None);
     on(Event::Closed(Closed { connection, time, cause, last_empty_read }));

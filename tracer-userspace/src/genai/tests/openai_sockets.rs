@@ -327,7 +327,7 @@ fn socket_in_a_stream_of_http2_is_read() {
     on(&Event::Opened(Opened { connection, process, time, origin, security }));
     for (direction, bytes) in &passes {
         let (direction, data) = (*direction, Data::Bytes(bytes));
-        on(&Event::Segment(Segment { connection, direction, offset: 0, time, data }));
+        on(&Event::Segment(Segment { connection, direction, offset: 0, time, data, caller: None }));
     }
     let [call] = &operations[..] else { panic!("{operations:#?}") };
     assert_eq!((&*call.provider, call.usage.input_tokens), ("openai", Some(20)));

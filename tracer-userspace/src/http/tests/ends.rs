@@ -26,6 +26,7 @@ fn ends(answer: &str, last: &[Step]) -> [(Told, u64); 2] {
 fn peers_end_is_told_apart() {
     for (how, client, server) in [
         (PeerEnd::CloseNotify, Ended::ServerClosed, Ended::ClientGone),
+        (PeerEnd::EndOfStream, Ended::ServerClosed, Ended::ClientGone),
         (PeerEnd::Broken, Ended::ConnectionLost, Ended::ConnectionLost),
         (PeerEnd::SystemCall, Ended::ServerReset, Ended::ClientGone),
     ] {
@@ -56,6 +57,8 @@ fn own_close_is_told_apart() {
 fn close_completes_body_delimited_by_it() {
     let clean = [PeerEnded(1, PeerEnd::CloseNotify), closed(CloseCause::Freed)];
     assert_eq!(ends(ENDLESS, &clean), [(complete(), 4), (end(Ended::ClientGone), 4)]);
+    let either = [PeerEnded(1, PeerEnd::EndOfStream), closed(CloseCause::Freed)];
+    assert_eq!(ends(ENDLESS, &either), [(complete(), 4), (end(Ended::ClientGone), 4)]);
     let file_end = [PeerEnded(1, PeerEnd::Broken), closed(CloseCause::Freed)];
     assert_eq!(ends(ENDLESS, &file_end)[0], (complete(), 4));
     let reset = [PeerEnded(1, PeerEnd::SystemCall), closed(CloseCause::Freed)];
@@ -68,10 +71,12 @@ fn close_completes_body_delimited_by_it() {
 
 #[test]
 fn half_closed_client_still_gets_answer() {
-    let notify = PeerEnded(1, PeerEnd::CloseNotify);
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    let lines = run(&[created(), received(GET), notify, sent(answer), closed(CloseCause::Freed)]);
-    assert_eq!(lines.last(), Some(&(1, 0, complete())));
+    for how in [PeerEnd::CloseNotify, PeerEnd::EndOfStream] {
+        let (half, last) = (PeerEnded(1, how), closed(CloseCause::Freed));
+        let lines = run(&[created(), received(GET), half, sent(answer), last]);
+        assert_eq!(lines.last(), Some(&(1, 0, complete())));
+    }
 }
 
 #[test]

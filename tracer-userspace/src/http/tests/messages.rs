@@ -124,7 +124,7 @@ fn folded_response_field_is_joined() {
     exchanges.on(&Event::Opened(Opened { connection, process, time, origin, security }), &mut sink);
     for (direction, text) in [(Direction::Sent, GET), (Direction::Received, answer)] {
         let data = Data::Bytes(text.as_bytes());
-        let segment = Segment { connection, direction, offset: 0, time, data };
+        let segment = Segment { connection, direction, offset: 0, time, data, caller: None };
         exchanges.on(&Event::Segment(segment), &mut sink);
     }
     let folded = folded.expect("response is told");

@@ -144,13 +144,14 @@ fn run_with(exchanges: &mut Exchanges, steps: &[Step], cuts: Cuts<'_>) -> Vec<(L
                 let data = Data::Bytes(&bytes[from..to]);
                 from = to;
                 let connection = ConnectionId(id);
-                let segment = Segment { connection, direction, offset: 0, time, data };
+                let segment =
+                    Segment { connection, direction, offset: 0, time, data, caller: None };
                 exchanges.on(&Event::Segment(segment), &mut sink);
             }
         };
         let gap = |id: u64, direction, missing| {
             let (connection, data) = (ConnectionId(id), Data::Gap(missing));
-            Event::Segment(Segment { connection, direction, offset: 0, time, data })
+            Event::Segment(Segment { connection, direction, offset: 0, time, data, caller: None })
         };
         let event = match step {
             Step::Sent(id, part) => {

@@ -42,7 +42,7 @@ proptest! {
         damage in prop::collection::vec((0usize..7, 0usize..100, any::<u8>()), 0..6),
         gap in prop::option::of((1usize..7, 1u64..100)),
         late in any::<bool>(),
-        peer in prop::option::of(0u8..3),
+        peer in prop::option::of(0u8..4),
     ) {
         let mut steps = script();
         for (step, at, byte) in damage {
@@ -62,8 +62,9 @@ proptest! {
             steps[0] = Open(1, Origin::JoinedLate);
         }
         if let Some(how) = peer {
-            use PeerEnd::{Broken, CloseNotify, SystemCall};
-            steps.push(PeerEnded(1, [CloseNotify, Broken, SystemCall][usize::from(how)]));
+            use PeerEnd::{Broken, CloseNotify, EndOfStream, SystemCall};
+            let ends = [CloseNotify, Broken, SystemCall, EndOfStream];
+            steps.push(PeerEnded(1, ends[usize::from(how)]));
         }
         steps.push(closed(CloseCause::Freed));
         let mut exchanges = Exchanges::new();

@@ -260,7 +260,7 @@ pub(super) fn hear(steps: &[Step], cut: usize) -> BTreeMap<u64, Heard> {
         };
         for part in bytes.chunks(cut) {
             let data = Data::Bytes(part);
-            let segment = Segment { connection, direction, offset: 0, time, data };
+            let segment = Segment { connection, direction, offset: 0, time, data, caller: None };
             exchanges.on(&Event::Segment(segment), &mut sink);
         }
     }

@@ -89,7 +89,8 @@ fn told(parts: &[(Direction, Data<'_>)], extensions: &str, cut: usize) -> (Strin
             Data::Gap(_) => vec![*data],
         };
         for data in pieces {
-            let segment = Segment { connection, direction: *direction, offset: 0, time, data };
+            let segment =
+                Segment { connection, direction: *direction, offset: 0, time, data, caller: None };
             exchanges.on(&Event::Segment(segment), &mut sink);
         }
     }

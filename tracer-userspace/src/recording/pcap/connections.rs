@@ -284,7 +284,14 @@ impl Connection {
     ) {
         let connection = self.id;
         action(self.of(direction), &mut |time, offset, data: Data<'_>| {
-            sink(&Event::Segment(Segment { connection, direction, offset, time, data }));
+            sink(&Event::Segment(Segment {
+                connection,
+                direction,
+                offset,
+                time,
+                data,
+                caller: None,
+            }));
         });
     }
 }

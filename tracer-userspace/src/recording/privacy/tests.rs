@@ -38,8 +38,14 @@ impl Run {
         self.time += 1;
         let direction = if sent { Direction::Sent } else { Direction::Received };
         let (time, data) = (Timestamp(self.time), Data::Bytes(bytes));
-        let segment =
-            Segment { connection: ConnectionId(connection), direction, offset, time, data };
+        let segment = Segment {
+            connection: ConnectionId(connection),
+            direction,
+            offset,
+            time,
+            data,
+            caller: None,
+        };
         let known = self.told.get(&(connection, sent)).map_or(0, |(_, text)| text.len());
         let (told, times) = (&mut self.told, &mut self.times);
         let result: Result<(), ()> = self.privacy.segment(&segment, &mut |part| {

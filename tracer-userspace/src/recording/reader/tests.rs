@@ -1,12 +1,12 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU64};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     capture::{
-        Addresses, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened, Origin,
-        PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
+        Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Opened,
+        Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
     },
     discover::Process,
     recording::{Finish, Writer, format::DATA_LIMIT},
@@ -157,7 +157,7 @@ fn step() -> impl Strategy<Value = Step> {
         (any::<bool>(), prop::collection::vec(any::<u8>(), 0..200))
             .prop_map(|(sent, bytes)| Step::Bytes(sent, bytes)),
         (any::<bool>(), 0..1_u64 << 40).prop_map(|(sent, missing)| Step::Gap(sent, missing)),
-        (0..3_usize).prop_map(Step::PeerEnded),
+        (0..4_usize).prop_map(Step::PeerEnded),
         (0..4_usize, any::<Option<u64>>()).prop_map(|(cause, last)| Step::Closed(cause, last)),
     ]
 }
@@ -202,7 +202,9 @@ fn event(
         let offset = *position;
         *position += len;
         let direction = if sent { Direction::Sent } else { Direction::Received };
-        Segment { connection: id, direction, offset, time, data }
+        let caller = Caller { thread: 1 + time.0 as u32 % 7, task: NonZeroU64::new(time.0 % 5) };
+        let caller = (!time.0.is_multiple_of(3)).then_some(caller);
+        Segment { connection: id, direction, offset, time, data, caller }
     };
     match step {
         Step::Opened(process, origin) => {
@@ -223,7 +225,8 @@ fn event(
             Owned::Event(Event::Segment(segment(sent, missing, Data::Gap(missing))))
         }
         Step::PeerEnded(how) => {
-            let how = [PeerEnd::CloseNotify, PeerEnd::Broken, PeerEnd::SystemCall][how];
+            use PeerEnd::{Broken, CloseNotify, EndOfStream, SystemCall};
+            let how = [CloseNotify, Broken, SystemCall, EndOfStream][how];
             Owned::Event(Event::PeerEnded { connection: id, time, how })
         }
         Step::Closed(cause, last) => {
@@ -336,8 +339,14 @@ fn long_segments_are_written_as_several() {
     let (id, time) = (ConnectionId(1), Timestamp(9));
     let process = ProcessId { pid: 1, incarnation: 1 };
     let event = opened(id, process, time);
-    let segment =
-        Segment { connection: id, direction: Direction::Sent, offset: 0, time, data: Data::Gap(0) };
+    let segment = Segment {
+        connection: id,
+        direction: Direction::Sent,
+        offset: 0,
+        time,
+        data: Data::Gap(0),
+        caller: None,
+    };
     let items = [
         (Owned::Event(Event::Opened(event)), false),
         (Owned::Bytes(segment, bytes.clone()), false),
@@ -405,7 +414,7 @@ fn impossible_amounts_are_refused() {
     let direction = Direction::Sent;
     for (offset, missing) in [(0, 1 << 62), (1 << 62, 1)] {
         let data = Data::Gap(missing);
-        let segment = Segment { connection, direction, offset, time, data };
+        let segment = Segment { connection, direction, offset, time, data, caller: None };
         writer.event(&Event::Segment(segment)).unwrap();
     }
     let file = writer.finish(&Finish::default()).unwrap().0;

@@ -67,7 +67,14 @@ fn run(sink: &mut dyn FnMut(Item<'_>)) {
                 for part in text.as_bytes().chunks(7) {
                     let offset = &mut offsets[n][usize::from(direction == Direction::Sent)];
                     let (time, data) = (now(), Data::Bytes(part));
-                    let segment = Segment { connection, direction, offset: *offset, time, data };
+                    let segment = Segment {
+                        connection,
+                        direction,
+                        offset: *offset,
+                        time,
+                        data,
+                        caller: None,
+                    };
                     *offset += part.len() as u64;
                     sink(Item::Event(Event::Segment(segment)));
                 }

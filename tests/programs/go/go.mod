@@ -1,0 +1,3 @@
+module llmtap.invalid/mixed
+
+go 1.19

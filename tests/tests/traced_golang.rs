@@ -1,0 +1,365 @@
+//! Go programs, each end of HTTP/1.1 and HTTP/2 over crypto/tls, as several compilers build them.
+//!
+//! What the program is depends on compiler and way of building (`xtask/src/setup/golang.rs`): every test
+//! runs with each of them and says which one it was.
+
+use std::{
+    collections::{HashMap, HashSet},
+    env, fs,
+    fs::File,
+    io::BufReader,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use llmtap::{
+    capture::{Caller, Data, Direction, Event},
+    recording::{Item, Reader},
+};
+use llmtap_tests::{
+    Finished, Lab, Running,
+    mixed::{
+        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode, every_span,
+    },
+    no_bytes_lost, wait_until,
+};
+use rustix::process::Signal;
+use serde_json::json;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Connections of each protocol, all at once, and the calls on each.
+const CONNECTIONS: [(Protocol, usize, usize); 2] =
+    [(Protocol::Http1, 20, 6), (Protocol::Http2, 3, 2 * Connection::STREAMS)];
+
+/// Of the calls that a client can leave (over HTTP/1.1 the last of a connection), one in so many is.
+const LEAVE: [u64; 2] = [3, 15];
+
+/// Bytes of the request's text that is too large for a TLS record, and many times so.
+const LARGE: usize = 1 << 20;
+
+fn variable(name: &str) -> Result<PathBuf> {
+    let value = env::var_os(name).with_context(|| {
+        format!("{name} is not set: run this by `cargo xtask test traced_golang`")
+    })?;
+    Ok(value.into())
+}
+
+/// Does it with every program there is; `act` gets the program.
+fn with_each(act: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    let folder = variable("LLMTAP_GOLANG")?;
+    let mut programs: Vec<_> =
+        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    programs.sort();
+    ensure!(!programs.is_empty(), "no program in {}", folder.display());
+    for program in programs {
+        println!("with {}", program.display());
+        act(&program).with_context(|| program.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// `can_decode`: the server has every content coding; otherwise those of Go's standard library.
+fn load(can_decode: bool) -> Result<Vec<Connection>> {
+    let mut numbers = 1..;
+    let mut connections = Vec::new();
+    for ((protocol, count, calls), leave) in CONNECTIONS.into_iter().zip(LEAVE) {
+        for _ in 0..count {
+            let calls = numbers.by_ref().take(calls).map(Call::of);
+            let mut calls = calls.collect::<Result<Vec<_>, _>>()?;
+            for call in calls.iter_mut().filter(|_| !can_decode) {
+                simplify(call)?;
+            }
+            let last = calls.len() - 1;
+            for (index, call) in calls.iter_mut().enumerate() {
+                let may_leave = protocol == Protocol::Http2 || index == last;
+                call.plan.hangs = may_leave
+                    && call.plan.number % leave == 0
+                    && call.plan.status == 200
+                    && call.method != "HEAD";
+                if call.plan.hangs {
+                    // One to send, and one that never comes.
+                    call.plan.pieces = call.plan.pieces.max(2);
+                }
+            }
+            connections.push(Connection { protocol, calls });
+        }
+        let of_protocol = connections.iter_mut().rev().take(count);
+        let mut calls = of_protocol.flat_map(|connection| &mut connection.calls);
+        enlarge(calls.find(|call| call.plan.form == Form::Chat).context("no chat")?);
+    }
+    Ok(connections)
+}
+
+/// Takes away the content codings that Go's standard library does not have.
+fn simplify(call: &mut Call) -> Result<()> {
+    let is_known = |coding| matches!(coding, Coding::Identity | Coding::Gzip | Coding::Deflate);
+    if !is_known(call.plan.coding) {
+        call.plan.coding = Coding::Identity;
+    }
+    let coding = call.headers.iter().find(|(name, _)| name == "content-encoding");
+    let coding =
+        Coding::of_name(coding.map(|(_, value)| value.as_str())).context("what coding?")?;
+    if !is_known(coding) {
+        let body = decode(coding, &call.pieces()?.concat())?;
+        call.body = vec![STANDARD.encode(body)];
+        call.headers.retain(|(name, _)| name != "content-encoding");
+    }
+    Ok(())
+}
+
+fn enlarge(call: &mut Call) {
+    let body = json!({
+        "model": format!("model-{}", call.plan.number % 5),
+        "max_tokens": call.plan.number,
+        "user": call.plan.id,
+        "messages": [{"role": "user", "content": "l".repeat(LARGE)}],
+    });
+    call.body = vec![STANDARD.encode(body.to_string())];
+    call.headers.retain(|(name, _)| name != "content-encoding");
+}
+
+fn job(lab: &Lab, connections: &[Connection]) -> Result<PathBuf> {
+    let lines: Vec<_> = connections.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    let job = lab.file("job.jsonl");
+    fs::write(&job, lines.join("\n"))?;
+    Ok(job)
+}
+
+fn calls(connections: &[Connection]) -> impl Iterator<Item = &Call> {
+    connections.iter().flat_map(|connection| &connection.calls)
+}
+
+/// What the server logged has every call.
+fn logged(log: &Path, connections: &[Connection]) -> Result<HashMap<String, Exchange>> {
+    let truth = Exchange::logged(log)?;
+    let planned = calls(connections).count();
+    ensure!(truth.len() == planned, "{} of {planned} calls reached the server", truth.len());
+    Ok(truth)
+}
+
+fn recording_is_right(
+    file: &Path,
+    truth: HashMap<String, Exchange>,
+    connections: &[Connection],
+) -> Result<()> {
+    let plans = calls(connections).map(|call| (call.plan.id.as_str(), call)).collect();
+    all_right(&Recorded::read(file)?, truth, &plans)
+}
+
+/// The client of a program that `xtask` built.
+fn client(lab: &Lab, program: &Path, port: u16, job: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("client").arg(port.to_string()).arg(job);
+    lab.authority.trust(&mut command);
+    command
+}
+
+/// Both directions of every connection have an address, and the far end is the server.
+fn addresses_are_known(file: &Path, port: u16, connections: usize) -> Result<()> {
+    let (mut opened, mut known) = (HashSet::new(), HashSet::new());
+    each_event(file, |event| {
+        match event {
+            Event::Opened(one) => drop(opened.insert(one.connection)),
+            Event::Addresses { connection, addresses } => {
+                ensure!(addresses.peer == (Ipv4Addr::LOCALHOST, port).into(), "{addresses:?}");
+                ensure!(addresses.local.ip() == Ipv4Addr::LOCALHOST, "{addresses:?}");
+                known.insert(*connection);
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    ensure!(opened.len() == connections, "{} connections", opened.len());
+    ensure!(opened == known, "{} of {} have addresses", known.len(), opened.len());
+    Ok(())
+}
+
+fn each_event(file: &Path, mut act: impl FnMut(&Event<'_>) -> Result<()>) -> Result<()> {
+    let mut reader = Reader::open(BufReader::new(File::open(file)?))?;
+    while let Some(item) = reader.next_item()? {
+        if let Item::Event(event) = item {
+            act(&event)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_exchange_of_a_client_is_right() -> Result<()> {
+    with_each(|program| {
+        let lab = Lab::open()?;
+        let connections = load(true)?;
+        let (server, log) = lab.serve(Command::new(env!("CARGO_BIN_EXE_mixed_server")))?;
+        let port = server.port()?;
+        let command = client(&lab, program, port, &job(&lab, &connections)?);
+        let file = lab.file("client.rec");
+        let ended = Running::start(lab.recorder(&file, &command))?.finish(LIMIT)?.success()?;
+        no_bytes_lost(&ended.errors)?;
+        recording_is_right(&file, logged(&log, &connections)?, &connections)?;
+        addresses_are_known(&file, port, connections.len())
+    })
+}
+
+#[test]
+fn every_llm_call_of_a_client_is_a_span() -> Result<()> {
+    with_each(|program| {
+        let lab = Lab::open()?;
+        let connections = load(true)?;
+        let (server, log) = lab.serve(Command::new(env!("CARGO_BIN_EXE_mixed_server")))?;
+        let command = client(&lab, program, server.port()?, &job(&lab, &connections)?);
+        let trace = lab.tracer().run(&command)?;
+        ensure!(trace.status.success(), "{}: {}", trace.status, trace.errors);
+        logged(&log, &connections)?;
+        no_bytes_lost(&trace.errors)?;
+        every_span(&trace.spans, calls(&connections))
+    })
+}
+
+/// Records a server of Go while clients of another library call it; ends it as a terminal does.
+fn record_server(
+    lab: &Lab,
+    program: &Path,
+    connections: &[Connection],
+) -> Result<(PathBuf, PathBuf, Finished)> {
+    let (file, log) = (lab.file("server.rec"), lab.file("server.jsonl"));
+    let mut server = Command::new(program);
+    server.arg("server").args([&lab.authority.certificate, &lab.authority.key, &log]);
+    let recorder = Running::start(lab.recorder(&file, &server))?;
+    let mut client = Command::new(env!("CARGO_BIN_EXE_mixed_client"));
+    client.arg(recorder.port()?.to_string()).arg(job(lab, connections)?);
+    lab.authority.trust(&mut client);
+    Running::start(client)?.finish(LIMIT)?.success()?;
+    recorder.signal(Signal::INT)?;
+    let ended = recorder.finish(LIMIT)?;
+    Ok((file, log, ended))
+}
+
+#[test]
+fn every_exchange_of_a_server_is_right() -> Result<()> {
+    with_each(|program| {
+        let lab = Lab::open()?;
+        let connections = load(false)?;
+        let (file, log, ended) = record_server(&lab, program, &connections)?;
+        no_bytes_lost(&ended.errors)?;
+        recording_is_right(&file, logged(&log, &connections)?, &connections)
+    })
+}
+
+/// The server says in each answer which goroutine wrote it, as Go's own stack trace names it.
+#[test]
+fn goroutine_is_told() -> Result<()> {
+    with_each(|program| {
+        let lab = Lab::open()?;
+        let connections: Vec<_> = load(false)?
+            .into_iter()
+            .filter(|connection| connection.protocol == Protocol::Http1)
+            .collect();
+        let (file, _, _) = record_server(&lab, program, &connections)?;
+        let (mut right, mut goroutines) = (0, HashSet::new());
+        each_event(&file, |event| {
+            let Event::Segment(segment) = event else { return Ok(()) };
+            let (Direction::Sent, Data::Bytes(bytes)) = (segment.direction, segment.data) else {
+                return Ok(());
+            };
+            let text = String::from_utf8_lossy(bytes);
+            let Some((_, rest)) = text.split_once("X-Goroutine: ") else { return Ok(()) };
+            let told: u64 = rest.split("\r\n").next().unwrap_or_default().parse()?;
+            let Some(Caller { task: Some(task), thread }) = segment.caller else {
+                anyhow::bail!("no goroutine beside {told}: {:?}", segment.caller);
+            };
+            ensure!(task.get() == told && thread != 0, "{task} in place of {told}");
+            right += 1;
+            goroutines.insert(told);
+            Ok(())
+        })?;
+        ensure!(right >= calls(&connections).count(), "{right} answers say their goroutine");
+        ensure!(goroutines.len() >= connections.len(), "{} goroutines", goroutines.len());
+        Ok(())
+    })
+}
+
+/// A connection that was there before llmtap is followed from its next message on.
+#[test]
+fn connection_from_before_is_joined() -> Result<()> {
+    with_each(|program| {
+        let lab = Lab::open()?;
+        let log = lab.file("server.jsonl");
+        let mut server = Command::new(program);
+        server.arg("server").args([&lab.authority.certificate, &lab.authority.key, &log]);
+        let server = Running::start(server)?;
+        let go = lab.file("go");
+        let mut client =
+            lab.python("golang_waits.py", &[&server.port()?.to_string(), &go.to_string_lossy()]);
+        lab.authority.trust(&mut client);
+        let client = Running::start(client)?;
+        client.output.wait_for(LIMIT, |line| line == "waiting")?;
+        let tracer = lab.tracer().arg("--pid").arg(server.pid().to_string()).attach()?;
+        fs::write(&go, "")?;
+        client.finish(LIMIT)?.success()?;
+        let spans = tracer.wait_for_spans(1, LIMIT)?;
+        let trace = tracer.stop()?;
+        ensure!(spans.len() == 1 && trace.spans.len() == 1, "{:#?}", trace.spans);
+        ensure!(spans[0].text("gen_ai.response.id") == Some("chatcmpl-after"), "{spans:#?}");
+        no_bytes_lost(&trace.errors)
+    })
+}
+
+/// Caddy, as others built it: a server with TLS on one side, and a client with TLS on the other.
+#[test]
+fn both_legs_of_a_gateway_are_right() -> Result<()> {
+    let lab = Lab::open()?;
+    let (server, log) = lab.serve(Command::new(env!("CARGO_BIN_EXE_mixed_server")))?;
+    let mut connections = load(true)?;
+    for call in connections.iter_mut().flat_map(|connection| &mut connection.calls) {
+        call.plan.hangs = false;
+    }
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let configuration = lab.file("Caddyfile");
+    let (certificate, key) = (&lab.authority.certificate, &lab.authority.key);
+    fs::write(
+        &configuration,
+        format!(
+            "{{\n admin off\n auto_https off\n persist_config off\n}}\n\
+             https://localhost:{port} {{\n tls {} {}\n\
+             reverse_proxy https://localhost:{} {{\n flush_interval -1\n\
+             transport http {{\n tls_trust_pool file {}\n}}\n}}\n}}\n",
+            certificate.display(),
+            key.display(),
+            server.port()?,
+            lab.authority.root.display()
+        ),
+    )?;
+    let mut caddy = Command::new(variable("LLMTAP_CADDY")?);
+    caddy.args(["run", "--adapter", "caddyfile", "--config"]).arg(&configuration);
+    for name in ["XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+        caddy.env(name, lab.folder());
+    }
+    let file = lab.file("caddy.rec");
+    let recorder = Running::start(lab.recorder(&file, &caddy))?;
+    wait_until("Caddy", LIMIT, || std::net::TcpStream::connect(("localhost", port)).ok())?;
+    let mut client = Command::new(env!("CARGO_BIN_EXE_mixed_client"));
+    client.arg(port.to_string()).arg(job(&lab, &connections)?);
+    lab.authority.trust(&mut client);
+    Running::start(client)?.finish(LIMIT)?.success()?;
+    recorder.signal(Signal::INT)?;
+    let ended = recorder.finish(LIMIT)?;
+    no_bytes_lost(&ended.errors)?;
+    let truth = logged(&log, &connections)?;
+    let mut legs: HashMap<String, usize> = HashMap::new();
+    for seen in Recorded::read(&file)?.seen {
+        let id = &seen.exchange.id;
+        let truth = truth.get(id).with_context(|| format!("{id} was never asked for"))?;
+        // The legs need not speak the same version.
+        let same = Exchange { protocol: truth.protocol.clone(), ..seen.exchange.clone() };
+        ensure!(same == *truth, "{seen:#?}\n{truth:#?}");
+        *legs.entry(id.clone()).or_default() += 1;
+    }
+    let wrong: Vec<_> = truth.keys().filter(|id| legs.get(*id) != Some(&2)).collect();
+    ensure!(wrong.is_empty(), "not seen on both legs: {wrong:?}");
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What a file worth probing is: the functions in it, and where the probes go.
+//! Made by `inspect`; taken by `capture`, which knows which programs belong at a function.
+//! Plain data; knows no file format and no library.
+
+use std::{
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+};
+
+/// What makes a file the same file: probes are attached once a file, however it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl FileId {
+    pub fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::from(&metadata))
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// A function that llmtap puts probes on: its arguments and result, whichever library has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    SslNew,
+    SslFree,
+    SslUpRef,
+    SslClear,
+    SslSetFd,
+    SslRead,
+    SslReadEx,
+    SslWrite,
+    SslWriteEx,
+    SslGetError,
+    /// Go's `(*Conn).clientHandshake` and `serverHandshake`: once a connection.
+    GoHandshake,
+    /// Go's `(*Conn).handleRenegotiation`: a handshake follows that begins no connection.
+    GoRenegotiation,
+    /// Where Go's `(*Conn).Read` copies received bytes to the caller.
+    GoRead,
+    /// Where Go's `(*Conn).Read` learns whether a record could be read.
+    GoRecordRead,
+    /// A return of Go's `(*Conn).Read`, in place of the two.
+    GoReadReturn,
+    /// Go's `(*Conn).writeRecordLocked`, which has the bytes of a `Write` in the order of the wire.
+    GoWrite,
+    /// Go's `(*Conn).Close`.
+    GoClose,
+    /// The dynamic linker's debugger hook (`r_debug.r_brk`): the list of libraries changed.
+    LibrariesChanged,
+}
+
+impl Function {
+    pub const ALL: [Self; 18] = [
+        Self::SslNew,
+        Self::SslFree,
+        Self::SslUpRef,
+        Self::SslClear,
+        Self::SslSetFd,
+        Self::SslRead,
+        Self::SslReadEx,
+        Self::SslWrite,
+        Self::SslWriteEx,
+        Self::SslGetError,
+        Self::GoHandshake,
+        Self::GoRenegotiation,
+        Self::GoRead,
+        Self::GoRecordRead,
+        Self::GoReadReturn,
+        Self::GoWrite,
+        Self::GoClose,
+        Self::LibrariesChanged,
+    ];
+}
+
+/// A family of TLS libraries that are found and probed in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stack {
+    /// OpenSSL, LibreSSL and BoringSSL by the symbols of their interface.
+    OpenSsl,
+    /// Go's `crypto/tls`.
+    Go,
+}
+
+/// What an instruction costs that a probe sits on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cost {
+    /// The kernel emulates it.
+    Emulated,
+    /// The kernel executes it out of line, in single step: some ten times as dear.
+    SingleStep,
+}
+
+/// Where a probe goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub function: Function,
+    /// Bytes from the start of the file to the instruction.
+    pub offset: u64,
+    pub cost: Cost,
+    /// Why there, for people.
+    pub reason: &'static str,
+}
+
+/// What was found in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub stack: Stack,
+    /// As the library calls itself, where it does.
+    pub version: Option<String>,
+    /// How it was found, for people: one fact each.
+    pub evidence: Vec<String>,
+    pub sites: Vec<Site>,
+}
+
+impl Finding {
+    pub fn has(&self, function: Function) -> bool {
+        self.sites.iter().any(|site| site.function == function)
+    }
+}
+
+/// A file worth probing.
+#[derive(Debug)]
+pub struct Target {
+    pub id: FileId,
+    /// Keeps the file reachable (`/proc/self/fd`) though it be deleted or in another mount namespace.
+    pub file: File,
+    /// For people.
+    pub path: PathBuf,
+    /// TLS libraries in it; one file may hold several.
+    pub findings: Vec<Finding>,
+    /// The hook of a dynamic linker.
+    pub linker: Option<Site>,
+}
+
+impl Target {
+    pub fn is_tls(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
+    pub fn is_linker(&self) -> bool {
+        self.linker.is_some()
+    }
+
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.findings.iter().flat_map(|finding| &finding.sites)
+    }
+}

@@ -1,0 +1,19 @@
+//! The TLS libraries that llmtap knows, each found in its own way.
+//! Takes an [`Image`]; gives what was found in it, with the evidence.
+//! A library is one file here and one row in [`FINDERS`]; each refuses rather than guesses.
+
+mod golang;
+mod openssl;
+
+use super::{Finding, Image};
+
+/// Looks for one library in a file. A malformed or foreign file has nothing to find.
+type Finder = fn(&Image<'_>) -> Option<Finding>;
+
+/// Those that cost least first.
+const FINDERS: [Finder; 2] = [openssl::find, golang::find];
+
+/// Everything there is in a file.
+pub(super) fn find(image: &Image<'_>) -> Vec<Finding> {
+    FINDERS.iter().filter_map(|find| find(image)).collect()
+}
