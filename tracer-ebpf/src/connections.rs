@@ -150,7 +150,7 @@ fn open(
     CONNECTIONS.insert(key, state, 0).ok()?;
     notify(
         header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
-        Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },
+        Opened { object: key.object, parent, origin: origin as u32, finding: process.finding },
     );
     CONNECTIONS.get_ptr_mut(key)
 }

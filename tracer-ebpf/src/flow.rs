@@ -135,7 +135,7 @@ fn copy_on(ctx: RetProbeContext) -> u32 {
     let Some(mut copy) = (unsafe { COPIES.get(thread).copied() }) else { return 0 };
     // It was there the line before.
     let _ = COPIES.remove(thread);
-    let process = Admitted { pid_tgid: thread, incarnation: copy.process, parent: 0 };
+    let process = Admitted { pid_tgid: thread, incarnation: copy.process, parent: 0, finding: 0 };
     let mut steps = 0;
     while copy.remaining > STEP && steps < RECORDS_PER_RUN {
         let done = records::full(&data_header(&process, &copy), copy.buffer);

@@ -41,6 +41,9 @@ pub enum Kind {
     Appeared = 10,
     /// Bytes of a connection were left out, and others pass now. Payload: [`Skipped`].
     Skipped = 11,
+    /// What was given to a function was not what it takes if it is what it was found to be, several
+    /// times. Payload: [`Doubted`].
+    Doubted = 12,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -92,7 +95,49 @@ pub struct Opened {
     pub parent: u64,
     /// An [`Origin`].
     pub origin: u32,
+    /// [`Cookie::finding`] of the probe that saw it.
+    pub finding: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doubted {
+    /// [`Cookie::finding`] of the probe.
+    pub finding: u32,
     pub reserved: u32,
+}
+
+/// Calls with an object of another kind before a finding is [`Kind::Doubted`].
+pub const DOUBTS: u64 = 8;
+
+/// What a probe is attached with and its programs are told (`bpf_get_attach_cookie`): which finding
+/// the site belongs to, and one number that the site's programs need. 0 where neither is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookie(pub u64);
+
+impl Cookie {
+    const FINDING_BITS: u32 = 16;
+
+    /// Numbers of findings are below this.
+    pub const FINDINGS: u32 = 1 << Self::FINDING_BITS;
+
+    /// `None`: a number is too large (parameters have 48 bits, with their sign).
+    pub fn new(finding: u32, parameter: i64) -> Option<Self> {
+        let upper = parameter << Self::FINDING_BITS;
+        let fits = finding < Self::FINDINGS && upper >> Self::FINDING_BITS == parameter;
+        fits.then_some(Self(upper as u64 | u64::from(finding)))
+    }
+
+    /// Number of a finding that is inferred and has to prove true; 0: found by name.
+    #[inline(always)]
+    pub fn finding(self) -> u32 {
+        self.0 as u32 & (Self::FINDINGS - 1)
+    }
+
+    #[inline(always)]
+    pub fn parameter(self) -> i64 {
+        self.0 as i64 >> Self::FINDING_BITS
+    }
 }
 
 #[repr(C)]
@@ -365,7 +410,8 @@ pub struct Settings {
     pub cgroups: u32,
     /// Number of `PORTS` entries; 0: no port filter.
     pub ports: u32,
-    pub reserved: u32,
+    /// Not 0: the kernel has `bpf_get_attach_cookie` (Linux 5.15).
+    pub cookies: u32,
     /// Where the levels of degradation begin and end.
     pub marks: [Mark; LEVELS],
     /// Bytes of the ring that any data may fill; the rest is for LLM calls under way.
@@ -380,7 +426,7 @@ impl Settings {
         required_marks: u32::MAX,
         cgroups: 0,
         ports: 0,
-        reserved: 0,
+        cookies: 0,
         marks: [Mark::NEVER; LEVELS],
         common_bytes: u64::MAX,
         offsets: Offsets::NONE,

@@ -8,6 +8,7 @@
 #![cfg_attr(target_arch = "bpf", feature(core_intrinsics), allow(internal_features))]
 
 mod connections;
+mod cookie;
 mod flow;
 mod linker;
 mod maps;

@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS, ObjectKey,
-    Overload, Process, Settings, Verdict,
+    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS,
+    ObjectKey, Overload, Process, Settings, Verdict,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -52,6 +52,10 @@ pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(1638
 /// Of threads that are in the middle of one: hardly more than there are processors.
 #[map]
 pub(crate) static COPIES: HashMap<u64, Copying> = HashMap::with_max_entries(1024, 0);
+
+/// Calls with an object of another kind, by the number of the finding.
+#[map]
+pub(crate) static DOUBTS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);

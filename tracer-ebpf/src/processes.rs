@@ -17,11 +17,13 @@ use crate::{
     records::{count_loss, header, notify, unique},
 };
 
-/// The current process, if it passes the filters.
+/// The current process, which passes the filters.
 pub(crate) struct Admitted {
     pub(crate) pid_tgid: u64,
     pub(crate) incarnation: u64,
     pub(crate) parent: u64,
+    /// [`tracer_ebpf::Cookie::finding`] of the probe that it ran into.
+    pub(crate) finding: u32,
 }
 
 #[inline(always)]
@@ -43,7 +45,12 @@ pub(crate) fn admit() -> Option<Admitted> {
             if process.marks & required != required || !in_cgroup() {
                 return None;
             }
-            Some(Admitted { pid_tgid, incarnation: process.incarnation, parent: process.parent })
+            Some(Admitted {
+                pid_tgid,
+                incarnation: process.incarnation,
+                parent: process.parent,
+                finding: 0,
+            })
         }
         None if required == 0 && in_cgroup() => enter(pid_tgid, tgid),
         None => None,
@@ -59,7 +66,7 @@ fn enter(pid_tgid: u64, tgid: u32) -> Option<Admitted> {
         return None;
     }
     notify(header(Kind::Appeared, pid_tgid, incarnation, 0), ());
-    Some(Admitted { pid_tgid, incarnation, parent: 0 })
+    Some(Admitted { pid_tgid, incarnation, parent: 0, finding: 0 })
 }
 
 #[inline(always)]

@@ -16,7 +16,7 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    connections,
+    connections, cookie,
     flow::{self, Passed},
     maps::CALLS,
     processes::{Admitted, admit, pid_tgid},
@@ -64,12 +64,16 @@ mod frame {
 
 #[inline(always)]
 fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
-    let process = admit()?;
+    let process = cookie::admit_at(ctx)?;
+    let object = ctx.arg(0)?;
+    if !cookie::fits(ctx, &process, object) {
+        return None;
+    }
     let count = if form == Form::Ex { ctx.arg(3)? } else { 0 };
     remember(
         ctx,
         &process,
-        Call { object: ctx.arg(0)?, buffer: ctx.arg(1)?, count, time: now(), ..Call::default() },
+        Call { object, buffer: ctx.arg(1)?, count, time: now(), ..Call::default() },
     );
     Some(())
 }
@@ -124,7 +128,7 @@ fn moved(ctx: &RetProbeContext, call: &Call, form: Form) -> u64 {
 #[inline(always)]
 fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
     let call = recall(ctx)?;
-    let process = admit()?;
+    let process = cookie::admit_at(ctx)?;
     let bytes = moved(ctx, &call, form);
     let sent = flags & FLAG_SENT != 0;
     if bytes == 0 {
@@ -180,7 +184,22 @@ fn ssl_new_return(ctx: RetProbeContext) -> u32 {
     0
 }
 
-/// `void SSL_free(SSL *)`.
+/// BoringSSL's `tls_new(SSL *)`, of its table of methods: the object is made, or cleared for another
+/// connection.
+#[uprobe]
+fn tls_new(ctx: ProbeContext) -> u32 {
+    if let Some(object) = ctx.arg(0)
+        && let Some(process) = cookie::admit_at(&ctx)
+        // `dtls1_new` calls it too.
+        && cookie::fits(&ctx, &process, object)
+    {
+        debug!(&ctx, "process {} made TLS object {:x}", process.pid_tgid >> 32, object);
+        connections::created(&process, object);
+    }
+    0
+}
+
+/// `void SSL_free(SSL *)`, and BoringSSL's `tls_free(SSL *)`.
 #[uprobe]
 fn ssl_free(ctx: ProbeContext) -> u32 {
     with_object(&ctx, |process, object| {

@@ -201,9 +201,9 @@ impl<'f> Image<'f> {
             let Some(names) = names.and_then(|names| names.data(endian, &cache).ok()) else {
                 continue;
             };
-            let functions = symbols.iter().filter(|symbol| {
-                !symbol.is_undefined(endian) && symbol.st_type() == elf::STT_FUNC
-            });
+            let functions = symbols
+                .iter()
+                .filter(|symbol| !symbol.is_undefined(endian) && symbol.st_type() == elf::STT_FUNC);
             let symbols = functions.map(|symbol| {
                 (symbol.st_name(endian), symbol.st_value(endian), symbol.st_size(endian))
             });

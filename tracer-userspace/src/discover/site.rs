@@ -13,5 +13,6 @@ pub(super) fn at_entry(image: &Image<'_>, function: Function, address: u64) -> O
     let bytes = image.bytes(address, code::LOOK).unwrap_or_default();
     let cheap = code::emulated_entry(Code64 { address, bytes: &bytes });
     let cost = if cheap { Cost::Emulated } else { Cost::SingleStep };
-    Some(Site { function, offset, cost, reason: "the function's first instruction" })
+    let reason = "the function's first instruction";
+    Some(Site { function, offset, cost, parameter: 0, reason })
 }

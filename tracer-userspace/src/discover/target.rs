@@ -3,6 +3,7 @@
 //! Plain data; knows no file format and no library.
 
 use std::{
+    fmt,
     fs::{File, Metadata},
     io,
     os::unix::fs::MetadataExt as _,
@@ -33,6 +34,8 @@ impl From<&Metadata> for FileId {
 pub enum Function {
     SslNew,
     SslFree,
+    /// `tls_new` of BoringSSL's table of methods: the object is its argument.
+    TlsNew,
     SslUpRef,
     SslClear,
     SslSetFd,
@@ -46,9 +49,10 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SslNew,
         Self::SslFree,
+        Self::TlsNew,
         Self::SslUpRef,
         Self::SslClear,
         Self::SslSetFd,
@@ -66,6 +70,26 @@ impl Function {
 pub enum Stack {
     /// OpenSSL, LibreSSL and BoringSSL by the symbols of their interface.
     OpenSsl,
+    /// BoringSSL without symbols.
+    BoringSsl,
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str(match self {
+            Self::OpenSsl => "OpenSSL",
+            Self::BoringSsl => "BoringSSL",
+        })
+    }
+}
+
+/// How sure it is that the functions of a finding are what they are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Their names say so.
+    Symbols,
+    /// Several facts about their code say so: what flows through them has to prove it.
+    Inference,
 }
 
 /// What an instruction costs that a probe sits on.
@@ -84,6 +108,9 @@ pub struct Site {
     /// Bytes from the start of the file to the instruction.
     pub offset: u64,
     pub cost: Cost,
+    /// A number that the programs at the site need (48 bits with its sign), or 0. What it says is
+    /// the function's.
+    pub parameter: i64,
     /// Why there, for people.
     pub reason: &'static str,
 }
@@ -92,6 +119,7 @@ pub struct Site {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub stack: Stack,
+    pub basis: Basis,
     /// As the library calls itself, where it does.
     pub version: Option<String>,
     /// How it was found, for people: one fact each.

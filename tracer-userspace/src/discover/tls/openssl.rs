@@ -3,8 +3,9 @@
 //! Found in the dynamic table or the full one, of a shared library or of a program that holds it.
 
 use crate::discover::{
+    Basis, Cost, Finding, Function, Image, Site, Stack,
     code::{self, Code64},
-    Cost, Finding, Function, Image, Site, Stack, site,
+    site,
 };
 
 /// The functions by name.
@@ -43,6 +44,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     share(Function::SslWrite, Function::SslWriteEx, image, &found, &mut sites);
     let finding = Finding {
         stack: Stack::OpenSsl,
+        basis: Basis::Symbols,
         version: None,
         evidence: vec![format!("{} symbols of the OpenSSL interface", found.len())],
         sites,
@@ -72,13 +74,12 @@ fn share(
     let Some(shared) = code::shared(plain_code, ex_code) else { return };
     let Some(offset) = image.code_offset(shared) else { return };
     let shared = read(shared);
-    let cheap = shared.is_some_and(|(address, bytes)| {
-        code::emulated_entry(Code64 { address, bytes: &bytes })
-    });
+    let cheap = shared
+        .is_some_and(|(address, bytes)| code::emulated_entry(Code64 { address, bytes: &bytes }));
     if code::emulated_entry(plain_code) || !cheap {
         return;
     }
     sites.retain(|site| site.function != plain && site.function != ex);
     let reason = "the function that both exported ones call";
-    sites.push(Site { function: ex, offset, cost: Cost::Emulated, reason });
+    sites.push(Site { function: ex, offset, cost: Cost::Emulated, parameter: 0, reason });
 }
