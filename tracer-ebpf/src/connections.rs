@@ -3,8 +3,8 @@
 //! An object that is new at an address that was used before is a new connection.
 
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_SHED, Closed, ConnectionState, Kind, LEVEL_CONNECTIONS, Loss,
-    ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_SHED, Closed, ConnectionState, Header, Kind, LEVEL_CONNECTIONS,
+    Loss, ObjectKey, Opened, Origin,
 };
 
 use crate::{
@@ -148,9 +148,10 @@ fn open(
     let flags = state.flags | if shed { CONNECTION_SHED } else { 0 };
     let state = ConnectionState { id: unique(), flags, ..state };
     CONNECTIONS.insert(key, state, 0).ok()?;
+    let head = header(Kind::Opened, process.pid_tgid, process.incarnation, state.id);
     notify(
-        header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
-        Opened { object: key.object, parent, origin: origin as u32, finding: process.finding },
+        Header { finding: process.finding, ..head },
+        Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },
     );
     CONNECTIONS.get_ptr_mut(key)
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_attach_cookie, bpf_probe_read_user},
     programs::ProbeContext,
 };
-use tracer_ebpf::{Cookie, DOUBTS as LIMIT, Doubted, Kind};
+use tracer_ebpf::{Cookie, DOUBTS as LIMIT, Header, Kind};
 
 use crate::{
     maps::{DOUBTS, setting},
@@ -62,10 +62,8 @@ fn doubt(process: &Admitted) {
     // Without room the finding keeps being trusted: nothing of another object is read.
     let _ = DOUBTS.insert(finding, count, 0);
     if count == LIMIT {
-        notify(
-            header(Kind::Doubted, process.pid_tgid, process.incarnation, 0),
-            Doubted { finding, reserved: 0 },
-        );
+        let head = header(Kind::Doubted, process.pid_tgid, process.incarnation, 0);
+        notify(Header { finding, ..head }, ());
     }
 }
 

@@ -42,8 +42,8 @@ pub enum Kind {
     /// Bytes of a connection were left out, and others pass now. Payload: [`Skipped`].
     Skipped = 11,
     /// What was given to a function was not what it takes if it is what it was found to be, several
-    /// times. Payload: [`Doubted`].
-    Doubted = 12,
+    /// times. No payload.
+    Doubted = 13,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -71,7 +71,8 @@ pub struct Header {
     pub offset: u64,
     /// Valid payload bytes behind this header; the record may be longer.
     pub len: u32,
-    pub reserved: u32,
+    /// Of openings and doubts: [`Cookie::finding`] of the probe.
+    pub finding: u32,
 }
 
 /// How a TLS object came to be known.
@@ -95,15 +96,6 @@ pub struct Opened {
     pub parent: u64,
     /// An [`Origin`].
     pub origin: u32,
-    /// [`Cookie::finding`] of the probe that saw it.
-    pub finding: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Doubted {
-    /// [`Cookie::finding`] of the probe.
-    pub finding: u32,
     pub reserved: u32,
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn header(kind: Kind, pid_tgid: u64, process: u64, connection: u64) -
         time: now(),
         offset: 0,
         len: 0,
-        reserved: 0,
+        finding: 0,
     }
 }
 

@@ -125,7 +125,7 @@ impl Connections {
                 }
             }
             // Of a finding, and no connection.
-            Body::Doubted(_) => {}
+            Body::Doubted => {}
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
             Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {

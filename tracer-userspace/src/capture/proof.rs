@@ -88,18 +88,18 @@ impl Proof {
     pub(super) fn apply(&mut self, record: &Record<'_>) {
         let header = &record.header;
         match &record.body {
-            Body::Opened(opened) if opened.finding != 0 => {
-                let state = self.findings.entry(opened.finding).or_default();
+            Body::Opened(opened) if header.finding != 0 => {
+                let state = self.findings.entry(header.finding).or_default();
                 if !state.settled && self.watched.len() < WATCHED {
                     let whole = opened.origin == Origin::Created as u32;
-                    let (finding, process) = (opened.finding, header.process);
+                    let (finding, process) = (header.finding, header.process);
                     let watched = Watched { finding, process, whole, first: None };
                     self.watched.insert(header.connection, watched);
                 }
             }
             // Objects of the right kind would have opened connections.
-            Body::Doubted(doubted) if !self.findings.contains_key(&doubted.finding) => {
-                self.settle(doubted.finding, Some(Refutation::OtherObjects));
+            Body::Doubted if !self.findings.contains_key(&header.finding) => {
+                self.settle(header.finding, Some(Refutation::OtherObjects));
             }
             _ if self.watched.is_empty() => {}
             Body::Data(direction, bytes) if header.offset == 0 => {
@@ -214,7 +214,7 @@ fn is_known_binary(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tracer_ebpf::{Doubted, Header};
+    use tracer_ebpf::Header;
 
     use super::*;
 
@@ -231,18 +231,14 @@ mod tests {
         }
 
         fn apply(&mut self, body: Body<'_>) {
-            let header =
-                Header { connection: self.connections, process: 9, tgid: 1, ..Header::default() };
+            let (connection, finding) = (self.connections, FINDING);
+            let header = Header { connection, finding, process: 9, tgid: 1, ..Header::default() };
             self.proof.apply(&Record { header, body });
         }
 
         fn open(&mut self, origin: Origin) {
             self.connections += 1;
-            let opened = tracer_ebpf::Opened {
-                origin: origin as u32,
-                finding: FINDING,
-                ..Default::default()
-            };
+            let opened = tracer_ebpf::Opened { origin: origin as u32, ..Default::default() };
             self.apply(Body::Opened(opened));
         }
 
@@ -351,13 +347,12 @@ mod tests {
 
     #[test]
     fn other_objects_refute_what_had_none_of_its_own() {
-        let doubted = Body::Doubted(Doubted { finding: FINDING, reserved: 0 });
         let mut run = Run::new();
-        run.apply(doubted);
+        run.apply(Body::Doubted);
         assert_eq!(run.refuted(), Some(Refutation::OtherObjects));
         let mut run = Run::new();
         run.open(Origin::Created);
-        run.apply(Body::Doubted(Doubted { finding: FINDING, reserved: 0 }));
+        run.apply(Body::Doubted);
         assert_eq!(run.refuted(), None);
     }
 

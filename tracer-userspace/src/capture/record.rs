@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{
-    Closed, Doubted, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin,
-    PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
+    Closed, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin, PeerEnded,
+    SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
 };
 
 use super::event::{Addresses, Direction, PeerEnd};
@@ -24,7 +24,7 @@ pub(super) enum Body<'a> {
     Closed(Closed),
     PeerEnded(PeerEnd),
     Skipped(Skipped),
-    Doubted(Doubted),
+    Doubted,
     Socket(Addresses),
     Forked(Forked),
     Executed(Executed),
@@ -53,7 +53,7 @@ impl<'a> Record<'a> {
         } else if is(Kind::Skipped) {
             Body::Skipped(plain(payload)?)
         } else if is(Kind::Doubted) {
-            Body::Doubted(plain(payload)?)
+            Body::Doubted
         } else if is(Kind::Socket) {
             Body::Socket(addresses(&plain(payload)?)?)
         } else if is(Kind::Forked) {
@@ -80,7 +80,6 @@ impl Plain for Opened {}
 impl Plain for Closed {}
 impl Plain for PeerEnded {}
 impl Plain for Skipped {}
-impl Plain for Doubted {}
 impl Plain for Socket {}
 impl Plain for Forked {}
 impl Plain for Executed {}

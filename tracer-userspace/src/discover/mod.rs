@@ -7,10 +7,12 @@ mod gate;
 mod image;
 mod inspect;
 pub mod mappings;
+mod pointers;
 mod process;
 mod site;
 mod target;
 mod tls;
+mod unwind;
 
 pub use gate::{Gate, Namespace};
 pub use image::{Image, Section, Segment, Symbol};

@@ -174,7 +174,7 @@ impl State {
                 continue;
             }
             let path = &target.path;
-            tracing::info!(
+            tracing::debug!(
                 path = %path.display(), stack = %finding.stack, evidence = ?finding.evidence,
                 "a TLS library was inferred from its code"
             );
