@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
+use super::semconv::Conventions;
 use super::{Clock, Ids, Sampler, Span, Transport, context, semconv};
 use crate::{discover::Process, genai::Operation};
 
@@ -15,11 +16,26 @@ pub struct Spans {
     sampler: Sampler,
     clock: Clock,
     ids: Ids,
+    conventions: Conventions,
 }
 
 impl Spans {
     pub fn new(sampler: Sampler, clock: Clock, ids: Ids) -> Self {
-        Self { sampler, clock, ids }
+        Self { sampler, clock, ids, conventions: Conventions::default() }
+    }
+
+    /// By which conventions spans and their events speak.
+    #[must_use]
+    pub fn speaking(self, conventions: Conventions) -> Self {
+        Self { conventions, ..self }
+    }
+
+    pub fn conventions(&self) -> Conventions {
+        self.conventions
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -53,7 +69,8 @@ impl Spans {
             start,
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
-            attributes: semconv::attributes(&operation, transport),
+            attributes: semconv::attributes(&operation, transport, self.conventions),
+            events: semconv::events(&operation, transport, self.conventions),
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })
