@@ -70,11 +70,7 @@ fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
         return None;
     }
     let count = if form == Form::Ex { ctx.arg(3)? } else { 0 };
-    remember(
-        ctx,
-        &process,
-        Call { object, buffer: ctx.arg(1)?, count, time: now(), ..Call::default() },
-    );
+    remember(ctx, &process, Call { object, buffer: ctx.arg(1)?, count, time: now() });
     Some(())
 }
 

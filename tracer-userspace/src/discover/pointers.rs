@@ -73,13 +73,12 @@ impl Pointers {
 
     /// Every slot that is followed by another, with where the two point.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        let neighbours = self.sorted.windows(2).filter_map(|two| match two {
+        self.sorted.windows(2).filter_map(|two| match two {
             [(slot, first), (next, second)] if slot.checked_add(8) == Some(*next) => {
                 Some((*slot, *first, *second))
             }
             _ => None,
-        });
-        neighbours
+        })
     }
 }
 

@@ -36,6 +36,7 @@ const BATCH: usize = 256;
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Something for the thread that finds files.
+#[derive(Clone, Copy)]
 pub(super) enum Task {
     /// A process's files are to be looked at.
     LookAt(u32),

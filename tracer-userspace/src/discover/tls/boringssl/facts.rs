@@ -19,6 +19,12 @@ const STEPS: usize = 20_000;
 /// Times that a place is entered with other constants; after that only with none known.
 const ENTRIES: usize = 8;
 
+/// Bytes of the longest instruction.
+const LONGEST: usize = 15;
+
+/// Different errors of one function that are kept.
+const REASONS: usize = 64;
+
 /// `ERR_LIB_SSL` (BoringSSL's `err.h`).
 const LIBRARY: u64 = 16;
 
@@ -35,12 +41,20 @@ pub(super) struct Facts {
     pub(super) reasons: BTreeSet<u64>,
     /// Displacements of calls through a register and memory.
     pub(super) slots: BTreeSet<u64>,
-    /// Functions that it calls or ends in.
-    pub(super) calls: BTreeSet<u64>,
-    /// Addresses of its instructions.
-    pub(super) instructions: BTreeSet<u64>,
+    /// Where its instructions begin: one bit a byte from its start on.
+    instructions: Vec<u64>,
+    /// Instructions that were followed, over all ways.
+    pub(super) steps: usize,
     /// It writes memory through a register that is not its stack's.
     pub(super) stores: bool,
+}
+
+impl Facts {
+    /// Whether the function that begins at `start` has an instruction at an address.
+    pub(super) fn has(&self, start: u64, address: u64) -> bool {
+        let Some(bit) = address.checked_sub(start) else { return false };
+        self.instructions.get((bit / 64) as usize).is_some_and(|word| word >> (bit % 64) & 1 != 0)
+    }
 }
 
 /// Constants in general registers.
@@ -67,45 +81,44 @@ pub(super) fn of(start: u64, bytes: &[u8], is_file: &dyn Fn(u64) -> bool) -> Opt
         bytes,
         is_file,
         info: InstructionInfoFactory::new(),
-        facts: Facts::default(),
+        facts: Facts { instructions: vec![0; bytes.len().div_ceil(64)], ..Facts::default() },
         ways: vec![(start, [None; 16])],
         entered: BTreeMap::new(),
         has_frame: false,
     };
-    let mut steps = 0;
     while let Some((at, constants)) = walk.ways.pop() {
-        steps += walk.follow(at, constants)?;
-        if steps > STEPS {
-            return None;
-        }
+        walk.follow(at, constants)?;
     }
     Some(walk.facts)
 }
 
 impl Walk<'_> {
-    /// Follows one way to its end or to where it was before; the number of steps. `None`: an
-    /// instruction that is none.
-    fn follow(&mut self, at: u64, mut constants: Constants) -> Option<usize> {
+    /// Follows one way to its end or to where it was before. `None`: an instruction that is none, or
+    /// too many.
+    fn follow(&mut self, at: u64, mut constants: Constants) -> Option<()> {
         if !self.enter(at, &mut constants) {
-            return Some(0);
+            return Some(());
         }
-        let inside = usize::try_from(at.wrapping_sub(self.start)).ok()?;
-        let Some(bytes) = self.bytes.get(inside..) else { return Some(0) };
+        let inside = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        let bytes = self.bytes.get(inside..)?;
         let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE);
-        let mut steps = 0;
         while decoder.can_decode() {
+            let bit = inside + decoder.position();
             let decoded = decoder.decode();
             if decoded.is_invalid() {
                 // The last one may be cut off by the bound.
-                return (bytes.len() - decoder.position() < 15).then_some(steps);
+                return (bytes.len() - decoder.position() < LONGEST).then_some(());
             }
-            steps += 1;
-            self.facts.instructions.insert(decoded.ip());
-            if !self.step(&decoded, &mut constants) || steps > STEPS {
+            self.facts.steps += 1;
+            if self.facts.steps > STEPS {
+                return None;
+            }
+            self.facts.instructions[bit / 64] |= 1 << (bit % 64);
+            if !self.step(&decoded, &mut constants) {
                 break;
             }
         }
-        Some(steps)
+        Some(())
     }
 
     /// Whether the place is to be followed with these constants.
@@ -137,7 +150,6 @@ impl Walk<'_> {
                 false
             }
             FlowControl::Call => {
-                self.facts.calls.insert(decoded.near_branch_target());
                 self.called(constants);
                 true
             }
@@ -158,8 +170,6 @@ impl Walk<'_> {
         let end = self.start.saturating_add(self.bytes.len() as u64);
         if (self.start..end).contains(&target) {
             self.ways.push((target, constants));
-        } else {
-            self.facts.calls.insert(target);
         }
     }
 
@@ -187,7 +197,7 @@ impl Walk<'_> {
             } else {
                 None
             };
-            self.facts.reasons.extend(reason);
+            self.facts.reasons.extend(reason.filter(|_| self.facts.reasons.len() < REASONS));
         }
         for register in [
             Register::RAX,

@@ -3,10 +3,7 @@
 //! Starts come from the unwind table; of code that it leaves out, from calls and pointers to it. A
 //! start counts only if the flow from there reaches the instruction.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     facts::{self, FUNCTION_LIMIT, Facts},
@@ -18,8 +15,13 @@ use crate::discover::{Image, pointers::Pointers, unwind};
 /// Starts before an instruction that are tried.
 const TRIED: usize = 16;
 
-/// Callers of a function that are kept.
-const CALLERS_LIMIT: usize = 1 << 12;
+/// Callers of a function that are looked at; of those that matter there are three.
+const CALLERS_LIMIT: usize = 256;
+
+/// Functions that are looked into, and instructions that are followed in all of them. BoringSSL needs
+/// a hundred, and some ten thousand.
+const KNOWN_LIMIT: usize = 4096;
+const STEPS_LIMIT: usize = 2 << 20;
 
 pub(super) struct Functions<'i, 'f> {
     image: &'i Image<'f>,
@@ -30,6 +32,7 @@ pub(super) struct Functions<'i, 'f> {
     is_file: &'i dyn Fn(u64) -> bool,
     /// By their starts. `None`: no function.
     known: BTreeMap<u64, Option<Facts>>,
+    steps: usize,
 }
 
 impl<'i, 'f> Functions<'i, 'f> {
@@ -39,7 +42,7 @@ impl<'i, 'f> Functions<'i, 'f> {
         is_file: &'i dyn Fn(u64) -> bool,
     ) -> Self {
         let unwind = unwind::Functions::read(image);
-        Self { image, pointers, unwind, starts: None, is_file, known: BTreeMap::new() }
+        Self { image, pointers, unwind, starts: None, is_file, known: BTreeMap::new(), steps: 0 }
     }
 
     pub(super) fn facts(&self, start: u64) -> Option<&Facts> {
@@ -72,23 +75,31 @@ impl<'i, 'f> Functions<'i, 'f> {
         if at.wrapping_sub(start) >= FUNCTION_LIMIT as u64 {
             return false;
         }
-        let (image, is_file) = (self.image, self.is_file);
-        let facts = self.known.entry(start).or_insert_with(|| {
-            let len = end.saturating_sub(start).min(FUNCTION_LIMIT as u64);
-            image.code_offset(start)?;
-            facts::of(start, &image.bytes(start, len as usize)?, is_file)
-        });
-        facts.as_ref().is_some_and(|facts| facts.instructions.contains(&at))
+        if !self.known.contains_key(&start) {
+            if self.known.len() >= KNOWN_LIMIT || self.steps >= STEPS_LIMIT {
+                return false;
+            }
+            let facts = self.read(start, end);
+            self.steps += facts.as_ref().map_or(0, |facts| facts.steps);
+            self.known.insert(start, facts);
+        }
+        self.facts(start).is_some_and(|facts| facts.has(start, at))
+    }
+
+    fn read(&self, start: u64, end: u64) -> Option<Facts> {
+        let len = end.saturating_sub(start).min(FUNCTION_LIMIT as u64);
+        self.image.code_offset(start)?;
+        facts::of(start, &self.image.bytes(start, len as usize)?, self.is_file)
     }
 
     /// Functions that call, or end in, the one that begins at an address.
     pub(super) fn callers(&mut self, callee: u64) -> BTreeSet<u64> {
         let mut calls = BTreeSet::new();
-        let wanted: Range<u64> = callee..callee.saturating_add(1);
+        let wanted = callee..callee.saturating_add(1);
         scan::operands(self.image, &wanted, &mut |operand| {
             let is_branch = matches!(operand.before, [.., 0xe8 | 0xe9]);
             if operand.relative && is_branch && calls.len() < CALLERS_LIMIT {
-                calls.insert(operand.at - 1);
+                calls.insert(operand.at.wrapping_sub(1));
             }
         });
         self.around(&calls)

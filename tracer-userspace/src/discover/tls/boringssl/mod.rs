@@ -25,7 +25,10 @@ const RECORD_FILE: &[u8] = b"s3_pkt.cc\0";
 const PATH_LIMIT: usize = 200;
 
 /// References to the files, of instructions; BoringSSL has some 200.
-const REFERENCES_LIMIT: usize = 16 << 10;
+const REFERENCES_LIMIT: usize = 2048;
+
+/// Different places of a file's name; one is usual.
+const NAMES_LIMIT: usize = 8;
 
 /// Reasons of errors (BoringSSL's `ssl.h`; the numbers are a part of its interface).
 const SSL_HANDSHAKE_FAILURE: u64 = 215;
@@ -64,8 +67,8 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     let sites = [
         (Function::SslWrite, Some(by_errors.write)),
         (Function::SslRead, Some(by_errors.read)),
-        (Function::TlsNew, pointers.at(table + slot::SSL_NEW)),
-        (Function::SslFree, pointers.at(table + slot::SSL_FREE)),
+        (Function::TlsNew, pointers.at(table.wrapping_add(slot::SSL_NEW))),
+        (Function::SslFree, pointers.at(table.wrapping_add(slot::SSL_FREE))),
     ];
     let mut finding = Finding {
         stack: Stack::BoringSsl,
@@ -91,10 +94,13 @@ fn names(image: &Image<'_>, file: &[u8]) -> Option<Vec<Range<u64>>> {
     scan::places(image, constant, file, &mut |address, around, at| {
         let printable = |byte: &&u8| matches!(**byte, 0x20..=0x7e);
         let before = around[..at].iter().rev().take(PATH_LIMIT).take_while(printable).count();
-        found.insert((address - before as u64, address + file.len() as u64 - 1));
+        if found.len() <= NAMES_LIMIT {
+            let end = address.saturating_add(file.len() as u64 - 1);
+            found.insert((address.saturating_sub(before as u64), end));
+        }
     });
     let found: Vec<_> = found.into_iter().map(|(start, end)| start..end).collect();
-    (!found.is_empty() && found.len() <= 8).then_some(found)
+    (!found.is_empty() && found.len() <= NAMES_LIMIT).then_some(found)
 }
 
 /// Functions with an instruction that says an address in one of `names`.
@@ -113,7 +119,9 @@ fn referring(
                 [.., 0xb8..=0xbf] if !operand.relative => 1,
                 _ => return,
             };
-            references.insert(operand.at - len);
+            if references.len() <= REFERENCES_LIMIT {
+                references.insert(operand.at.wrapping_sub(len));
+            }
         });
     }
     let bounded = !references.is_empty() && references.len() <= REFERENCES_LIMIT;
@@ -196,7 +204,8 @@ fn table(
         let Some(table) = at.checked_sub(slot::OPEN_APP_DATA) else { continue };
         // `is_dtls`, which is false.
         let is_tls = image.bytes(table, 8).is_some_and(|word| word == [0; 8]);
-        let full = (1..=slot::METHODS).all(|index| pointers.at(table + 8 * index).is_some());
+        let full =
+            (1..=slot::METHODS).all(|index| pointers.at(table.wrapping_add(8 * index)).is_some());
         if is_tls && pointers.at(table).is_none() && full {
             tables.insert(table);
         }
@@ -211,17 +220,19 @@ fn by_shape(image: &Image<'_>, functions: &mut Functions<'_, '_>) -> Option<(u64
     const LIBRARY: &[u8] = &[0xbf, 16, 0, 0, 0];
     /// Bytes between the two instructions.
     const NEAR: usize = 24;
+    /// Places like that; there are three to five.
+    const SHAPES_LIMIT: usize = 64;
     let mut found = BTreeSet::new();
     scan::places(image, |segment| segment.executable, LIBRARY, &mut |address, around, at| {
         let near = &around[at.saturating_sub(NEAR)..around.len().min(at + LIBRARY.len() + NEAR)];
         let [low, high, ..] = UNINITIALIZED.to_le_bytes();
         // mov esi or edx, 226
         let puts = |five: &[u8]| matches!(five[0], 0xba | 0xbe) && five[1..] == [low, high, 0, 0];
-        if near.windows(5).any(puts) {
+        if near.windows(5).any(puts) && found.len() <= SHAPES_LIMIT {
             found.insert(address);
         }
     });
-    if found.len() > REFERENCES_LIMIT {
+    if found.len() > SHAPES_LIMIT {
         return None;
     }
     let all = functions.around(&found);
