@@ -361,7 +361,8 @@ pub struct ConnectionState {
 pub struct Call {
     pub object: u64,
     pub buffer: u64,
-    /// For the `_ex` functions: where the library writes the number of bytes.
+    /// For the `_ex` functions: where the library writes the number of bytes; for the others: how many
+    /// bytes there are to write or room to read.
     pub count: u64,
     pub time: u64,
 }

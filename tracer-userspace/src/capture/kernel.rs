@@ -41,6 +41,7 @@ fn programs_of(function: Function) -> &'static [&'static str] {
         Function::SslNew => &["ssl_new_return"],
         Function::SslFree => &["ssl_free"],
         Function::TlsNew => &["tls_new"],
+        Function::TlsFree => &["tls_free"],
         Function::SslUpRef => &["ssl_up_ref"],
         Function::SslClear => &["ssl_clear"],
         Function::SslSetFd => &["ssl_set_fd"],

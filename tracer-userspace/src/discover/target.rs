@@ -36,6 +36,8 @@ pub enum Function {
     SslFree,
     /// `tls_new` of BoringSSL's table of methods: the object is its argument.
     TlsNew,
+    /// `tls_free` of the same.
+    TlsFree,
     SslUpRef,
     SslClear,
     SslSetFd,
@@ -49,10 +51,11 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SslNew,
         Self::SslFree,
         Self::TlsNew,
+        Self::TlsFree,
         Self::SslUpRef,
         Self::SslClear,
         Self::SslSetFd,

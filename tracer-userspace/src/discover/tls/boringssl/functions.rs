@@ -19,9 +19,9 @@ const TRIED: usize = 16;
 const CALLERS_LIMIT: usize = 256;
 
 /// Functions that are looked into, and instructions that are followed in all of them. BoringSSL needs
-/// a hundred, and some ten thousand.
-const KNOWN_LIMIT: usize = 4096;
-const STEPS_LIMIT: usize = 2 << 20;
+/// a hundred, and less than a hundred thousand.
+const KNOWN_LIMIT: usize = 1024;
+const STEPS_LIMIT: usize = 1 << 19;
 
 pub(super) struct Functions<'i, 'f> {
     image: &'i Image<'f>,

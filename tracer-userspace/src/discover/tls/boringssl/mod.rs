@@ -4,8 +4,12 @@
 
 mod facts;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod sample;
 mod scan;
 mod starts;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -68,7 +72,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
         (Function::SslWrite, Some(by_errors.write)),
         (Function::SslRead, Some(by_errors.read)),
         (Function::TlsNew, pointers.at(table.wrapping_add(slot::SSL_NEW))),
-        (Function::SslFree, pointers.at(table.wrapping_add(slot::SSL_FREE))),
+        (Function::TlsFree, pointers.at(table.wrapping_add(slot::SSL_FREE))),
     ];
     let mut finding = Finding {
         stack: Stack::BoringSsl,
