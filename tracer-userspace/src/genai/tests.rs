@@ -14,6 +14,7 @@ use crate::{
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod errors;
 mod gemini;
 mod gemini_live;
 mod grpc;

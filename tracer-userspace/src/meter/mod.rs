@@ -11,6 +11,8 @@ mod series;
 
 use std::{collections::BTreeMap, time::SystemTime};
 
+use serde::Deserialize;
+
 use crate::trace::semconv::{Instrument, Measurement};
 
 pub use point::{Histogram, Point, Value};
@@ -38,7 +40,9 @@ impl Default for Bounds {
 }
 
 /// Whether points tell of everything so far, or of what is new.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Temporality {
     #[default]
     Cumulative,
@@ -55,12 +59,12 @@ pub struct Overflow {
     pub lost: u64,
 }
 
-/// The series of many resources, for one reader.
+/// The series of many resources, for one reader. `K` tells resources apart, `R` describes one.
 #[derive(Debug)]
-pub struct Meter<K> {
+pub struct Meter<K, R> {
     bounds: Bounds,
     temporality: Temporality,
-    resources: BTreeMap<K, Resource>,
+    resources: BTreeMap<K, Resource<R>>,
     /// Attribute sets of all resources.
     sets: usize,
     overflow: Overflow,
@@ -69,7 +73,8 @@ pub struct Meter<K> {
 }
 
 #[derive(Debug)]
-struct Resource {
+struct Resource<R> {
+    description: R,
     /// When the values were 0.
     since: SystemTime,
     /// By the instrument's name.
@@ -78,13 +83,14 @@ struct Resource {
 
 /// The points of one resource, in the order of their names and attributes.
 #[derive(Clone, Debug)]
-pub struct Collected<K> {
-    pub resource: K,
+pub struct Collected<K, R> {
+    pub key: K,
+    pub resource: R,
     pub since: SystemTime,
     pub metrics: Vec<(&'static Instrument, Vec<Point>)>,
 }
 
-impl<K: Ord + Clone> Meter<K> {
+impl<K: Ord + Clone, R: Clone> Meter<K, R> {
     pub fn new(bounds: Bounds, temporality: Temporality) -> Self {
         Self {
             bounds,
@@ -105,11 +111,16 @@ impl<K: Ord + Clone> Meter<K> {
     }
 
     /// Adds what one operation of the resource, that began at `start`, gave.
-    pub fn record(&mut self, resource: &K, start: SystemTime, measurements: &[Measurement]) {
+    pub fn record(
+        &mut self,
+        (key, description): (K, impl FnOnce() -> R),
+        start: SystemTime,
+        measurements: &[Measurement],
+    ) {
         if measurements.is_empty() {
             return;
         }
-        let is_known = self.resources.contains_key(resource);
+        let is_known = self.resources.contains_key(&key);
         if !is_known && self.resources.len() >= self.bounds.resources {
             self.overflow.lost += measurements.len() as u64;
             return;
@@ -119,10 +130,11 @@ impl<K: Ord + Clone> Meter<K> {
             Temporality::Cumulative => start,
             Temporality::Delta => self.collected.unwrap_or(start),
         };
-        let known = self
-            .resources
-            .entry(resource.clone())
-            .or_insert_with(|| Resource { since, metrics: BTreeMap::new() });
+        let known = self.resources.entry(key).or_insert_with(|| Resource {
+            description: description(),
+            since,
+            metrics: BTreeMap::new(),
+        });
         for measurement in measurements {
             let series = known
                 .metrics
@@ -137,7 +149,11 @@ impl<K: Ord + Clone> Meter<K> {
     }
 
     /// Everything as it is at `time`. Resources of which `lives` says no are told a last time.
-    pub fn collect(&mut self, time: SystemTime, lives: impl Fn(&K) -> bool) -> Vec<Collected<K>> {
+    pub fn collect(
+        &mut self,
+        time: SystemTime,
+        lives: impl Fn(&K) -> bool,
+    ) -> Vec<Collected<K, R>> {
         let mut all = Vec::with_capacity(self.resources.len());
         match self.temporality {
             Temporality::Cumulative => {
@@ -162,10 +178,11 @@ impl<K: Ord + Clone> Meter<K> {
     }
 }
 
-impl Resource {
-    fn collected<K: Clone>(&self, key: &K) -> Collected<K> {
+impl<R: Clone> Resource<R> {
+    fn collected<K: Clone>(&self, key: &K) -> Collected<K, R> {
         Collected {
-            resource: key.clone(),
+            key: key.clone(),
+            resource: self.description.clone(),
             since: self.since,
             metrics: self
                 .metrics
@@ -175,3 +192,6 @@ impl Resource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

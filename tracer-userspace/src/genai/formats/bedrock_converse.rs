@@ -63,6 +63,7 @@ const RESPONSE: Shape = Shape::Object(&[
     ),
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
+    ("metrics", Shape::Fact),
     ("error", ERROR),
 ]);
 
@@ -84,6 +85,7 @@ const EVENT: Shape = Shape::Object(&[
     ),
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
+    ("metrics", Shape::Fact),
 ]);
 
 #[derive(Debug, Default, Deserialize)]

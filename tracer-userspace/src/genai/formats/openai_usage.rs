@@ -4,9 +4,10 @@
 
 use serde::Deserialize;
 
+use super::times::Seconds;
 use crate::genai::{
-    json::lax::{Count, Object},
-    operation::{Modalities, Usage},
+    json::lax::{Count, Number, Object},
+    operation::{Modalities, ServerTimes, Usage},
 };
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -30,6 +31,11 @@ pub(super) struct Tokens {
     /// DeepSeek's name for cached tokens.
     prompt_cache_hit_tokens: Count,
     total_tokens: Count,
+    /// Groq's times, in seconds.
+    queue_time: Number,
+    prompt_time: Number,
+    completion_time: Number,
+    total_time: Number,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -82,6 +88,12 @@ impl Tokens {
         cached.add_to(&mut usage.cache_read);
         input.parts().add_to(&mut usage.input);
         output.parts().add_to(&mut usage.output);
+    }
+
+    /// What else stands beside the counts.
+    pub(super) fn times(&self) -> ServerTimes {
+        let Self { queue_time, prompt_time, completion_time, total_time, .. } = *self;
+        Seconds { queue_time, prompt_time, completion_time, total_time }.times()
     }
 
     /// xAI counts reasoning beside a chat's completion, not in it: the total says so.

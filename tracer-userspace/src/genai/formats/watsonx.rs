@@ -8,13 +8,14 @@ use serde_json::json;
 use super::{
     Answer, Answered, Asked, Format, Step, Views,
     content::{self, Kind, Parts},
+    error::{ERROR, Fields},
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
         lax::{Count, Filled, Integer, List, Number, Object, Strings, Text},
     },
-    operation::{OperationName, Request, Response, Usage},
+    operation::{OperationName, ProviderError, Request, Response, Usage},
 };
 
 /// What an event says while the generation goes on; it is no reason to finish.
@@ -51,6 +52,7 @@ const RESPONSE: Shape = Shape::Object(&[
             ("stop_reason", Shape::Fact),
         ])),
     ),
+    ("errors", Shape::Each(&ERROR)),
 ]);
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,6 +109,8 @@ struct Body<'a> {
     model_id: Text<'a>,
     #[serde(borrow)]
     results: List<Generated<'a>>,
+    #[serde(borrow)]
+    errors: List<Fields<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +131,7 @@ struct Generation {
     capture_content: bool,
     response: Response,
     usage: Usage,
+    error: Option<ProviderError>,
     reason: Option<String>,
     parts: Parts,
     begun: bool,
@@ -157,7 +162,7 @@ impl Answer for Generation {
         Answered {
             response: self.response,
             usage: self.usage,
-            error: None,
+            error: self.error,
             output_messages: (self.capture_content && self.begun).then_some(messages),
             truncated,
             overflow: false,
@@ -170,6 +175,9 @@ impl Generation {
     fn take(&mut self, body: Body<'_>) -> Step {
         if self.response.model.is_none() {
             self.response.model = body.model_id.into_filled();
+        }
+        if let Some(first) = body.errors.into_objects().next() {
+            self.error.get_or_insert(first.into_error());
         }
         let mut step = Step::Aside;
         for generated in body.results.into_objects() {

@@ -131,6 +131,16 @@ pub const ATTRIBUTES: &[Attribute] = &[
     new("gen_ai.usage.text.output_tokens", Type::Int, "told"),
     row("http.request.method", Type::Text, "known; `_OTHER` for methods of no standard"),
     row("http.request.method_original", Type::Text, "the method is `_OTHER`"),
+    row(
+        "http.request.resend_count",
+        Type::Int,
+        "the call was sent before: how often (`llmtap.http.resend_basis`)",
+    ),
+    row(
+        "http.response.header.<key>",
+        Type::Texts,
+        "request ids, rate limits, `retry-after` and a few others (`genai::heads`), each value up to 256 bytes",
+    ),
     row("http.response.status_code", Type::Int, "a response began"),
     row("jsonrpc.request.id", Type::Text, "MCP requests"),
     row(
@@ -160,10 +170,29 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "message content was not kept because llmtap did not keep up",
     ),
     row("llmtap.content.truncated", Type::Flag, "message content passed the bound and was cut"),
+    row("llmtap.cost.currency", Type::Text, "the cost is told: its currency (ISO 4217)"),
+    row("llmtap.cost.prices_date", Type::Text, "the cost is told: the day of the price list"),
+    row(
+        "llmtap.cost.total",
+        Type::Double,
+        "a price list is given and knows all that was used (docs/prices.md); nearest to the exact decimal sum",
+    ),
     row(
         "llmtap.ended",
         Type::Text,
         "how the exchange ended, where it was not complete (values: `Ended`)",
+    ),
+    row(
+        "llmtap.estimate.input_tokens",
+        Type::Int,
+        "asked for (`estimate_tokens`), and the provider reported none: tokens of the input's text, without what is put around messages",
+    ),
+    row("llmtap.estimate.output_tokens", Type::Int, "likewise of the output, as far as it came"),
+    row("llmtap.estimate.tokenizer", Type::Text, "an estimate is told: the tokenizer that counted"),
+    row(
+        "llmtap.http.resend_basis",
+        Type::Text,
+        "how the resend count is known: `header` (the client says it), or `same_request` (the same process sent the same method, host, target and body within two minutes before, and that attempt failed)",
     ),
     row(
         "llmtap.provider.request_id",
@@ -172,8 +201,52 @@ pub const ATTRIBUTES: &[Attribute] = &[
     ),
     row("llmtap.request.tools", Type::Int, "tools offered to the model"),
     row("llmtap.response.chunks", Type::Int, "stream events that carried a piece of the answer"),
+    row(
+        "llmtap.response.output_tokens_per_second",
+        Type::Double,
+        "tokens are reported: output tokens by the seconds from the request's first byte to the answer's end, so with the wait for the first",
+    ),
     row("llmtap.response.run.id", Type::Text, "id of the agent's run that the answer is about"),
+    row(
+        "llmtap.response.time_per_output_chunk",
+        Type::Double,
+        "streams: seconds from a chunk of the answer to the next, on average",
+    ),
+    row(
+        "llmtap.response.time_per_output_chunk_max",
+        Type::Double,
+        "streams: the longest of those times, in seconds",
+    ),
+    row(
+        "llmtap.response.time_per_output_token",
+        Type::Double,
+        "streams with tokens reported: seconds from the first chunk with a piece of the answer to the last, by the output tokens but one; not where reasoning tokens are told, which need not have been streamed",
+    ),
+    row(
+        "llmtap.response.time_to_first_content",
+        Type::Double,
+        "streams: seconds from the request's first byte to the first chunk with a piece of the answer in it; the conventions' first chunk may name but a role",
+    ),
     row("llmtap.response.tool_calls", Type::Texts, "names of the tools the model called, in order"),
+    row(
+        "llmtap.server.completion_time",
+        Type::Double,
+        "seconds in which the answer was made, by the server's account in a header or the body, as all `llmtap.server.*`",
+    ),
+    row(
+        "llmtap.server.inference_time",
+        Type::Double,
+        "seconds that the model ran, where prompt and answer are not told apart",
+    ),
+    row("llmtap.server.load_time", Type::Double, "seconds in which the model was loaded"),
+    row("llmtap.server.prompt_time", Type::Double, "seconds in which the prompt was read"),
+    row("llmtap.server.queue_time", Type::Double, "seconds that the call waited for its turn"),
+    row(
+        "llmtap.server.time_to_first_token",
+        Type::Double,
+        "seconds from the request's arrival to the first token",
+    ),
+    row("llmtap.server.total_time", Type::Double, "seconds that the call took"),
     row(
         "llmtap.usage.video.cache_read.input_tokens",
         Type::Int,
@@ -190,6 +263,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     row("network.peer.address", Type::Text, "the socket is known"),
     row("network.peer.port", Type::Int, "the socket is known"),
     row("network.protocol.name", Type::Text, "MCP"),
+    row("network.protocol.version", Type::Text, "known: `1.0`, `1.1` or `2`"),
     row("network.transport", Type::Text, "MCP"),
     row(
         "openai.api.type",
@@ -202,8 +276,15 @@ pub const ATTRIBUTES: &[Attribute] = &[
     row("rpc.response.status_code", Type::Text, "MCP, the answer is an error"),
     row("server.address", Type::Text, "the host that the client asked for is known"),
     row("server.port", Type::Int, "the host is known, and the port by it or by the scheme"),
+    row(
+        "url.full",
+        Type::Text,
+        "of a client, where scheme and host are known; credentials are `REDACTED`, without user information, up to 2048 bytes",
+    ),
     row("url.path", Type::Text, "known; without the query"),
+    row("url.query", Type::Text, "of a server; as in `url.full`, up to 1024 bytes"),
     row("url.scheme", Type::Text, "known whether TLS carried it"),
+    row("user_agent.original", Type::Text, "sent; up to 256 bytes"),
 ];
 
 /// The attribute of that name.

@@ -23,6 +23,7 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use opentelemetry::KeyValue;
 
@@ -37,10 +38,14 @@ pub use self::{
     profile::{ContentPlace, Conventions, Edition, OPT_IN, Profile},
 };
 pub(crate) use self::{
+    events::structured,
     failure::{ended, status},
     name::{kind, name},
 };
-use crate::{genai::Operation, trace::Transport};
+use crate::{
+    genai::Operation,
+    trace::{Transport, prices::Cost, resends::Resent, tokens::Estimate},
+};
 
 /// All attributes of the span.
 pub(super) fn attributes(
@@ -53,12 +58,32 @@ pub(super) fn attributes(
         list.mcp(call, conventions.content);
     }
     list.operation(operation);
-    list.http(&operation.http, transport.security);
+    list.times(operation);
+    list.http(&operation.http, operation.role, transport.security);
     list.server(operation, transport.security);
     list.network(transport.addresses);
     list.capture(operation);
     if let Some(content) = operation.content.as_ref().filter(|_| conventions.content.on_spans()) {
         list.content(content);
+    }
+    list.all
+}
+
+/// What the operation does not tell by itself. No edition of the conventions has names of its own for it.
+pub(super) fn beside(
+    resent: Option<Resent>,
+    estimate: Option<Estimate>,
+    cost: Option<Cost>,
+) -> Vec<KeyValue> {
+    let mut list = Attributes::new(Profile::default());
+    if let Some(resent) = resent {
+        list.resent(resent);
+    }
+    if let Some(estimate) = estimate {
+        list.estimate(estimate);
+    }
+    if let Some(cost) = cost {
+        list.cost(&cost);
     }
     list.all
 }

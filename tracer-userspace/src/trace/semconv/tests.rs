@@ -22,6 +22,9 @@ use crate::{
     trace::sample::{self, TLS},
 };
 
+mod http;
+mod times;
+
 fn find(operation: &Operation, key: &str) -> Option<Value> {
     let list = attributes(operation, TLS, Conventions::default());
     let mut found = list.iter().filter(|attribute| attribute.key.as_str() == key);
@@ -154,7 +157,14 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, TLS, Conventions::default()).len(), 63);
+    // And those of times and HTTP, which have tests of their own.
+    let all = attributes(&operation, TLS, Conventions::default());
+    let others = ["llmtap.response.time", "llmtap.response.output_tokens_per", "url.full"];
+    let counted = all.iter().filter(|one| {
+        let key = one.key.as_str();
+        !others.iter().any(|other| key.starts_with(other))
+    });
+    assert_eq!(counted.count(), 63);
 }
 
 #[test]
@@ -164,6 +174,7 @@ fn unknown_values_are_left_out() {
     operation.response = Response::default();
     operation.usage = Usage::default();
     operation.timing.first_chunk = None;
+    (operation.timing.first_content, operation.timing.last_content) = (None, None);
     operation.http = HttpFacts::default();
     operation.api_type = None;
     let list = attributes(&operation, TLS, Conventions::default());
@@ -438,4 +449,87 @@ fn types_are_the_declared() {
         };
         assert!(fits, "{attribute:?}");
     }
+}
+
+fn edition(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Both => "both",
+        Edition::V1_41 => "v1.41",
+        Edition::Latest => "latest",
+    }
+}
+
+fn attributes_page() -> String {
+    let mut page = String::from(
+        "| attribute | type | profile | when, and what it tells |\n|---|---|---|---|\n",
+    );
+    for attribute in ATTRIBUTES {
+        let kind = match attribute.kind {
+            Type::Text => "string",
+            Type::Texts => "string[]",
+            Type::Int => "int",
+            Type::Double => "double",
+            Type::Flag => "boolean, only true",
+            Type::Structured => "structured; JSON text on spans",
+        };
+        let Attribute { name, when, .. } = attribute;
+        page += &format!("| `{name}` | {kind} | {} | {when} |\n", edition(attribute.edition));
+    }
+    page
+}
+
+fn metrics_page() -> String {
+    let mut page = String::from(
+        "| metric | instrument | unit | profile | recorded for |\n|---|---|---|---|---|\n",
+    );
+    let mut buckets: Vec<(&[f64], Vec<&str>)> = Vec::new();
+    for instrument in INSTRUMENTS {
+        let kind = match instrument.kind {
+            InstrumentKind::Counter => "counter",
+            InstrumentKind::Histogram(bounds) => {
+                match buckets.iter_mut().find(|(there, _)| *there == bounds) {
+                    Some((_, names)) => names.push(instrument.name),
+                    None => buckets.push((bounds, vec![instrument.name])),
+                }
+                "histogram"
+            }
+        };
+        let Instrument { name, unit, when, .. } = instrument;
+        page += &format!(
+            "| `{name}` | {kind} | `{unit}` | {} | {when} |\n",
+            edition(instrument.edition)
+        );
+    }
+    page += "\nUpper bounds of buckets, in the metric's unit:\n\n| bounds | of |\n|---|---|\n";
+    for (bounds, names) in buckets {
+        let bounds: Vec<_> = bounds.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        page += &format!("| {} | {} |\n", bounds.join(", "), names.join(", "));
+    }
+    page
+}
+
+fn events_page() -> String {
+    let mut page = String::from("| event | severity | told | attributes |\n|---|---|---|---|\n");
+    for event in EVENTS {
+        let EventKind { name, severity, when, attributes } = event;
+        let severity = format!("{} ({})", severity.as_str(), *severity as i32);
+        page += &format!("| `{name}` | {severity} | {when} | {attributes} |\n");
+    }
+    page
+}
+
+/// The words around the tables are the template's.
+#[test]
+fn reference_page_is_the_declarations() {
+    let page = include_str!("telemetry.md")
+        .replace("{attributes}\n", &attributes_page())
+        .replace("{metrics}\n", &metrics_page())
+        .replace("{events}\n", &events_page());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/telemetry.md");
+    if std::env::var_os("LLMTAP_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page, "docs/telemetry.md is out of date: it says how to write it anew");
 }

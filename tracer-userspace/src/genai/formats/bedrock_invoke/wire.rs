@@ -7,7 +7,7 @@ use crate::genai::{
     formats::{Nothing, bedrock_converse::answer::Event, error::ERROR},
     json::{
         Shape,
-        lax::{Count, Filled, List, Object, Text},
+        lax::{Count, Filled, List, Number, Object, Text},
     },
 };
 
@@ -188,4 +188,7 @@ pub(super) struct Metrics {
     pub(super) output_token_count: Count,
     pub(super) cache_read_input_token_count: Count,
     pub(super) cache_write_input_token_count: Count,
+    /// In milliseconds, as the next.
+    pub(super) invocation_latency: Number,
+    pub(super) first_byte_latency: Number,
 }

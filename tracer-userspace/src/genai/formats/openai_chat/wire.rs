@@ -6,7 +6,11 @@
 use serde::Deserialize;
 
 use crate::genai::{
-    formats::{error::ErrorMember, openai_usage::Tokens},
+    formats::{
+        error::ErrorMember,
+        openai_usage::Tokens,
+        times::{Seconds, Timings},
+    },
     json::lax::{Count, List, Object, Text, TextOrList},
 };
 
@@ -14,6 +18,9 @@ use crate::genai::{
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Completion<'a> {
+    /// `error` where the value is one (Mistral, vLLM).
+    #[serde(borrow)]
+    pub(super) object: Text<'a>,
     #[serde(borrow)]
     pub(super) id: Text<'a>,
     #[serde(borrow)]
@@ -25,6 +32,9 @@ pub(super) struct Completion<'a> {
     pub(super) usage: Object<Box<Tokens>>,
     #[serde(borrow)]
     pub(super) x_groq: Object<XGroq<'a>>,
+    /// Of Cerebras and of the llama.cpp server.
+    pub(super) time_info: Object<Box<Seconds>>,
+    pub(super) timings: Object<Box<Timings>>,
     #[serde(borrow)]
     pub(super) error: ErrorMember<'a>,
     #[serde(borrow)]
