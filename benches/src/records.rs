@@ -57,7 +57,7 @@ fn record(header: Header, payload: &[u8]) -> Vec<u8> {
         bytes.extend(field.to_ne_bytes());
     }
     bytes.extend(u32::try_from(payload.len()).expect("a record's length").to_ne_bytes());
-    bytes.extend(header.reserved.to_ne_bytes());
+    bytes.extend(header.finding.to_ne_bytes());
     bytes.extend_from_slice(payload);
     bytes
 }

@@ -4,8 +4,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, Closed, ConnectionState, Kind,
-    LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, Closed, ConnectionState, Header,
+    Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
 };
 
 use crate::{
@@ -151,8 +151,9 @@ fn open(
         // Two threads may see the object first at the same time: one of them is.
         return CONNECTIONS.get_ptr_mut(key);
     }
+    let head = header(Kind::Opened, process.pid_tgid, process.incarnation, state.id);
     notify(
-        header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
+        Header { finding: process.finding, ..head },
         Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },
     );
     CONNECTIONS.get_ptr_mut(key)

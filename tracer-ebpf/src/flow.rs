@@ -138,7 +138,7 @@ fn copy_on(ctx: RetProbeContext) -> u32 {
     // It was there the line before.
     let _ = COPIES.remove(thread);
     let (incarnation, task) = (copy.process, copy.task);
-    let process = Admitted { pid_tgid: thread, incarnation, parent: 0, task };
+    let process = Admitted { pid_tgid: thread, incarnation, parent: 0, task, finding: 0 };
     let mut steps = 0;
     while copy.remaining > STEP && steps < RECORDS_PER_RUN {
         let done = records::full(&data_header(&process, &copy), copy.buffer);

@@ -41,6 +41,9 @@ pub enum Kind {
     Appeared = 10,
     /// Bytes of a connection were left out, and others pass now. Payload: [`Skipped`].
     Skipped = 11,
+    /// What was given to a function was not what it takes if it is what it was found to be, several
+    /// times. No payload.
+    Doubted = 13,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -71,7 +74,8 @@ pub struct Header {
     pub task: u64,
     /// Valid payload bytes behind this header; the record may be longer.
     pub len: u32,
-    pub reserved: u32,
+    /// Of openings and doubts: [`Cookie::finding`] of the probe.
+    pub finding: u32,
 }
 
 /// How a TLS object came to be known.
@@ -96,6 +100,39 @@ pub struct Opened {
     /// An [`Origin`].
     pub origin: u32,
     pub reserved: u32,
+}
+
+/// Calls with an object of another kind before a finding is [`Kind::Doubted`].
+pub const DOUBTS: u64 = 8;
+
+/// What a probe is attached with and its programs are told (`bpf_get_attach_cookie`): which finding
+/// the site belongs to, and one number that the site's programs need. 0 where neither is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookie(pub u64);
+
+impl Cookie {
+    const FINDING_BITS: u32 = 16;
+
+    /// Numbers of findings are below this.
+    pub const FINDINGS: u32 = 1 << Self::FINDING_BITS;
+
+    /// `None`: a number is too large (parameters have 48 bits, with their sign).
+    pub fn new(finding: u32, parameter: i64) -> Option<Self> {
+        let upper = parameter << Self::FINDING_BITS;
+        let fits = finding < Self::FINDINGS && upper >> Self::FINDING_BITS == parameter;
+        fits.then_some(Self(upper as u64 | u64::from(finding)))
+    }
+
+    /// Number of a finding that is inferred and has to prove true; 0: found by name.
+    #[inline(always)]
+    pub fn finding(self) -> u32 {
+        self.0 as u32 & (Self::FINDINGS - 1)
+    }
+
+    #[inline(always)]
+    pub fn parameter(self) -> i64 {
+        self.0 as i64 >> Self::FINDING_BITS
+    }
 }
 
 #[repr(C)]
@@ -338,7 +375,8 @@ pub struct ConnectionState {
 pub struct Call {
     pub object: u64,
     pub buffer: u64,
-    /// For the `_ex` functions: where the library writes the number of bytes.
+    /// For the `_ex` functions: where the library writes the number of bytes; for the others: how many
+    /// bytes there are to write or room to read.
     pub count: u64,
     pub time: u64,
 }
@@ -381,7 +419,8 @@ pub struct Settings {
     pub cgroups: u32,
     /// Number of `PORTS` entries; 0: no port filter.
     pub ports: u32,
-    pub reserved: u32,
+    /// Not 0: the kernel has `bpf_get_attach_cookie` (Linux 5.15).
+    pub cookies: u32,
     /// Where the levels of degradation begin and end.
     pub marks: [Mark; LEVELS],
     /// Bytes of the ring that any data may fill; the rest is for LLM calls under way.
@@ -396,7 +435,7 @@ impl Settings {
         required_marks: u32::MAX,
         cgroups: 0,
         ports: 0,
-        reserved: 0,
+        cookies: 0,
         marks: [Mark::NEVER; LEVELS],
         common_bytes: u64::MAX,
         offsets: Offsets::NONE,

@@ -58,6 +58,10 @@ pub(crate) static CALLS: HashMap<CallKey, Call> = HashMap::with_max_entries(1638
 #[map]
 pub(crate) static COPIES: HashMap<u64, Copying> = HashMap::with_max_entries(1024, 0);
 
+/// Calls with an object of another kind, by the number of the finding.
+#[map]
+pub(crate) static DOUBTS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
+
 #[map]
 pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);
 

@@ -17,13 +17,15 @@ use crate::{
     records::{count_loss, header, notify, unique},
 };
 
-/// The current process, if it passes the filters.
+/// The current process, which passes the filters.
 pub(crate) struct Admitted {
     pub(crate) pid_tgid: u64,
     pub(crate) incarnation: u64,
     pub(crate) parent: u64,
     /// [`tracer_ebpf::Header::task`] of what passes.
     pub(crate) task: u64,
+    /// [`tracer_ebpf::Cookie::finding`] of the probe that it ran into.
+    pub(crate) finding: u32,
 }
 
 #[inline(always)]
@@ -46,7 +48,7 @@ pub(crate) fn admit() -> Option<Admitted> {
                 return None;
             }
             let Process { incarnation, parent, .. } = process;
-            Some(Admitted { pid_tgid, incarnation, parent, task: 0 })
+            Some(Admitted { pid_tgid, incarnation, parent, task: 0, finding: 0 })
         }
         None if required == 0 && in_cgroup() => enter(pid_tgid, tgid),
         None => None,
@@ -62,7 +64,7 @@ fn enter(pid_tgid: u64, tgid: u32) -> Option<Admitted> {
         return None;
     }
     notify(header(Kind::Appeared, pid_tgid, incarnation, 0), ());
-    Some(Admitted { pid_tgid, incarnation, parent: 0, task: 0 })
+    Some(Admitted { pid_tgid, incarnation, parent: 0, task: 0, finding: 0 })
 }
 
 #[inline(always)]

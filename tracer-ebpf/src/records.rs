@@ -76,7 +76,7 @@ pub(crate) fn header(kind: Kind, pid_tgid: u64, process: u64, connection: u64) -
         offset: 0,
         task: 0,
         len: 0,
-        reserved: 0,
+        finding: 0,
     }
 }
 

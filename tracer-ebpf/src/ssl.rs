@@ -11,12 +11,12 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
-    CallKey, FLAG_SENT, Kind, Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL,
+    CallKey, ConnectionState, FLAG_SENT, Kind, Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL,
     SSL_ERROR_ZERO_RETURN,
 };
 
 use crate::{
-    connections,
+    connections, cookie,
     flow::{self, Passed},
     maps::CALLS,
     processes::{Admitted, admit, pid_tgid},
@@ -64,13 +64,13 @@ mod frame {
 
 #[inline(always)]
 fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
-    let process = admit()?;
-    let count = if form == Form::Ex { ctx.arg(3)? } else { 0 };
-    remember(
-        ctx,
-        &process,
-        Call { object: ctx.arg(0)?, buffer: ctx.arg(1)?, count, time: now(), ..Call::default() },
-    );
+    let process = cookie::admit_at(ctx)?;
+    let object = ctx.arg(0)?;
+    if !cookie::fits(ctx, &process, object) {
+        return None;
+    }
+    let count = if form == Form::Ex { ctx.arg(3)? } else { u64::from(ctx.arg::<u32>(2)?) };
+    remember(ctx, &process, Call { object, buffer: ctx.arg(1)?, count, time: now() });
     Some(())
 }
 
@@ -124,7 +124,7 @@ fn moved(ctx: &RetProbeContext, call: &Call, form: Form) -> u64 {
 #[inline(always)]
 fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
     let call = recall(ctx)?;
-    let process = admit()?;
+    let process = cookie::admit_at(ctx)?;
     let bytes = moved(ctx, &call, form);
     let sent = flags & FLAG_SENT != 0;
     if bytes == 0 {
@@ -132,6 +132,14 @@ fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
             let state = connections::known(&process, call.object)?;
             // SAFETY: a pointer to a map value is valid while the program runs.
             unsafe { (*state).last_empty_read = now() };
+            // An inferred `SSL_read` is BoringSSL's, which gives 0 at the end alone.
+            if form == Form::Plain
+                && process.finding != 0
+                && call.count != 0
+                && ctx.ret::<i32>() == 0
+            {
+                peer_ended(&process, state, SSL_ERROR_ZERO_RETURN);
+            }
         }
         return None;
     }
@@ -177,6 +185,35 @@ fn ssl_new_return(ctx: RetProbeContext) -> u32 {
         debug!(&ctx, "process {} made TLS object {:x}", process.pid_tgid >> 32, object);
         connections::created(&process, object);
     }
+    0
+}
+
+/// BoringSSL's `tls_new(SSL *)`, of its table of methods: the object is made, or cleared for another
+/// connection.
+#[uprobe]
+fn tls_new(ctx: ProbeContext) -> u32 {
+    if let Some(object) = ctx.arg(0)
+        && let Some(process) = cookie::admit_at(&ctx)
+        // `dtls1_new` calls it too.
+        && cookie::fits(&ctx, &process, object)
+    {
+        debug!(&ctx, "process {} made TLS object {:x}", process.pid_tgid >> 32, object);
+        connections::created(&process, object);
+    }
+    0
+}
+
+/// BoringSSL's `tls_free(SSL *)`, of its table of methods: the object is over. Whether the peer ended
+/// it otherwise than in order, before that, `SSL_get_error` would tell, which is not known where this
+/// is probed.
+#[uprobe]
+fn tls_free(ctx: ProbeContext) -> u32 {
+    with_object(&ctx, |process, object| {
+        if let Some(state) = connections::known(process, object) {
+            peer_ended(process, state, SSL_ERROR_SSL);
+        }
+        connections::released(process, object);
+    });
     0
 }
 
@@ -250,16 +287,22 @@ fn ssl_get_error_return(ctx: RetProbeContext) -> u32 {
     }
     let Some(process) = admit() else { return 0 };
     if let Some(state) = connections::known(&process, call.object) {
-        // SAFETY: a pointer to a map value is valid while the program runs.
-        let (flags, id) = unsafe { ((*state).flags, (*state).id) };
-        if flags & (CONNECTION_PEER_ENDED | CONNECTION_EXCLUDED) == 0 {
-            // SAFETY: as above.
-            unsafe { (*state).flags = flags | CONNECTION_PEER_ENDED };
-            notify(
-                header(Kind::PeerEnded, process.pid_tgid, process.incarnation, id),
-                PeerEnded { error, reserved: 0 },
-            );
-        }
+        peer_ended(&process, state, error);
     }
     0
+}
+
+/// Tells once that nothing more will come. `error`: as `SSL_get_error` says it.
+#[inline(always)]
+fn peer_ended(process: &Admitted, state: *mut ConnectionState, error: u32) {
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    let (flags, id) = unsafe { ((*state).flags, (*state).id) };
+    if flags & (CONNECTION_PEER_ENDED | CONNECTION_EXCLUDED) == 0 {
+        // SAFETY: as above.
+        unsafe { (*state).flags = flags | CONNECTION_PEER_ENDED };
+        notify(
+            header(Kind::PeerEnded, process.pid_tgid, process.incarnation, id),
+            PeerEnded { error, reserved: 0 },
+        );
+    }
 }

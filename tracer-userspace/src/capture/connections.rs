@@ -146,6 +146,8 @@ impl Connections {
                     known.reach(connection, reached, time, sink);
                 }
             }
+            // Of a finding, and no connection.
+            Body::Doubted => {}
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
             Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {

@@ -2,21 +2,25 @@
 //! Takes filters and probe targets; gives the ring and the maps to `reader`.
 //! What the kernel refuses comes back as an error that names what is missing.
 
-use std::{io, os::fd::AsRawFd as _};
+use std::{collections::BTreeMap, io, os::fd::AsRawFd as _};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, MapData, MapError, ProgramArray, RingBuf},
-    programs::{ProgramError, RawTracePoint, UProbe, uprobe::UProbeScope},
+    programs::{
+        ProgramError, RawTracePoint, UProbe,
+        uprobe::{UProbeAttachPoint, UProbeLinkId, UProbeScope},
+    },
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{Cgroup, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Settings, Verdict};
+use tracer_ebpf::{Cgroup, Cookie, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Settings, Verdict};
 
 use super::{
     Thresholds,
     offsets::{self, OffsetsError},
+    proof::FindingId,
 };
-use crate::discover::{Function, Target};
+use crate::discover::{Basis, Function, Site, Target};
 
 /// The object that `cargo xtask build` made from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LLMTAP_BPF_OBJECT"));
@@ -36,6 +40,8 @@ fn programs_of(function: Function) -> &'static [&'static str] {
     match function {
         Function::SslNew => &["ssl_new_return"],
         Function::SslFree => &["ssl_free"],
+        Function::TlsNew => &["tls_new"],
+        Function::TlsFree => &["tls_free"],
         Function::SslUpRef => &["ssl_up_ref"],
         Function::SslClear => &["ssl_clear"],
         Function::SslSetFd => &["ssl_set_fd"],
@@ -81,6 +87,11 @@ pub enum KernelError {
     Program { program: String, source: Box<ProgramError> },
     #[error("the kernel did not take a setting: {0}")]
     Map(#[from] MapError),
+    #[error(
+        "no more than {} inferred TLS libraries can be told apart in one run; start llmtap again to \
+         see what this one sends or receives", Cookie::FINDINGS - 1
+    )]
+    Findings,
     #[error("llmtap's BPF object has no {0}; it was built from another version of the source")]
     Missing(&'static str),
 }
@@ -121,6 +132,11 @@ pub struct Kernel {
     ebpf: Ebpf,
     /// The kernel empties an array of programs when the last descriptor of it is closed.
     continuations: Option<ProgramArray<MapData>>,
+    /// Probes can be told apart (Linux 5.15).
+    cookies: bool,
+    /// Probes of findings that have to prove true. Numbers begin at 1 and are never given again.
+    inferred: BTreeMap<FindingId, Vec<(&'static str, UProbeLinkId)>>,
+    last: u32,
 }
 
 /// The maps, for the thread that reads them.
@@ -143,11 +159,13 @@ impl Kernel {
         limits: &Limits,
         log: bool,
     ) -> Result<(Self, Maps), KernelError> {
+        let features = aya::features();
+        let cookies = features.bpf_cookie() && features.bpf_perf_link();
         let settings = Settings {
             required_marks: filters.required_marks,
             cgroups: filters.cgroups.len().min(MAX_CGROUPS as usize) as u32,
             ports: filters.ports.len().min(MAX_PORTS as usize) as u32,
-            reserved: 0,
+            cookies: u32::from(cookies),
             marks: limits.thresholds.marks(limits.ring_bytes),
             common_bytes: limits.thresholds.common_bytes(limits.ring_bytes),
             offsets: offsets::running_kernel()?,
@@ -164,7 +182,8 @@ impl Kernel {
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         fill_filters(&mut ebpf, filters)?;
-        let mut kernel = Self { ebpf, continuations: None };
+        let mut kernel =
+            Self { ebpf, continuations: None, cookies, inferred: BTreeMap::new(), last: 0 };
         kernel.load_programs()?;
         let maps = kernel.take_maps()?;
         Ok((kernel, maps))
@@ -234,16 +253,61 @@ impl Kernel {
         })
     }
 
-    /// Attaches every program that belongs at the sites of `target`.
-    pub fn attach(&mut self, target: &Target) -> Result<(), KernelError> {
+    /// Attaches every program that belongs at the sites of `target`. For each of its findings that
+    /// has to prove true, gives the number that says which one [`Reader::take_refuted`] means; a
+    /// kernel that cannot tell probes apart gives none.
+    ///
+    /// [`Reader::take_refuted`]: super::Reader::take_refuted
+    pub fn attach(&mut self, target: &Target) -> Result<Vec<Option<FindingId>>, KernelError> {
         let path = format!("/proc/self/fd/{}", target.file.as_raw_fd());
-        for site in target.sites().chain(&target.linker) {
-            self.load_programs_of(site.function)?;
-            for name in programs_of(site.function) {
-                self.uprobe(name)?
-                    .attach(site.offset, &path, UProbeScope::AllProcesses)
-                    .map_err(|source| refused(name, source))?;
+        if let Some(hook) = &target.linker {
+            self.attach_site(hook, &path, 0)?;
+        }
+        let mut numbers = Vec::new();
+        for finding in &target.findings {
+            let inferred = finding.basis == Basis::Inference && self.cookies;
+            let id = if inferred { Some(self.next_finding()?) } else { None };
+            for site in &finding.sites {
+                let links = self.attach_site(site, &path, id.map_or(0, |id| id.0))?;
+                if let Some(id) = id {
+                    self.inferred.entry(id).or_default().extend(links);
+                }
             }
+            numbers.push(id);
+        }
+        Ok(numbers)
+    }
+
+    fn next_finding(&mut self) -> Result<FindingId, KernelError> {
+        if self.last + 1 >= Cookie::FINDINGS {
+            return Err(KernelError::Findings);
+        }
+        self.last += 1;
+        Ok(FindingId(self.last))
+    }
+
+    fn attach_site(
+        &mut self,
+        site: &Site,
+        path: &str,
+        finding: u32,
+    ) -> Result<Vec<(&'static str, UProbeLinkId)>, KernelError> {
+        let cookie = Cookie::new(finding, site.parameter).filter(|cookie| cookie.0 != 0);
+        self.load_programs_of(site.function)?;
+        let mut links = Vec::new();
+        for name in programs_of(site.function) {
+            let cookie = cookie.map(|cookie| cookie.0).filter(|_| self.cookies);
+            let point = UProbeAttachPoint { location: site.offset.into(), cookie };
+            let attached = self.uprobe(name)?.attach(point, path, UProbeScope::AllProcesses);
+            links.push((*name, attached.map_err(|source| refused(name, source))?));
+        }
+        Ok(links)
+    }
+
+    /// Takes the probes of a finding off again; nothing where that was done already.
+    pub fn detach(&mut self, finding: FindingId) -> Result<(), KernelError> {
+        for (name, link) in self.inferred.remove(&finding).unwrap_or_default() {
+            self.uprobe(name)?.detach(link).map_err(|source| refused(name, source))?;
         }
         Ok(())
     }

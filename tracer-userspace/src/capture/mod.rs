@@ -7,6 +7,7 @@ mod event;
 mod kernel;
 mod offsets;
 mod overload;
+mod proof;
 mod reader;
 mod record;
 
@@ -15,5 +16,6 @@ pub use event::*;
 pub use kernel::{Kernel, KernelError, KernelFilters, Limits, lift_memory_limit};
 pub use offsets::OffsetsError;
 pub use overload::{Thresholds, Use};
+pub use proof::{FindingId, Refutation};
 pub use reader::{Captured, Lost, LostCount, Reader, Strain};
 pub use record::Record;

@@ -13,6 +13,7 @@ use super::{
     event::{ConnectionId, Event, ProcessId, Timestamp},
     kernel::Maps,
     overload::Use,
+    proof::{FindingId, Proof, Refutation},
     record::{Body, Record},
 };
 
@@ -67,6 +68,7 @@ pub struct Strain {
 pub struct Reader {
     maps: Maps,
     connections: Connections,
+    proof: Proof,
     unreadable: u64,
     /// The ring was empty when it was last looked into.
     drained: bool,
@@ -74,7 +76,13 @@ pub struct Reader {
 
 impl Reader {
     pub fn new(maps: Maps) -> Self {
-        Self { maps, connections: Connections::default(), unreadable: 0, drained: true }
+        Self {
+            maps,
+            connections: Connections::default(),
+            proof: Proof::default(),
+            unreadable: 0,
+            drained: true,
+        }
     }
 
     pub fn captured(&self) -> Captured {
@@ -118,6 +126,7 @@ impl Reader {
                     if matches!(record.body, Body::Exited) {
                         forget_calls(calls, record.header.tgid);
                     }
+                    self.proof.apply(&record);
                     self.connections.apply(&record, &mut forget, sink);
                 }
                 None => self.unreadable += 1,
@@ -128,6 +137,11 @@ impl Reader {
             let _ = self.maps.verdicts.remove(&connection.0);
         }
         taken
+    }
+
+    /// Findings that turned out wrong since the last call.
+    pub fn take_refuted(&mut self) -> Vec<(FindingId, Refutation)> {
+        self.proof.take_refuted()
     }
 
     /// Tells the kernel side what a connection is used for, now that everything read so far is known.

@@ -24,6 +24,7 @@ pub(super) enum Body<'a> {
     Closed(Closed),
     PeerEnded(PeerEnd),
     Skipped(Skipped),
+    Doubted,
     Socket(Addresses),
     Forked(Forked),
     Executed(Executed),
@@ -51,6 +52,8 @@ impl<'a> Record<'a> {
             Body::PeerEnded(peer_end(plain(payload)?))
         } else if is(Kind::Skipped) {
             Body::Skipped(plain(payload)?)
+        } else if is(Kind::Doubted) {
+            Body::Doubted
         } else if is(Kind::Socket) {
             Body::Socket(addresses(&plain(payload)?)?)
         } else if is(Kind::Forked) {

@@ -12,6 +12,7 @@ mod process;
 mod site;
 mod target;
 mod tls;
+mod unwind;
 
 pub use gate::{Gate, Namespace};
 pub use image::{Image, Section, Segment, Symbol};

@@ -68,18 +68,17 @@ impl Pointers {
 
     /// Where they point, in no order.
     pub(super) fn targets(&self) -> impl Iterator<Item = u64> {
-        self.sorted.iter().map(|pointer| pointer.1)
+        self.iter().map(|(_, target)| target)
     }
 
     /// Every slot that is followed by another, with where the two point.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        let neighbours = self.sorted.windows(2).filter_map(|two| match two {
+        self.sorted.windows(2).filter_map(|two| match two {
             [(slot, first), (next, second)] if slot.checked_add(8) == Some(*next) => {
                 Some((*slot, *first, *second))
             }
             _ => None,
-        });
-        neighbours
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Plain data; knows no file format and no library.
 
 use std::{
+    fmt,
     fs::{File, Metadata},
     io,
     os::unix::fs::MetadataExt as _,
@@ -33,6 +34,10 @@ impl From<&Metadata> for FileId {
 pub enum Function {
     SslNew,
     SslFree,
+    /// `tls_new` of BoringSSL's table of methods: the object is its argument.
+    TlsNew,
+    /// `tls_free` of the same.
+    TlsFree,
     SslUpRef,
     SslClear,
     SslSetFd,
@@ -60,9 +65,11 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SslNew,
         Self::SslFree,
+        Self::TlsNew,
+        Self::TlsFree,
         Self::SslUpRef,
         Self::SslClear,
         Self::SslSetFd,
@@ -87,8 +94,29 @@ impl Function {
 pub enum Stack {
     /// OpenSSL, LibreSSL and BoringSSL by the symbols of their interface.
     OpenSsl,
+    /// BoringSSL without symbols.
+    BoringSsl,
     /// Go's `crypto/tls`.
     Go,
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str(match self {
+            Self::OpenSsl => "OpenSSL",
+            Self::BoringSsl => "BoringSSL",
+            Self::Go => "Go crypto/tls",
+        })
+    }
+}
+
+/// How sure it is that the functions of a finding are what they are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Their names say so.
+    Symbols,
+    /// Several facts about their code say so: what flows through them has to prove it.
+    Inference,
 }
 
 /// What an instruction costs that a probe sits on.
@@ -107,6 +135,9 @@ pub struct Site {
     /// Bytes from the start of the file to the instruction.
     pub offset: u64,
     pub cost: Cost,
+    /// A number that the programs at the site need (48 bits with its sign), or 0. What it says is
+    /// the function's.
+    pub parameter: i64,
     /// Why there, for people.
     pub reason: &'static str,
 }
@@ -115,6 +146,7 @@ pub struct Site {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub stack: Stack,
+    pub basis: Basis,
     /// As the library calls itself, where it does.
     pub version: Option<String>,
     /// How it was found, for people: one fact each.

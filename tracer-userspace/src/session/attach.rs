@@ -3,17 +3,34 @@
 //! Joins `discover` (what is in the file) and `capture` (how to attach).
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    fmt,
     fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use super::reading::Task;
 use crate::{
-    capture::Kernel,
-    discover::{self, FileId, mappings},
+    capture::{FindingId, Kernel, Refutation},
+    discover::{self, Basis, FileId, Stack, Target, mappings},
 };
+
+/// A TLS library whose functions were inferred, wrongly: its probes were taken off again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refuted {
+    pub path: PathBuf,
+    pub stack: Stack,
+    pub why: Refutation,
+}
+
+impl fmt::Display for Refuted {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, stack, why } = self;
+        write!(text, "{stack} in {} was not what it seemed: {why}", path.display())
+    }
+}
 
 /// Shared by the threads that find files.
 pub(super) struct Attacher {
@@ -27,6 +44,9 @@ struct State {
     /// Mapped files that were inspected, as `/proc/PID/maps` names them.
     inspected: HashSet<(String, u64)>,
     libraries: Vec<PathBuf>,
+    /// What was inferred, and is not refuted.
+    inferred: HashMap<FindingId, (PathBuf, Stack)>,
+    refuted: Vec<Refuted>,
 }
 
 impl Attacher {
@@ -37,6 +57,8 @@ impl Attacher {
                 attached: HashSet::new(),
                 inspected: HashSet::new(),
                 libraries: Vec::new(),
+                inferred: HashMap::new(),
+                refuted: Vec::new(),
             }),
         }
     }
@@ -54,10 +76,36 @@ impl Attacher {
         while state.mapped_files(pid) {}
     }
 
+    pub(super) fn act(&self, task: Task) {
+        match task {
+            Task::LookAt(pid) => self.process(pid),
+            Task::Refute(finding, why) => self.refute(finding, why),
+        }
+    }
+
     /// Looks at one file that a held process opens. Its dynamic linker needs no probe: every
     /// library comes by here.
     pub(super) fn held_file(&self, file: File, path: &Path) {
         self.lock().file(file, path, false);
+    }
+
+    /// Takes the probes of a finding off that turned out wrong.
+    fn refute(&self, finding: FindingId, why: Refutation) {
+        let mut state = self.lock();
+        let Some((path, stack)) = state.inferred.remove(&finding) else { return };
+        if let Err(error) = state.kernel.detach(finding) {
+            tracing::warn!(%error, "probes cannot be taken off again");
+        }
+        let refuted = Refuted { path, stack, why };
+        tracing::warn!(
+            "{refuted}; its probes were taken off again, and what it sends or receives is not seen"
+        );
+        state.refuted.push(refuted);
+    }
+
+    /// What turned out wrong, in the order of its finding out.
+    pub(super) fn refuted(&self) -> Vec<Refuted> {
+        self.lock().refuted.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -105,14 +153,40 @@ impl State {
             return false;
         }
         self.attached.insert(target.id);
-        if let Err(error) = self.kernel.attach(&target) {
-            tracing::error!(path = %path.display(), %error, "cannot attach probes; what this library sends or receives is not seen");
-            return false;
-        }
+        let numbers = match self.kernel.attach(&target) {
+            Ok(numbers) => numbers,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "cannot attach probes; what this library sends or receives is not seen");
+                return false;
+            }
+        };
         tracing::debug!(path = %path.display(), sites = target.sites().count(), "probes attached");
+        self.remember_inferred(&target, &numbers);
         if target.is_tls() {
             self.libraries.push(path.to_owned());
         }
         target.is_linker()
+    }
+
+    fn remember_inferred(&mut self, target: &Target, numbers: &[Option<FindingId>]) {
+        for (finding, number) in target.findings.iter().zip(numbers) {
+            if finding.basis != Basis::Inference {
+                continue;
+            }
+            let path = &target.path;
+            tracing::debug!(
+                path = %path.display(), stack = %finding.stack, evidence = ?finding.evidence,
+                "a TLS library was inferred from its code"
+            );
+            match number {
+                Some(number) => {
+                    self.inferred.insert(*number, (path.clone(), finding.stack));
+                }
+                None => tracing::warn!(
+                    path = %path.display(),
+                    "what was inferred cannot be held against what flows: that needs Linux 5.15"
+                ),
+            }
+        }
     }
 }

@@ -37,6 +37,7 @@ use crate::{
     discover::Gate,
 };
 use attach::Attacher;
+pub use attach::Refuted;
 use reading::{Reading, Stop};
 
 /// Everything that a run is made with.
@@ -103,7 +104,7 @@ impl Session {
         let looking = attacher.clone();
         thread::Builder::new()
             .name("finder".into())
-            .spawn(move || found.into_iter().for_each(|pid| looking.process(pid)))?;
+            .spawn(move || found.into_iter().for_each(|task| looking.act(task)))?;
         let stop = Stop::new().map_err(io::Error::from)?;
         let until = stop.clone();
         let reading =
@@ -125,7 +126,8 @@ impl Session {
     pub fn finish(self) -> Summary {
         self.stop.now();
         // The thread ends by its own return; a panic in it was printed by then.
-        self.reading.join().unwrap_or_else(|_| Summary { outcome: None, ..Summary::default() })
+        let summary = self.reading.join().unwrap_or_default();
+        Summary { refuted: self.attacher.refuted(), ..summary }
     }
 }
 

@@ -24,7 +24,7 @@ use tracer_ebpf::{LEVEL_CONTENT, MARK_EXE, MARK_TREE};
 
 use super::{Behind, Board, Filters, Status, Summary};
 use crate::{
-    capture::{Event, ProcessEvent, ProcessId, Reader, Timestamp, Use},
+    capture::{Event, FindingId, ProcessEvent, ProcessId, Reader, Refutation, Timestamp, Use},
     discover::{Namespace, mappings},
     recording::Finish,
 };
@@ -34,6 +34,15 @@ const BATCH: usize = 256;
 
 /// A record that is reserved and not yet written stops the reader; its writer needs a moment.
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Something for the thread that finds files.
+#[derive(Clone, Copy)]
+pub(super) enum Task {
+    /// A process's files are to be looked at.
+    LookAt(u32),
+    /// What was inferred turned out wrong.
+    Refute(FindingId, Refutation),
+}
 
 /// Tells the reading thread to end.
 #[derive(Clone)]
@@ -74,8 +83,7 @@ pub(super) struct Reading {
     pub(super) reader: Reader,
     pub(super) behind: Behind,
     pub(super) filters: Arc<Filters>,
-    /// Where to send processes whose files are to be looked at.
-    pub(super) finder: Sender<u32>,
+    pub(super) finder: Sender<Task>,
     /// Where the files of all processes come by the gate.
     pub(super) gated: Option<Namespace>,
     pub(super) alive: Alive,
@@ -152,6 +160,7 @@ impl Reading {
             lost,
             strain: reader.strain().unwrap_or_default(),
             unreadable,
+            refuted: Vec::new(),
         }
     }
 
@@ -228,6 +237,10 @@ impl Reading {
                 _ => reader.judge(connection, Use::Unknown),
             }
         }
+        for (finding, why) in self.reader.take_refuted() {
+            // The thread lives as long as this end does.
+            let _ = self.finder.send(Task::Refute(finding, why));
+        }
         for event in noticed {
             self.notice(&event);
         }
@@ -277,7 +290,7 @@ impl Reading {
         });
         if !held {
             // The thread lives as long as this end does.
-            let _ = self.finder.send(process.pid);
+            let _ = self.finder.send(Task::LookAt(process.pid));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Counts, Outcome, Traced, recorder};
+use super::{Counts, Outcome, Refuted, Traced, recorder};
 use crate::{
     capture::{Captured, Lost, Strain},
     export::Tallies,
@@ -22,6 +22,8 @@ pub struct Summary {
     pub strain: Strain,
     /// Records of the ring that were not understood.
     pub unreadable: u64,
+    /// What was inferred, wrongly.
+    pub refuted: Vec<Refuted>,
 }
 
 impl fmt::Display for Summary {
@@ -39,6 +41,9 @@ impl fmt::Display for Summary {
         }
         if let Some(ended) = recorded {
             write_recording(text, ended)?;
+        }
+        for refuted in &self.refuted {
+            writeln!(text, "llmtap: {refuted}")?;
         }
         self.overload(text)?;
         if let Some(Captured { bytes, records }) = self.captured {

@@ -2,6 +2,7 @@
 //! Takes an [`Image`]; gives what was found in it, with the evidence.
 //! A library is one file here and one row in [`FINDERS`]; each refuses rather than guesses.
 
+mod boringssl;
 mod golang;
 mod openssl;
 
@@ -11,7 +12,13 @@ use super::{Finding, Image};
 type Finder = fn(&Image<'_>) -> Option<Finding>;
 
 /// Those that cost least first.
-const FINDERS: [Finder; 2] = [openssl::find, golang::find];
+const FINDERS: [Finder; 2] = [openssl_interface, golang::find];
+
+/// The OpenSSL interface by its symbols; without them, where inference finds it. Both would find the
+/// same functions.
+fn openssl_interface(image: &Image<'_>) -> Option<Finding> {
+    openssl::find(image).or_else(|| boringssl::find(image))
+}
 
 /// Everything there is in a file.
 pub(super) fn find(image: &Image<'_>) -> Vec<Finding> {

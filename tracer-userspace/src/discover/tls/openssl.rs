@@ -3,7 +3,7 @@
 //! Found in the dynamic table or the full one, of a shared library or of a program that holds it.
 
 use crate::discover::{
-    Cost, Finding, Function, Image, Site, Stack,
+    Basis, Cost, Finding, Function, Image, Site, Stack,
     code::{self, Code64},
     site,
 };
@@ -44,6 +44,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     share(Function::SslWrite, Function::SslWriteEx, image, &found, &mut sites);
     let finding = Finding {
         stack: Stack::OpenSsl,
+        basis: Basis::Symbols,
         version: None,
         evidence: vec![format!("{} symbols of the OpenSSL interface", found.len())],
         sites,
@@ -80,5 +81,5 @@ fn share(
     }
     sites.retain(|site| site.function != plain && site.function != ex);
     let reason = "the function that both exported ones call";
-    sites.push(Site { function: ex, offset, cost: Cost::Emulated, reason });
+    sites.push(Site { function: ex, offset, cost: Cost::Emulated, parameter: 0, reason });
 }

@@ -13,7 +13,7 @@ mod pclntab;
 use body::Body;
 use pclntab::{Addresses, Functions, Range, Table};
 
-use crate::discover::{Finding, Function, Image, Site, Stack, pointers::Pointers, site};
+use crate::discover::{Basis, Finding, Function, Image, Site, Stack, pointers::Pointers, site};
 
 /// The functions by name (`src/crypto/tls/conn.go`, `handshake_client.go`, `handshake_server.go`).
 const NAMES: [&[u8]; 9] = [
@@ -46,7 +46,13 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
         format!("table of {} Go functions at {:#x}", table.functions, table.address),
         format!("{count} functions of crypto/tls and the runtime in it, their code whole"),
     ];
-    Some(Finding { stack: Stack::Go, version: build::version(image), evidence, sites })
+    Some(Finding {
+        stack: Stack::Go,
+        version: build::version(image),
+        basis: Basis::Symbols,
+        evidence,
+        sites,
+    })
 }
 
 /// Where `runtime.text` may be, from which the table counts. What is right proves itself: wherever else
