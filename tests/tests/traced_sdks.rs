@@ -10,8 +10,7 @@ fn agrees(sdks: &[Sdk], name: &str) -> Result<()> {
     let sdk = sdks.iter().find(|sdk| sdk.name == name).context("no such SDK")?;
     let (played, trace) = play(sdk)?;
     no_bytes_lost(&trace.errors)?;
-    let refused: Vec<_> =
-        played.iter().filter(|one| one.said.get("refused").is_some()).collect();
+    let refused: Vec<_> = played.iter().filter(|one| one.said.get("refused").is_some()).collect();
     for one in &refused {
         println!("the SDK can't read {}: {}", one.case.name, one.said["refused"]);
     }

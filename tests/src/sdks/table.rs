@@ -75,7 +75,8 @@ const ANTHROPIC: &[&str] = &["api.anthropic.com"];
 const MISTRAL: &[&str] = &["api.mistral.ai"];
 const GROQ: &[&str] = &["api.groq.com"];
 const GEMINI: &[&str] = &["generativelanguage.googleapis.com"];
-const GOOGLE: &[&str] = &["generativelanguage.googleapis.com", "us-central1-aiplatform.googleapis.com"];
+const GOOGLE: &[&str] =
+    &["generativelanguage.googleapis.com", "us-central1-aiplatform.googleapis.com"];
 const BEDROCK: &[&str] = &["bedrock-runtime.us-east-1.amazonaws.com"];
 const COHERE: &[&str] = &["api.cohere.com", "api.cohere.ai"];
 const OLLAMA: &[&str] = &["localhost", "127.0.0.1"];
@@ -233,10 +234,7 @@ pub const NODE: &[Sdk] = &[
             call("messages", ANTHROPIC, "/v1/messages"),
             call("embeddings", OPENAI, "/embeddings"),
         ],
-        retried: &[
-            ("openai-limited", "openai-chat"),
-            ("anthropic-limited", "anthropic-messages"),
-        ],
+        retried: &[("openai-limited", "openai-chat"), ("anthropic-limited", "anthropic-messages")],
     },
 ];
 
