@@ -16,7 +16,7 @@ use crate::{Authority, Running, wait_until};
 #[derive(Debug)]
 pub struct Nginx {
     pub port: u16,
-    _process: Running,
+    process: Running,
 }
 
 impl Nginx {
@@ -52,7 +52,12 @@ impl Nginx {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
         })
         .with_context(|| process.errors.text())?;
-        Ok(Self { port, _process: process })
+        Ok(Self { port, process })
+    }
+
+    /// Of its only process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// In front of a server that streams: nothing is held back.

@@ -2,10 +2,10 @@
 
 usage: replay.py CERTIFICATE KEY PLAN LOG
 
-PLAN has one case a line: {"case": NAME, "answers": [{"status", "headers", "body"}, …]}, with bodies
-in base64 and without content coding. Each case has a port of its own on 127.0.0.1; a JSON object of
-all of them is printed when they listen. The first request at a port gets the first answer, and so on;
-a request too many gets status 599. LOG has a line for each request.
+PLAN has one case a line: {"case": NAME, "answers": [{"status", "headers", "body"}, …]}, with
+bodies in base64 and without content coding. Each case has a port of its own on 127.0.0.1; a JSON
+object of all of them is printed when they listen. The first request at a port gets the first
+answer, and so on; a request too many gets status 599. LOG has a line for each request.
 
 How an answer is framed and cut into TLS records follows from the case's name alone: gzip where the
 client takes it, chunks or a length, one piece or many.

@@ -1,7 +1,7 @@
 """What an SDK's objects say of one call, gathered under names that all SDKs share.
 
-A field that the SDK says to be absent is null; one that the SDK has no word for is not there. Nothing
-is taken from the request, or from the bytes that passed.
+A field that the SDK says to be absent is null; one that the SDK has no word for is not there.
+Nothing is taken from the request, or from the bytes that passed.
 """
 
 import json

@@ -3,11 +3,13 @@
 //! The truth is what the SDK says; of what it could not read there is none.
 
 mod exchange;
+mod live;
 mod play;
 mod said;
 mod table;
 
 pub use exchange::Exchange;
+pub use live::Live;
 pub use play::{Played, play};
-pub use said::differences;
+pub use said::{answer_differences, differences};
 pub use table::{Call, NODE, PYTHON, Runtime, Sdk};

@@ -170,7 +170,7 @@ fn job(sdk: &Sdk, case: &Case, port: u16) -> Value {
     })
 }
 
-fn client(lab: &Lab, runtime: Runtime, jobs: &Path) -> Result<Command> {
+pub(super) fn client(lab: &Lab, runtime: Runtime, jobs: &Path) -> Result<Command> {
     let mut command = match runtime {
         Runtime::Python => lab.sdks_python("client.py")?,
         Runtime::Node => lab.node("sdks/client.cjs", &[]),
@@ -215,7 +215,7 @@ fn by_case(lines: &str) -> BTreeMap<String, Vec<Record>> {
     found
 }
 
-fn write_lines(file: &Path, lines: impl Iterator<Item = Value>) -> Result<()> {
+pub(super) fn write_lines(file: &Path, lines: impl Iterator<Item = Value>) -> Result<()> {
     let text: String = lines.map(|line| format!("{line}\n")).collect();
     fs::write(file, text).with_context(|| format!("can't write {}", file.display()))
 }

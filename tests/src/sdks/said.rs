@@ -34,7 +34,7 @@ const PROVIDERS: [(&str, &str); 15] = [
     ("api.together.xyz", "together_ai"),
     ("api.deepseek.com", "deepseek"),
     ("openrouter.ai", "openrouter"),
-    // Of others the format is told.
+    // Of others the format is told: Ollama's where its paths are, else OpenAI's.
     ("localhost", ""),
     ("127.0.0.1", ""),
 ];
@@ -59,8 +59,10 @@ pub fn differences(played: &Played) -> Vec<String> {
     );
     hold(served.iter().all(|one| one["status"] != SURPLUS), "asked too often".into());
     hold(spans.len() == served.len(), format!("{} requests, {spans:#?}", served.len()));
-    for (span, served) in spans.iter().zip(served) {
+    for (before, (span, served)) in spans.iter().zip(served).enumerate() {
         of_request(&mut hold, span, served, &case.answers[0].host);
+        let (resent, sent) = (span.number("http.request.resend_count"), before as i64);
+        hold(resent == (sent > 0).then_some(sent), format!("resent {resent:?}, not {sent}"));
     }
     if refused.is_none()
         && let Some((last, before)) = spans.split_last()
@@ -68,14 +70,30 @@ pub fn differences(played: &Played) -> Vec<String> {
         for span in before {
             hold(span.status == 2, format!("was asked again, and is no error: {span:#?}"));
         }
+        let pid = last.resource.get("process.pid");
+        hold(pid == Some(&said["pid"]), format!("pid {pid:?}, {}", said["pid"]));
         of_answer(&mut hold, last, said);
     }
+    found
+}
+
+/// All that the span of an answer tells otherwise than the SDK's object.
+pub fn answer_differences(span: &Span, said: &Record) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut hold = |fits: bool, what: String| {
+        if !fits {
+            found.push(format!("{}: {what}", said["case"]));
+        }
+    };
+    of_answer(&mut hold, span, said);
     found
 }
 
 fn same(ours: Option<&Value>, theirs: &Value) -> bool {
     let empty = |value: &Value| value.is_null() || *value == Value::Array(Vec::new());
     match ours {
+        // Some SDKs have counts as floating-point numbers.
+        Some(ours) if theirs.is_f64() => ours.as_f64() == theirs.as_f64(),
         Some(ours) => ours == theirs,
         None => empty(theirs),
     }
@@ -86,12 +104,14 @@ fn of_request(hold: &mut impl FnMut(bool, String), span: &Span, served: &Record,
     let is_host =
         |name: &str| if name.starts_with('.') { host.ends_with(name) } else { host == name };
     let provider = PROVIDERS.iter().find(|(name, _)| is_host(name)).map(|(_, provider)| *provider);
-    let told = span.text("gen_ai.provider.name").unwrap_or_default();
-    let fits = provider.is_some_and(|provider| provider.is_empty() || provider == told);
-    hold(fits, format!("provider {told}, not {provider:?}"));
+    let path = served["path"].as_str().and_then(|path| path.split('?').next());
+    let of_format =
+        if path.is_some_and(|path| path.starts_with("/api/")) { "ollama" } else { "openai" };
+    let provider = if provider == Some("") { Some(of_format) } else { provider };
+    let told = span.text("gen_ai.provider.name");
+    hold(told == provider, format!("provider {told:?}, not {provider:?}"));
     let status = span.attribute("http.response.status_code");
     hold(status == Some(&served["status"]), format!("status {status:?}, {}", served["status"]));
-    let path = served["path"].as_str().and_then(|path| path.split('?').next());
     hold(span.text("url.path") == path, format!("path {:?}, {path:?}", span.text("url.path")));
     let lost = span.attributes.keys().find(|name| name.starts_with("llmtap.capture."));
     hold(lost.is_none(), format!("{lost:?}"));
@@ -99,8 +119,6 @@ fn of_request(hold: &mut impl FnMut(bool, String), span: &Span, served: &Record,
 
 /// What the SDK's object says of the answer.
 fn of_answer(hold: &mut impl FnMut(bool, String), span: &Span, said: &Record) {
-    let pid = span.resource.get("process.pid");
-    hold(pid == Some(&said["pid"]), format!("pid {pid:?}, {}", said["pid"]));
     if let Some(failed) = said.get("failed") {
         of_failure(hold, span, failed);
         return;

@@ -1,7 +1,7 @@
 // Calls LLM SDKs as it is told, and prints what their own objects say of each answer.
 //
-// usage: client.cjs JOBS     (a file with one job a line, as `job.py` of the Python client has them;
-//                             prints one JSON object a job)
+// usage: client.cjs JOBS     (a file with one job a line, as `job.py` of the Python client has
+//                             them; prints one JSON object a job)
 
 'use strict';
 

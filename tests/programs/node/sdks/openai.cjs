@@ -16,7 +16,8 @@ function client(job, end) {
 }
 
 function failure(error) {
-  if (!(error instanceof OpenAI.APIError) || error instanceof OpenAI.APIConnectionError) return null;
+  if (!(error instanceof OpenAI.APIError)) return null;
+  if (error instanceof OpenAI.APIConnectionError) return null;
   return { status: error.status ?? 200, code: error.code ?? null, type: error.type ?? null };
 }
 

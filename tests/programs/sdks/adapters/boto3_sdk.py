@@ -75,8 +75,8 @@ def piece(said, event):
 
 
 async def invoke(job, said):
-    """To the SDK the body is the model's own affair: what it says itself is the status and the counts
-    in the header fields."""
+    """To the SDK the body is the model's own affair: what it says itself is the status and the
+    counts in the header fields."""
     api = client(job)
     arguments = {"modelId": model(job), "body": json.dumps(job.request)}
     if job.stream:

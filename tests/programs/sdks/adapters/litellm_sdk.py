@@ -44,14 +44,17 @@ def arguments(job):
 
 
 def passes_on(job):
-    """For others than OpenAI's likes it makes up ids, and translates why an answer ended; of a stream
-    it tells the model that was asked for."""
+    """For others than OpenAI's likes it makes up ids, and translates why an answer ended; of a
+    stream it tells the model that was asked for."""
     return job.path.endswith("/chat/completions")
 
 
 def failure(error):
-    # Of its own failures it says that the connection failed, wrapped where they are of a stream.
-    if isinstance(getattr(error, "original_exception", error), litellm.APIConnectionError):
+    if isinstance(error, litellm.exceptions.MidStreamFallbackError):
+        # That a stream has no reason to finish is its own judgement, no word of the server.
+        return None if "before a finish_reason" in str(error) else {"status": 200}
+    # Of its own failures it says that the connection failed.
+    if isinstance(error, litellm.APIConnectionError):
         return None
     status = getattr(error, "status_code", None)
     return {"status": status} if status else None
