@@ -227,7 +227,8 @@ mod tests {
     fn spans_that_were_lost_are_told_by_cause() {
         let mut traced = traced();
         let error = Some("nobody listens".to_owned());
-        traced.outputs.otlp.traces = Some(Tally { sent: 1, queue_full: 2, refused: 3, unsent: 4, error });
+        traced.outputs.otlp.traces =
+            Some(Tally { sent: 1, queue_full: 2, refused: 3, unsent: 4, error });
         let line = "llmtap: not exported 9 spans: 2 did not fit the queue, 3 refused, \
             4 not sent in time (nobody listens)\n";
         let told = told(traced);
