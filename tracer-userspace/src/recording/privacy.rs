@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::scrub::{Scrubber, extend};
+use super::scrub::{Scrubber, begins_message, extend};
 use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment, Timestamp,
@@ -53,6 +53,8 @@ struct Told {
 struct Directions {
     received: Half,
     sent: Half,
+    /// Taken for HTTP/2 by what looked like frames, in the middle of what nobody saw begin.
+    guessed: bool,
 }
 
 /// One direction.
@@ -176,11 +178,12 @@ impl Half {
 
 impl Directions {
     fn both(scrubber: Scrubber) -> Self {
-        Self { received: Half::new(scrubber), sent: Half::new(scrubber) }
+        Self { received: Half::new(scrubber), sent: Half::new(scrubber), guessed: false }
     }
 
     fn inherit(&self) -> Self {
-        Self { received: self.received.inherit(), sent: self.sent.inherit() }
+        let Self { received, sent, guessed } = self;
+        Self { received: received.inherit(), sent: sent.inherit(), guessed: *guessed }
     }
 
     fn of(&mut self, direction: Direction) -> &mut Half {
@@ -204,6 +207,13 @@ impl Directions {
     fn take(&mut self, direction: Direction, bytes: &[u8], told: &mut Told) {
         if self.is_joining() && Redactor::begins(bytes) {
             self.becomes_http2(direction);
+            self.guessed = true;
+        } else if self.guessed
+            && begins_message(bytes)
+            && let Filter::Http2(redactor) = &mut self.of(direction).filter
+        {
+            // It may be HTTP/1 after all, or a body that quotes it: neither is kept.
+            redactor.lose(&mut |data| told.take(data));
         }
         let mut rest = bytes;
         if let Filter::Lines(scrubber) = &mut self.of(direction).filter {

@@ -139,9 +139,7 @@ impl Scrubber {
         kept: &mut Vec<u8>,
         runs: &mut Vec<(bool, usize)>,
     ) -> &'a [u8] {
-        if matches!(self.at, At::Joining | At::AfterGap)
-            && BEGINNINGS.iter().any(|beginning| input.starts_with(beginning))
-        {
+        if matches!(self.at, At::Joining | At::AfterGap) && begins_message(input) {
             self.at = At::Name(FieldName::EMPTY);
         }
         let mut rest = input;
@@ -258,6 +256,11 @@ fn beginning(recent: u64, len: u8) -> At {
     } else {
         At::Foreign
     }
+}
+
+/// A segment begins a message of HTTP/1.
+pub(super) fn begins_message(segment: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|beginning| segment.starts_with(beginning))
 }
 
 fn ends_with(recent: u64, end: &[u8]) -> bool {

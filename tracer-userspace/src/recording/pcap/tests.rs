@@ -133,6 +133,7 @@ fn read(file: Vec<u8>) -> (Vec<String>, Result<(), PcapError>, Counts) {
             Event::PeerEnded { how: PeerEnd::SystemCall, .. } => "peer reset".into(),
             Event::Closed(closed) if closed.cause == CloseCause::Freed => "closed".into(),
             Event::Closed(closed) if closed.cause == CloseCause::TracerStopped => "open".into(),
+            Event::Closed(closed) if closed.cause == CloseCause::Unseen => "end unseen".into(),
             other => format!("{other:?}"),
         });
         true
@@ -237,7 +238,7 @@ fn same_ends_connect_again() {
     frames.truncate(5);
     frames.extend(exchange(CLIENT, SERVER, 70_000));
     let told = all(pcap(101, &frames));
-    assert_eq!(told[4..6], ["closed", "open 2"]);
+    assert_eq!(told[4..6], ["end unseen", "open 2"]);
     assert_eq!(told.last().unwrap(), "closed");
     assert_eq!(told.len(), 11);
     // A late packet of a connection that is over begins none.

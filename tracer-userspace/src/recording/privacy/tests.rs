@@ -193,3 +193,22 @@ fn parent_that_exits_leaves_its_state() {
         assert!(run.privacy.connections.is_empty() && run.privacy.heirs.is_empty());
     }
 }
+
+/// A body whose bytes look like frames, and behind it the next request of HTTP/1.
+#[test]
+fn message_behind_what_looked_like_frames_is_withheld() {
+    let mut run = Run::default();
+    let frame = b"\0\0\x02\0\0\0\0\0\x01hi";
+    let request = b"GET / HTTP/1.1\r\nAuthorization: Bearer s3cret\r\n\r\n";
+    // Between frames, in the data of one, and in a field block, of which what waits is withheld too.
+    for (connection, (first, waiting)) in
+        [(&frame[..], 0), (&frame[..10], 0), (&HEADERS[..12], 3)].into_iter().enumerate()
+    {
+        let connection = connection as u64 + 1;
+        run.open(connection, Origin::JoinedLate);
+        assert_eq!(run.pass(connection, true, first), text(&[&first[..first.len() - waiting]]));
+        assert_eq!(run.pass(connection, true, request), "~".repeat(waiting + request.len()));
+        assert_eq!(run.pass(connection, true, CLEAN), text(&[CLEAN]), "it is HTTP/2");
+    }
+    assert_eq!(run.privacy.withheld.http2, 3 + 3 * request.len() as u64);
+}
