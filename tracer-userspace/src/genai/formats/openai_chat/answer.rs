@@ -93,7 +93,8 @@ impl Answer for Chat {
         }
         let step = self.take(chunk, true);
         self.repeated.clear();
-        if fault.is_none() {
+        // What an error makes of a chunk, it makes of each.
+        if fault.is_none() && self.error.is_none() {
             self.repeated.extend_from_slice(data.bytes().map(before_choices).unwrap_or_default());
         }
         step
