@@ -11,7 +11,8 @@ pub const CHAT_ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","
 
 /// A chat with user messages of these lengths, and what else is asked for behind them.
 pub fn chat_request(texts: &[usize]) -> String {
-    const SENTENCE: &str = r#"The quick brown fox said \"jump\".\n"#;
+    const SENTENCE: &str =
+        r#"The quick brown fox jumps over the lazy dog and says \"so what\" to nobody at all.\n"#;
     let messages: Vec<_> = texts
         .iter()
         .map(|len| {

@@ -27,11 +27,21 @@ pub(in crate::genai) struct Document {
     kept: Option<(Value, Option<Fault>)>,
     /// A bound left a part out of `kept`.
     clipped: bool,
+    /// Where a comma of `small` is a brace for now ([`Self::facts_behind`]).
+    opened: Option<usize>,
 }
 
 impl Document {
     pub(in crate::genai) fn new(shapes: Shapes) -> Self {
-        Self { shapes, small: Vec::new(), large: None, gap: false, kept: None, clipped: false }
+        Self {
+            shapes,
+            small: Vec::new(),
+            large: None,
+            gap: false,
+            kept: None,
+            clipped: false,
+            opened: None,
+        }
     }
 
     pub(in crate::genai) fn push(&mut self, bytes: &[u8]) {
@@ -80,6 +90,7 @@ impl Document {
         self.gap = false;
         self.kept = None;
         self.clipped = false;
+        self.opened = None;
     }
 
     /// The content, if it is asked for, and whether a part was left out. Call before [`Self::facts`].
@@ -103,12 +114,34 @@ impl Document {
         Some((value, clipped || fault.is_some()))
     }
 
+    /// The facts of an object without its first members, which end before the comma at `at`: they
+    /// are known from another value that began with the same bytes. `None`: [`Self::facts`] reads
+    /// all of it.
+    pub(in crate::genai) fn facts_behind<'a, T: Deserialize<'a>>(
+        &'a mut self,
+        at: usize,
+    ) -> Option<T> {
+        if self.gap || self.large.is_some() || self.kept.is_some() {
+            return None;
+        }
+        let byte = self.small.get_mut(at).filter(|byte| **byte == b',')?;
+        *byte = b'{';
+        self.opened = Some(at);
+        let text = std::str::from_utf8(&self.small[at..]).ok()?;
+        serde_json::from_str(text).ok()
+    }
+
     /// The facts, as far as they could be read, and why they end before the value does.
     pub(in crate::genai) fn facts<'a, T>(&'a mut self) -> (T, Option<Fault>)
     where
         T: Deserialize<'a> + Default,
     {
         let cut_short = self.gap.then_some(Fault::Gap);
+        if let Some(at) = self.opened.take()
+            && let Some(byte) = self.small.get_mut(at)
+        {
+            *byte = b',';
+        }
         if let Some(large) = self.large.take() {
             let (kept, fault, clipped) = large.facts.finish(cut_short);
             self.clipped = clipped;

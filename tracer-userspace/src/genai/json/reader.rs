@@ -356,20 +356,37 @@ impl Reader {
 
     /// Bytes inside a string, up to its end or the next escape.
     fn text(&mut self, key: bool, bytes: &[u8]) -> usize {
-        let stop = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-        if stop > 0 {
-            self.lone_surrogate(key);
-            self.keep(key, &bytes[..stop]);
-        }
-        match bytes.get(stop) {
-            None => return stop,
-            Some(b'\\') => self.state = State::Escape { key },
-            Some(_) => {
+        let mut at = 0;
+        loop {
+            let rest = &bytes[at..];
+            let stop = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            if stop > 0 {
                 self.lone_surrogate(key);
-                if key { self.end_key() } else { self.end_text() }
+                self.keep(key, &rest[..stop]);
+            }
+            at += stop + 1;
+            match rest.get(stop..) {
+                None | Some([]) => return at - 1,
+                // Most escapes are of one letter and not cut.
+                Some([b'\\', letter, ..]) if plain(*letter).is_some() => {
+                    self.escape(key, *letter);
+                    at += 1;
+                }
+                Some([b'\\', ..]) => {
+                    self.state = State::Escape { key };
+                    return at;
+                }
+                Some(_) => {
+                    self.lone_surrogate(key);
+                    if key {
+                        self.end_key()
+                    } else {
+                        self.end_text()
+                    }
+                    return at;
+                }
             }
         }
-        stop + 1
     }
 
     fn keep(&mut self, key: bool, bytes: &[u8]) {
@@ -385,22 +402,15 @@ impl Reader {
     }
 
     fn escape(&mut self, key: bool, byte: u8) {
-        let plain = match byte {
-            b'"' | b'\\' | b'/' => byte,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                self.state = State::Unicode { key, digits: 0, unit: 0 };
-                return;
+        match (plain(byte), byte) {
+            (Some(plain), _) => {
+                self.lone_surrogate(key);
+                self.keep(key, &[plain]);
+                self.state = State::Text { key };
             }
-            _ => return self.fail(),
-        };
-        self.lone_surrogate(key);
-        self.keep(key, &[plain]);
-        self.state = State::Text { key };
+            (None, b'u') => self.state = State::Unicode { key, digits: 0, unit: 0 },
+            (None, _) => self.fail(),
+        }
     }
 
     fn unicode(&mut self, key: bool, digits: u8, unit: u16, byte: u8) {
@@ -536,4 +546,17 @@ impl Reader {
         self.state = State::Skipped { depth, text, escaped };
         at
     }
+}
+
+/// What an escape of one letter stands for (RFC 8259 §7).
+fn plain(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'"' | b'\\' | b'/' => letter,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        _ => return None,
+    })
 }

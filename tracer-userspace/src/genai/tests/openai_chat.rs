@@ -337,3 +337,57 @@ fn chunk_times_fall_in_the_prescribed_buckets() {
     assert_eq!(times.buckets, expected);
     assert_eq!((times.count(), times.sum), (5, 163_860_000_002));
 }
+
+/// A stream whose chunks begin alike is read as one whose chunks do not.
+mod repeated {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Members before the choices of a chunk.
+    fn beginnings() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            r#""id":"a","object":"chat.completion.chunk","created":1,"model":"m""#,
+            r#""id":"a","object":"chat.completion.chunk","created":2,"model":"m""#,
+            r#""id":"","model":"","system_fingerprint":null"#,
+            r#""id":"b,\"choices\":[","model":"m""#,
+            r#""id":"c","usage":{"prompt_tokens":3}"#,
+            r#""model":"n","error":"it broke""#,
+            r#""id":"c","id":"d""#,
+            r#""object":"error","message":"no""#,
+        ])
+    }
+
+    fn choices() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            r#"[{"index":0,"delta":{"content":"a"}}]"#,
+            r#"[{"index":1,"delta":{"role":"assistant","content":""}}]"#,
+            r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#,
+            r#"[],"usage":{"prompt_tokens":7,"completion_tokens":5}"#,
+            r#"[{"index":0,"delta":{"content":"b"}}],"model":"other","id":"e""#,
+            r#"[{"index":0,"delta":{"content":"cut"#,
+            r#"[{"index":0,"delta":{"content":"c"}}],"error":{"code":"429"}"#,
+        ])
+    }
+
+    /// The whole operation, but for its fingerprint.
+    fn read(chunks: &[(&str, &str)], space: &str) -> String {
+        let body: String = chunks
+            .iter()
+            .map(|(before, choices)| format!("data: {{{before},{space}\"choices\":{choices}}}\n\n"))
+            .collect();
+        let request = json!({"model": "m", "messages": [], "stream": true});
+        let mut exchange = Exchange::sse("/v1/chat/completions", "api.openai.com", &request, &body);
+        exchange.capture_content = true;
+        let call = exchange.run_in(usize::MAX).expect("an LLM call");
+        format!("{call:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn beginnings_make_no_difference(chunks in prop::collection::vec((beginnings(), choices()), 0..8)) {
+            // With a space behind it the comma is none that is looked for.
+            prop_assert_eq!(read(&chunks, ""), read(&chunks, " "));
+        }
+    }
+}

@@ -21,6 +21,12 @@ use crate::genai::{
 /// Choices of one answer that are told apart (the API allows 128).
 const MAX_CHOICES: usize = 128;
 
+/// How a chunk goes on behind the members that most streams repeat in each.
+const CHOICES: &[u8] = b",\"choices\":[";
+
+/// Longest run of such members that is remembered.
+const MAX_REPEATED: usize = 512;
+
 #[derive(Debug, Default)]
 pub(super) struct Chat {
     capture_content: bool,
@@ -29,6 +35,9 @@ pub(super) struct Chat {
     times: ServerTimes,
     error: Option<ProviderError>,
     choices: Vec<Chosen>,
+    /// How the last chunk began, up to its choices. Most streams begin every chunk with the same
+    /// bytes (id, model, time, fingerprint), which is half of it: they need not be read again.
+    repeated: Vec<u8>,
     /// `[DONE]` passed: what did not come until then the provider did not send.
     done: bool,
     fits: bool,
@@ -72,12 +81,23 @@ impl Answer for Chat {
             self.done = true;
             return Step::Aside;
         }
-        let (chunk, _) = data.facts::<Completion<'_>>();
+        if self.repeats(data)
+            && let Some(chunk) = data.facts_behind::<Completion<'_>>(self.repeated.len())
+        {
+            return self.take(chunk, true);
+        }
+        let (chunk, fault) = data.facts::<Completion<'_>>();
         if chunk.object.as_str() == Some("error") {
             self.error.get_or_insert(error::read(data));
             return Step::Aside;
         }
-        self.take(chunk, true)
+        let step = self.take(chunk, true);
+        self.repeated.clear();
+        // What an error makes of a chunk, it makes of each.
+        if fault.is_none() && self.error.is_none() {
+            self.repeated.extend_from_slice(data.bytes().map(before_choices).unwrap_or_default());
+        }
+        step
     }
 
     fn done(&self) -> bool {
@@ -115,6 +135,12 @@ impl Answer for Chat {
 impl Chat {
     pub(super) fn new(capture_content: bool) -> Self {
         Self { capture_content, ..Self::default() }
+    }
+
+    /// The chunk begins as the last one, of which everything before its choices was taken.
+    fn repeats(&self, data: &Document) -> bool {
+        let behind = data.bytes().and_then(|bytes| bytes.strip_prefix(self.repeated.as_slice()));
+        !self.repeated.is_empty() && behind.is_some_and(|behind| behind.starts_with(CHOICES))
     }
 
     fn take(&mut self, completion: Completion<'_>, streamed: bool) -> Step {
@@ -309,6 +335,18 @@ impl Chosen {
         let kind = Kind::Call { place: place as u64, id: id.map(str::to_owned), name };
         self.parts.push(kind, arguments.unwrap_or_default());
     }
+}
+
+/// What stands before the choices of a chunk that is sound: nothing but members of the chunk itself
+/// (no bracket opens, not even within a text), and not too long.
+fn before_choices(chunk: &[u8]) -> &[u8] {
+    let chunk = &chunk[..chunk.len().min(MAX_REPEATED)];
+    let Some(at) = memchr::memmem::find(chunk, CHOICES) else { return b"" };
+    let (before, _) = chunk.split_at(at);
+    let flat = before.strip_prefix(b"{").is_some_and(|members| {
+        !members.iter().any(|byte| matches!(byte, b'{' | b'[' | b'}' | b']'))
+    });
+    if flat { before } else { b"" }
 }
 
 /// Message and finish reason of a choice of a whole completion.
