@@ -131,6 +131,10 @@ const MESSAGE: u8 = 5;
 /// an unknown path is read in three formats.
 const HEAP: usize = 16 << 20;
 
+/// And of each operation that is told, in a list that doubles: they are the caller's. A batch of
+/// 1 MiB can tell 20,000, in llmtap no more than a segment at a time.
+const TOLD: usize = 8 << 10;
+
 struct Call {
     wire: Wire,
     request: RequestHead,
@@ -262,7 +266,11 @@ const TIME: Timestamp = Timestamp(1);
 
 pub fn run(data: &[u8]) {
     let Some(call) = Call::read(data) else { return };
-    let work = |_: &_| Work { bytes: data.len(), pieces: call.steps.len(), heap: HEAP };
+    let work = |told: &Vec<Operation>| Work {
+        bytes: data.len(),
+        pieces: call.steps.len(),
+        heap: HEAP + TOLD * told.len(),
+    };
     let whole = meter::within(work, || call.play(Split::Whole));
     let text = format!("{whole:?}");
     for split in Split::CUT {
