@@ -134,6 +134,24 @@ impl CheckedOutputs {
         })
     }
 
+    /// Content that is asked for on events alone goes nowhere where nothing takes events.
+    pub(super) fn tell_of_unheard(&self, content: ContentPlace) {
+        if content == ContentPlace::Events && !self.takes_events() {
+            tracing::warn!(
+                "prompts and answers are asked for on events, which no output takes: they are told \
+                 nowhere; give an OTLP endpoint, or --output otlp-json with logs among --output-signals"
+            );
+        }
+    }
+
+    fn takes_events(&self) -> bool {
+        let lines = match self.format() {
+            Some(Format::OtlpJson(signals)) => signals.contains(&Signal::Logs),
+            _ => false,
+        };
+        lines || self.otlp.logs.is_some()
+    }
+
     /// Opens the file, starts the threads.
     pub(super) fn start(self) -> Result<Outputs, OutputError> {
         let mut outputs = Outputs::new(self.resources.clone());
@@ -185,4 +203,26 @@ fn columns() -> usize {
         .map(|(width, _)| usize::from(width.0))
         .or(told)
         .unwrap_or(DEFAULT_COLUMNS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_taken_where_logs_go() {
+        let takes = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            CheckedOutputs::new(&config, &Variables::default()).unwrap().takes_events()
+        };
+        assert!(!takes(|_| {}));
+        assert!(!takes(|config| config.output.format = Some(OutputFormat::OtlpJson)));
+        assert!(takes(|config| {
+            config.output.format = Some(OutputFormat::OtlpJson);
+            config.output.signals = Some(vec![Signal::Logs]);
+        }));
+        assert!(takes(|config| config.otlp.endpoint = Some("http://h".into())));
+        assert!(!takes(|config| config.otlp.endpoint = Some("http://h/v1/traces".into())));
+    }
 }

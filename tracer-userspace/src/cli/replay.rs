@@ -84,6 +84,7 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let filters = Filters { ports: start.ports.clone(), ..Filters::default() };
     let clock = Clock::Recorded { boot: start.boot };
     let (calls, spans) = stages(&config, &variables, clock, Ids::Seeded(start.seed))?;
+    outputs.tell_of_unheard(spans.conventions().content);
     let stop = stopped_by_signals()?;
     let outputs = outputs.start()?.patient();
     let reading = MetricsReading::resolve(&config.otlp, &variables);

@@ -160,6 +160,7 @@ impl Run {
             (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
         });
         let (calls, spans) = stages(config, &variables, clock, ids)?;
+        outputs.tell_of_unheard(spans.conventions().content);
         let metrics = config.metrics_listen(&variables).map(Metrics::bind).transpose()?;
         let scrape = metrics.as_ref().map(|metrics| metrics.calls().clone());
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
