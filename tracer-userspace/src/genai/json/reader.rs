@@ -379,9 +379,9 @@ impl Reader {
                 Some(_) => {
                     self.lone_surrogate(key);
                     if key {
-                        self.end_key()
+                        self.end_key();
                     } else {
-                        self.end_text()
+                        self.end_text();
                     }
                     return at;
                 }
