@@ -13,21 +13,28 @@ use crate::{
 
 mod anthropic;
 mod bedrock;
+mod bedrock_others;
 mod cohere;
+mod counting;
+mod dashscope;
 mod gemini;
 mod gemini_live;
+mod google_others;
 mod grpc;
 mod hostile;
+mod hosts;
 mod named;
 mod ollama;
 mod openai_agents;
 mod openai_chat;
+mod openai_dialects;
 mod openai_media;
 mod openai_others;
 mod openai_sockets;
 mod recognition;
 pub(super) mod schemas;
 mod servers;
+mod servers_others;
 mod times;
 mod vendors;
 mod watsonx;

@@ -27,13 +27,15 @@ pub(super) const ERROR: Shape = Shape::Object(&[
 /// Shape of the body of a failed response.
 pub(in crate::genai) const BODY: Shape = Shape::Object(&[
     ("error", ERROR),
-    ("object", Shape::Fact),
     ("type", Shape::Fact),
     ("code", Shape::Fact),
     ("message", Shape::Text),
     ("Message", Shape::Text),
     ("detail", Shape::Text),
     ("error_type", Shape::Fact),
+    ("error_code", Shape::Fact),
+    ("tpe", Shape::Fact),
+    ("__type", Shape::Fact),
     ("errors", Shape::Each(&ERROR)),
 ]);
 
@@ -84,9 +86,7 @@ impl Fields<'_> {
 struct Body<'a> {
     #[serde(borrow)]
     error: ErrorMember<'a>,
-    /// `error` where the members are at the top (Mistral, vLLM); `type` is then the error's.
-    #[serde(borrow)]
-    object: Text<'a>,
+    /// The error's members at the top (Mistral, vLLM, Cerebras, DashScope).
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
     code: Code,
@@ -101,7 +101,16 @@ struct Body<'a> {
     /// Beside an `error` that is the message alone (Text Generation Inference).
     #[serde(borrow)]
     error_type: Text<'a>,
-    /// Cloudflare's envelope.
+    /// Databricks'.
+    #[serde(borrow)]
+    error_code: Text<'a>,
+    /// Writer's.
+    #[serde(borrow)]
+    tpe: Text<'a>,
+    /// AWS's JSON protocols, with the name space before a `#`.
+    #[serde(rename = "__type", borrow)]
+    aws_type: Text<'a>,
+    /// Cloudflare's and watsonx's envelope.
     #[serde(borrow)]
     errors: List<Fields<'a>>,
 }
@@ -129,25 +138,36 @@ pub(in crate::genai) fn read(body: &mut Document) -> ProviderError {
 struct Wrapped<'a>(#[serde(borrow)] List<Body<'a>>);
 
 impl Body<'_> {
-    fn into_error(self) -> ProviderError {
-        if let Some(mut error) = member(self.error) {
+    fn into_error(mut self) -> ProviderError {
+        if let Some(mut error) = member(std::mem::take(&mut self.error)) {
             if error.kind.is_empty() {
-                let kind = self.error_type.into_filled().or(self.code.0);
-                error.kind = kind.unwrap_or_default();
+                error.kind = self.kind().unwrap_or_default();
             }
             return error;
         }
-        if let Some(first) = self.errors.into_objects().next() {
-            return first.into_error();
-        }
-        let flat = self.object.as_str() == Some("error");
-        let kind = self.kind.into_filled().filter(|_| flat).or(self.code.0);
+        let kind = self.kind();
+        let listed = self.errors.into_objects().next().map(Fields::into_error);
+        let (listed_kind, listed_message) =
+            listed.map_or((None, None), |listed| (Some(listed.kind), listed.message));
         let message = self.message.into_filled().or(self.capital_message.into_filled());
-        let message = message.or(match self.detail {
+        let message = message.or(listed_message).or(match self.detail {
             TextOr::Text(detail) => Some(detail.into_owned()),
             TextOr::Object(fields) => fields.message.into_filled(),
             TextOr::Neither => None,
         });
-        ProviderError { kind: kind.unwrap_or_default(), message }
+        ProviderError { kind: kind.or(listed_kind).unwrap_or_default(), message }
+    }
+
+    /// The error's name, where it stands at the top.
+    fn kind(&mut self) -> Option<String> {
+        // `error` says only that it is one (Anthropic), an address only where it is described (RFC 9457).
+        let kind = std::mem::take(&mut self.kind).into_filled();
+        let aws = self.aws_type.filled().and_then(|name| name.rsplit('#').next());
+        kind.filter(|kind| kind != "error" && !kind.contains(':'))
+            .or_else(|| self.error_type.filled().map(str::to_owned))
+            .or_else(|| self.error_code.filled().map(str::to_owned))
+            .or_else(|| self.tpe.filled().map(str::to_owned))
+            .or_else(|| aws.map(str::to_owned))
+            .or_else(|| self.code.0.take())
     }
 }

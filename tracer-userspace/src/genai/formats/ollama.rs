@@ -285,6 +285,7 @@ impl Answer for Ollama {
             truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }

@@ -318,16 +318,6 @@ fn gemini_interaction_streams() {
     assert_eq!(output[0]["parts"][1]["arguments"], json!({"a": 1}));
 }
 
-#[test]
-fn gemini_count_of_tokens_is_left() {
-    let request = json!({"contents": [{"parts": [{"text": "Hi"}]}]});
-    let response = json!({"totalTokens": 2});
-    for host in [GEMINI, "gateway.local"] {
-        let path = "/v1beta/models/g:countTokens";
-        assert!(Exchange::json(path, host, &request, &response).run_in(usize::MAX).is_none());
-    }
-}
-
 const SAGEMAKER: &str = "runtime.sagemaker.us-east-1.amazonaws.com";
 
 #[test]

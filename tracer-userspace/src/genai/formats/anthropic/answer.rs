@@ -235,6 +235,7 @@ impl Answer for Messages {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }

@@ -41,6 +41,22 @@ pub(in crate::genai::formats) struct Body<'a> {
     #[serde(rename = "stopReason", borrow)]
     stop_reason: Text<'a>,
     usage: Object<Tokens>,
+    #[serde(borrow)]
+    trace: Object<Box<Trace<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Trace<'a> {
+    #[serde(rename = "promptRouter", borrow)]
+    router: Object<Router<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Router<'a> {
+    #[serde(rename = "invokedModelId", borrow)]
+    model: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +116,8 @@ pub(in crate::genai::formats) struct Event<'a> {
     #[serde(rename = "stopReason", borrow)]
     stop_reason: Text<'a>,
     usage: Object<Tokens>,
+    #[serde(borrow)]
+    trace: Object<Box<Trace<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +145,7 @@ impl Answer for Converse {
         self.begun = facts.output.0.is_some();
         self.fits = self.begun;
         self.usage(facts.usage);
+        self.routed(facts.trace);
         self.stopped(&facts.stop_reason);
         let message = facts.output.0.and_then(|output| output.message.0).unwrap_or_default();
         for block in message.content.into_objects() {
@@ -167,6 +186,7 @@ impl Answer for Converse {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }
@@ -196,7 +216,10 @@ impl Converse {
             b"contentBlockDelta" => return self.delta(place, &event.delta.0.unwrap_or_default()),
             b"contentBlockStop" => {}
             b"messageStop" => self.stopped(&event.stop_reason),
-            b"metadata" => self.usage(event.usage),
+            b"metadata" => {
+                self.usage(event.usage);
+                self.routed(event.trace);
+            }
             _ => return Step::Aside,
         }
         self.fits = true;
@@ -223,6 +246,13 @@ impl Converse {
     fn called(&mut self, call: &ToolUse<'_>) {
         if let Some(name) = call.name.filled() {
             keep_call(&mut self.response.tool_calls, name.to_owned(), &mut self.overflow);
+        }
+    }
+
+    /// A prompt router tells which model it asked.
+    fn routed(&mut self, trace: Object<Box<Trace<'_>>>) {
+        if let Some(router) = trace.0.and_then(|trace| trace.router.0) {
+            self.response.model = router.model.into_filled();
         }
     }
 

@@ -8,7 +8,7 @@ use crate::genai::{
     formats::Nothing,
     json::{
         Shape,
-        lax::{Count, List, Object, Text, TextOr},
+        lax::{Count, Flag, List, Object, Text, TextOr},
     },
 };
 
@@ -20,6 +20,7 @@ pub(super) const RESPONSE: Shape = Shape::Object(&[
     ("finish_reason", Shape::Fact),
     ("message", Shape::Text),
     ("text", Shape::Text),
+    ("summary", Shape::Text),
     ("tool_calls", Shape::Text),
     ("generations", Shape::Each(&Shape::Text)),
     ("usage", Shape::Fact),
@@ -61,6 +62,8 @@ pub(super) struct Body<'a> {
     /// v1's text.
     #[serde(borrow)]
     pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) summary: Text<'a>,
     #[serde(borrow)]
     pub(super) tool_calls: List<Call<'a>>,
     #[serde(borrow)]
@@ -152,6 +155,8 @@ pub(super) struct Event<'a> {
     pub(super) delta: Object<Delta<'a>>,
     #[serde(borrow)]
     pub(super) event_type: Text<'a>,
+    /// Lines of the first streams had no type.
+    pub(super) is_finished: Flag,
     #[serde(borrow)]
     pub(super) generation_id: Text<'a>,
     #[serde(borrow)]
