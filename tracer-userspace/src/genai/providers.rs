@@ -195,6 +195,8 @@ pub(super) const ROUTES: &[Route] = &[
         &gemini::GENERATE,
         &gemini::grpc::VERTEX,
     ),
+    grpc("/*.PredictionService/CountTokens", &count_tokens::GEMINI, &gemini::grpc::VERTEX_COUNT),
+    grpc("/*.GenerativeService/CountTokens", &count_tokens::GEMINI, &gemini::grpc::GEMINI_COUNT),
     grpc("/*.PredictionService/Predict", &vertex_predict::PREDICT, &gemini::grpc::PREDICT),
     grpc("/*.GenerativeService/GenerateContent", &gemini::GENERATE, &gemini::grpc::GEMINI),
     grpc_stream(
@@ -210,6 +212,15 @@ pub(super) const ROUTES: &[Route] = &[
         &openai_chat::FORMAT,
         &openai_chat::grpc::STREAMED,
     ),
+    grpc("/xai_api.Chat/GetStoredCompletion", &openai_chat::FETCH, &openai_chat::grpc::STORED),
+    grpc("/xai_api.Sample/SampleText", &openai_completions::FORMAT, &openai_chat::grpc::SAMPLE),
+    grpc_stream(
+        "/xai_api.Sample/SampleTextStreaming",
+        &openai_completions::FORMAT,
+        &openai_chat::grpc::SAMPLE,
+    ),
+    grpc("/xai_api.Embedder/Embed", &openai_embeddings::FORMAT, &openai_chat::grpc::EMBED),
+    grpc("/xai_api.Image/GenerateImage", &openai_images::FORMAT, &openai_chat::grpc::IMAGE),
     // Of local servers, whose paths are words that anyone may use.
     shared(post("/generate", &tgi::GENERATE)),
     shared(post("/generate", &sglang::GENERATE)),

@@ -291,6 +291,17 @@ fn matches(pattern: &str, path: &str) -> bool {
     })
 }
 
+/// The pattern by which a request of this provider was recognized, if it was by its path.
+#[cfg(test)]
+pub(super) fn route_of(provider: &str, method: &str, path: &str) -> Option<&'static str> {
+    let own = PROVIDERS.iter().filter(|row| row.name == provider).flat_map(|row| row.routes);
+    let others = PROVIDERS.iter().flat_map(|row| row.routes);
+    let mut routes = own.chain(ROUTES).chain(others);
+    let route = routes.find(|route| route.method == method && matches(route.path, path));
+    let socket = || SOCKETS.iter().find(|(pattern, _)| method == "GET" && matches(pattern, path));
+    route.map(|route| route.path).or_else(|| Some(socket()?.0))
+}
+
 /// What stands in `path` for the pattern's `*`s behind its segment `after`.
 fn part(route: &Route, after: Option<&str>, path: &str) -> Option<String> {
     let after = after?;

@@ -21,6 +21,7 @@ mod gemini;
 mod gemini_live;
 mod google_others;
 mod grpc;
+mod grpc_others;
 mod hostile;
 mod hosts;
 mod named;
@@ -31,7 +32,9 @@ mod openai_dialects;
 mod openai_media;
 mod openai_others;
 mod openai_sockets;
+pub(super) mod page;
 mod recognition;
+mod routes;
 pub(super) mod schemas;
 mod servers;
 mod servers_others;
@@ -128,6 +131,7 @@ impl<'a> Exchange<'a> {
         let operations = on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
         assert!(operations.len() <= 1);
+        operations.iter().for_each(page::seen);
         operations.into_iter().next()
     }
 

@@ -47,6 +47,11 @@ fn nowhere(record: &Record) -> Option<Record> {
     }
     let mut moved = moved(record, "http://10.1.2.3:9000");
     moved.url = "http://10.1.2.3:9000/ask".to_owned();
+    // Some were recorded without their heads.
+    let headers = &mut moved.request.headers;
+    if !headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
+        headers.insert("content-type".to_owned(), "application/json".into());
+    }
     Some(moved)
 }
 

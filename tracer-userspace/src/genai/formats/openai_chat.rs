@@ -60,6 +60,7 @@ const REQUEST: Shape = Shape::Object(&[
     ("reasoning_effort", Shape::Fact),
     ("reasoning", Shape::Object(&[("effort", Shape::Fact)])),
     ("agent_id", Shape::Fact),
+    ("previous_response_id", Shape::Fact),
     ("response_format", Shape::Object(&[("type", Shape::Fact)])),
     ("modalities", Shape::Fact),
     ("service_tier", Shape::Fact),
@@ -103,6 +104,7 @@ const MESSAGE: Shape = Shape::Object(&[
         Shape::Each(&Shape::Object(&[
             ("index", Shape::Fact),
             ("id", Shape::Fact),
+            ("type", Shape::Fact),
             ("function", CALLED),
             ("custom", CALLED),
         ])),
@@ -174,6 +176,9 @@ struct RequestFacts<'a> {
     /// Mistral's agents.
     #[serde(borrow)]
     agent_id: Text<'a>,
+    /// xAI's, over gRPC.
+    #[serde(borrow)]
+    previous_response_id: Text<'a>,
     #[serde(borrow)]
     response_format: Object<Typed<'a>>,
     modalities: Strings,
@@ -212,6 +217,7 @@ fn read(body: &mut Document, names_model: bool) -> Asked {
             .reasoning_effort
             .into_filled()
             .or(facts.reasoning.0.and_then(|reasoning| reasoning.effort.into_filled())),
+        previous_response_id: facts.previous_response_id.into_filled(),
         agent: Agent { id: facts.agent_id.into_filled(), ..Agent::default() },
         service_tier: facts.service_tier.into_filled().filter(|tier| tier != "auto"),
         tools: facts.tools.0.or(facts.functions.0),

@@ -21,7 +21,7 @@ fn text(call: &Operation) -> String {
 }
 
 #[test]
-fn flow_is_a_workflow() {
+pub(super) fn flow_is_a_workflow() {
     let request = json!({"inputs": [{"content": {"document": "Hi"}, "nodeName": "FlowInputNode",
         "nodeOutputName": "document"}]});
     let output =
@@ -48,7 +48,7 @@ fn flow_is_a_workflow() {
 }
 
 #[test]
-fn agent_of_the_request_names_its_model() {
+pub(super) fn agent_of_the_request_names_its_model() {
     let request = json!({"inputText": "Hi", "instruction": "Be brief", "agentName": "helper",
         "foundationModel": "anthropic.claude"});
     let control = r#"{"invocationId":"i","invocationInputs":[{"functionInvocationInput":
@@ -65,7 +65,7 @@ fn agent_of_the_request_names_its_model() {
 }
 
 #[test]
-fn guardrail_alone_is_a_moderation() {
+pub(super) fn guardrail_alone_is_a_moderation() {
     let request = json!({"source": "INPUT", "content": [{"text": {"text": "Hi"}}]});
     let response = json!({"action": "GUARDRAIL_INTERVENED", "outputs": [{"text": "Sorry"}],
         "usage": {"contentPolicyUnits": 1}, "assessments": []});
@@ -78,7 +78,7 @@ fn guardrail_alone_is_a_moderation() {
 }
 
 #[test]
-fn bedrock_rankings_are_read() {
+pub(super) fn bedrock_rankings_are_read() {
     let request = json!({"queries": [{"type": "TEXT", "textQuery": {"text": "q"}}],
         "sources": [{"type": "INLINE", "inlineDocumentSource": {"type": "TEXT"}}],
         "rerankingConfiguration": {"type": "BEDROCK_RERANKING_MODEL", "bedrockRerankingConfiguration":
@@ -98,7 +98,7 @@ fn bedrock_rankings_are_read() {
 }
 
 #[test]
-fn call_that_is_answered_later_has_an_id() {
+pub(super) fn call_that_is_answered_later_has_an_id() {
     let request = json!({"modelId": "amazon.nova-reel", "modelInput": {"taskType": "TEXT_VIDEO"},
         "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://b"}}});
     let response = json!({"invocationArn": "arn:aws:bedrock:us-east-1:1:async-invoke/x"});
@@ -111,7 +111,7 @@ fn call_that_is_answered_later_has_an_id() {
 }
 
 #[test]
-fn answer_tells_what_titan_was_asked_for() {
+pub(super) fn answer_tells_what_titan_was_asked_for() {
     let request = json!({"inputText": "Hi"});
     let path = "/model/amazon.titan/invoke";
     for (response, name) in [
@@ -135,7 +135,7 @@ fn answer_tells_what_titan_was_asked_for() {
 }
 
 #[test]
-fn router_tells_the_model_that_answered() {
+pub(super) fn router_tells_the_model_that_answered() {
     let request = json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}],
         "outputConfig": {"effort": "high", "textFormat": {"type": "json_schema"}}});
     let routed = json!({"promptRouter": {"invokedModelId": "arn:model/m2"}});
@@ -165,7 +165,7 @@ fn router_tells_the_model_that_answered() {
 }
 
 #[test]
-fn deepseek_on_bedrock_is_read() {
+pub(super) fn deepseek_on_bedrock_is_read() {
     let request = json!({"prompt": "Hi", "max_tokens": 5, "temperature": 0.5});
     let response = json!({"choices": [{"text": "Hey", "stop_reason": "length"}]});
     let mut exchange = Exchange::json("/model/us.deepseek.r1/invoke", RUNTIME, &request, &response);
@@ -177,7 +177,7 @@ fn deepseek_on_bedrock_is_read() {
 }
 
 #[test]
-fn aws_regions_and_partitions_are_known() {
+pub(super) fn aws_regions_and_partitions_are_known() {
     let request = json!({"messages": []});
     for host in [
         "bedrock-runtime.us-gov-west-1.amazonaws.com",

@@ -15,7 +15,7 @@ fn counted(
 }
 
 #[test]
-fn anthropic_counts_are_read() {
+pub(super) fn anthropic_counts_are_read() {
     let request = json!({"model": "claude", "messages": [{"role": "user", "content": "Hi"}],
         "tools": [{"name": "look", "input_schema": {}}]});
     let response = json!({"input_tokens": 403});
@@ -36,7 +36,7 @@ fn anthropic_counts_are_read() {
 }
 
 #[test]
-fn openai_counts_are_read() {
+pub(super) fn openai_counts_are_read() {
     let request = json!({"model": "gpt", "input": "Hi"});
     let response = json!({"object": "response.input_tokens", "input_tokens": 11});
     let call = counted("/v1/responses/input_tokens", "api.openai.com", &request, &response);
@@ -44,7 +44,7 @@ fn openai_counts_are_read() {
 }
 
 #[test]
-fn google_counts_are_read() {
+pub(super) fn google_counts_are_read() {
     let contents = json!([{"parts": [{"text": "Hi"}]}]);
     let wrapped = json!({"generateContentRequest": {"model": "models/g", "contents": contents}});
     let response = json!({"totalTokens": 31, "cachedContentTokenCount": 20,
@@ -64,7 +64,7 @@ fn google_counts_are_read() {
 }
 
 #[test]
-fn bedrock_counts_are_read() {
+pub(super) fn bedrock_counts_are_read() {
     let host = "bedrock-runtime.eu-west-1.amazonaws.com";
     let request = json!({"input": {"converse": {"messages": []}}});
     let response = json!({"inputTokens": 15});
@@ -73,7 +73,7 @@ fn bedrock_counts_are_read() {
 }
 
 #[test]
-fn failed_count_is_told() {
+pub(super) fn failed_count_is_told() {
     let request = json!({"model": "claude", "messages": []});
     let response = json!({"type": "error", "error": {"type": "not_found_error", "message": "m"}});
     let mut exchange =
@@ -87,7 +87,7 @@ fn failed_count_is_told() {
 }
 
 #[test]
-fn compaction_has_usage() {
+pub(super) fn compaction_has_usage() {
     let request = json!({"model": "gpt", "input": [{"role": "user", "content": "Hi"}]});
     let response = json!({"id": "resp_1", "object": "response.compaction", "output": [
         {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}],
@@ -100,7 +100,7 @@ fn compaction_has_usage() {
 }
 
 #[test]
-fn stored_completion_is_told_again_without_usage() {
+pub(super) fn stored_completion_is_told_again_without_usage() {
     let response = json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o",
         "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 1}});

@@ -34,7 +34,7 @@ fn with_content(mut exchange: Exchange<'_>) -> Operation {
 }
 
 #[test]
-fn dashscope_answer_is_read() {
+pub(super) fn dashscope_answer_is_read() {
     let request = asked(&json!({"result_format": "message", "max_tokens": 50, "temperature": 0.7,
         "top_k": 20, "seed": 4, "tools": [{"type": "function", "function": {"name": "look"}}]}));
     let response = json!({"output": {"choices": [{"finish_reason": "tool_calls", "message":
@@ -81,7 +81,7 @@ fn event(content: &str, reason: &str, output: u64) -> Value {
 }
 
 #[test]
-fn dashscope_streams_repeat_the_text_or_not_as_asked() {
+pub(super) fn dashscope_streams_repeat_the_text_or_not_as_asked() {
     let whole = [event("Hel", "null", 1), event("Hello", "null", 2), event("Hello", "stop", 3)];
     check_stream(&asked(&json!({"result_format": "message"})), &whole);
     let pieces = [event("Hel", "null", 1), event("lo", "null", 2), event("", "stop", 3)];
@@ -97,7 +97,7 @@ fn dashscope_streams_repeat_the_text_or_not_as_asked() {
 }
 
 #[test]
-fn dashscope_errors_are_told() {
+pub(super) fn dashscope_errors_are_told() {
     let body = "id:1\nevent:error\n:HTTP_STATUS/400\ndata:{\"code\":\"DataInspectionFailed\",\
         \"message\":\"bad\",\"request_id\":\"r2\"}\n\n";
     let call = Exchange::sse(GENERATION, HOST, &asked(&json!({})), body).run();
@@ -110,7 +110,7 @@ fn dashscope_errors_are_told() {
 }
 
 #[test]
-fn dashscope_application_is_an_agent() {
+pub(super) fn dashscope_application_is_an_agent() {
     let request = json!({"input": {"prompt": "Hi", "session_id": "s0"}, "parameters": {}});
     let response = json!({"output": {"finish_reason": "stop", "session_id": "s1", "text": "Hey"},
         "usage": {"models": [{"model_id": "a", "input_tokens": 5, "output_tokens": 1},
@@ -127,7 +127,7 @@ fn dashscope_application_is_an_agent() {
 }
 
 #[test]
-fn dashscope_embeddings_and_rankings_are_read() {
+pub(super) fn dashscope_embeddings_and_rankings_are_read() {
     let path = "/api/v1/services/embeddings/text-embedding/text-embedding";
     let request = json!({"model": "text-embedding-v4", "input": {"texts": ["a"]},
         "parameters": {"dimension": 64}});

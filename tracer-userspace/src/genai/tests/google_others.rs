@@ -18,7 +18,7 @@ fn with_content(mut exchange: Exchange<'_>) -> Operation {
 }
 
 #[test]
-fn code_assistants_envelope_is_opened() {
+pub(super) fn code_assistants_envelope_is_opened() {
     let host = "cloudcode-pa.googleapis.com";
     let request = json!({"model": "gemini-2.5-pro", "project": "p", "request": {
         "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
@@ -48,7 +48,7 @@ fn code_assistants_envelope_is_opened() {
 }
 
 #[test]
-fn tuned_models_are_named_by_their_path() {
+pub(super) fn tuned_models_are_named_by_their_path() {
     let request = json!({"contents": [{"parts": [{"text": "Hi"}]}]});
     let response =
         json!({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]});
@@ -75,7 +75,7 @@ fn tuned_models_are_named_by_their_path() {
 }
 
 #[test]
-fn palm_is_read() {
+pub(super) fn palm_is_read() {
     let request = json!({"prompt": {"text": "Hi"}, "temperature": 0.2, "candidateCount": 2,
         "maxOutputTokens": 8});
     let response =

@@ -87,7 +87,7 @@ fn check(rows: &[(&'static str, &'static str, &str)], request: &Value, response:
 }
 
 #[test]
-fn hosts_of_openai_chats_are_known() {
+pub(super) fn hosts_of_openai_chats_are_known() {
     let request = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
     let response = json!({"id": "c", "model": "m", "choices": [{"index": 0,
         "message": {"role": "assistant", "content": "Hey"}, "finish_reason": "stop"}],
@@ -96,7 +96,7 @@ fn hosts_of_openai_chats_are_known() {
 }
 
 #[test]
-fn hosts_of_anthropic_messages_are_known() {
+pub(super) fn hosts_of_anthropic_messages_are_known() {
     let request = json!({"model": "m", "max_tokens": 5, "messages": []});
     let response = json!({"id": "m1", "type": "message", "model": "m", "content": [],
         "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 1}});
@@ -104,7 +104,7 @@ fn hosts_of_anthropic_messages_are_known() {
 }
 
 #[test]
-fn hosts_of_openai_responses_are_known() {
+pub(super) fn hosts_of_openai_responses_are_known() {
     let request = json!({"model": "m", "input": "Hi"});
     let response = json!({"id": "r1", "object": "response", "status": "completed", "model": "m",
         "output": [], "usage": {"input_tokens": 3, "output_tokens": 1}});

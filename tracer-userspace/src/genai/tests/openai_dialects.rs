@@ -40,7 +40,7 @@ fn check_parts(message: &Value, deltas: &[Value], expected: &Value) {
 }
 
 #[test]
-fn reasoning_is_read_under_every_name() {
+pub(super) fn reasoning_is_read_under_every_name() {
     let expected =
         json!([{"type": "reasoning", "content": "hmm"}, {"type": "text", "content": "Hey"}]);
     for name in ["reasoning_content", "reasoning"] {
@@ -70,7 +70,7 @@ fn reasoning_is_read_under_every_name() {
 }
 
 #[test]
-fn spoken_answer_is_its_transcript() {
+pub(super) fn spoken_answer_is_its_transcript() {
     check_parts(
         &json!({"content": null, "audio": {"id": "a1", "data": "UklG", "expires_at": 1, "transcript": "Hey"}}),
         &[
@@ -83,7 +83,7 @@ fn spoken_answer_is_its_transcript() {
 }
 
 #[test]
-fn content_may_be_a_list() {
+pub(super) fn content_may_be_a_list() {
     check_parts(
         &json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]},
             {"type": "text", "text": "Hey"}]}),
@@ -96,7 +96,7 @@ fn content_may_be_a_list() {
 }
 
 #[test]
-fn counts_are_read_under_every_name() {
+pub(super) fn counts_are_read_under_every_name() {
     let cached = |usage: Value| {
         let response = whole(&json!({"content": "a"}), &usage);
         let usage = Exchange::json(PATH, HOST, &asked(), &response).run().usage;
@@ -135,7 +135,7 @@ fn counts_are_read_under_every_name() {
 }
 
 #[test]
-fn usage_in_odd_places_is_read() {
+pub(super) fn usage_in_odd_places_is_read() {
     let last = json!({"index": 0, "delta": {}, "finish_reason": "stop"});
     let usage = json!({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14});
     let mut moonshot = last.clone();
@@ -152,7 +152,7 @@ fn usage_in_odd_places_is_read() {
 }
 
 #[test]
-fn errors_are_read_wherever_they_stand() {
+pub(super) fn errors_are_read_wherever_they_stand() {
     let kind = |status: u16, response: Value| {
         let mut exchange = Exchange::json(PATH, HOST, &asked(), &response);
         exchange.status = status;
@@ -202,7 +202,7 @@ fn errors_are_read_wherever_they_stand() {
 }
 
 #[test]
-fn failed_choice_is_told() {
+pub(super) fn failed_choice_is_told() {
     let response = json!({"id": "gen-1", "choices": [{"index": 0, "message": {"content": "He"},
         "finish_reason": "error", "error": {"code": 502, "message": "upstream"}}]});
     let call =
@@ -212,7 +212,7 @@ fn failed_choice_is_told() {
 }
 
 #[test]
-fn requests_are_read_under_every_name() {
+pub(super) fn requests_are_read_under_every_name() {
     let request =
         json!({"model_id": "m", "messages": [], "random_seed": 7, "reasoning": {"effort": "low"}});
     let call =
@@ -222,7 +222,7 @@ fn requests_are_read_under_every_name() {
 }
 
 #[test]
-fn first_paths_of_the_api_name_the_model() {
+pub(super) fn first_paths_of_the_api_name_the_model() {
     let response = json!({"id": "c1", "model": "davinci:2020-05-03",
         "choices": [{"text": "a", "index": 0, "finish_reason": "length"}]});
     let request = json!({"prompt": "Hi", "max_tokens": 5});

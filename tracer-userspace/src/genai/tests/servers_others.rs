@@ -5,7 +5,7 @@ use super::*;
 const LOCAL: &str = "127.0.0.1:8000";
 
 #[test]
-fn vllm_scores_and_labels_are_read() {
+pub(super) fn vllm_scores_and_labels_are_read() {
     let request = json!({"model": "r", "text_1": "q", "text_2": ["a", "b"]});
     let response = json!({"id": "score-1", "object": "list", "model": "r",
         "data": [{"index": 0, "object": "score", "score": 0.9}], "usage": {"prompt_tokens": 7, "total_tokens": 7}});
@@ -29,7 +29,7 @@ fn vllm_scores_and_labels_are_read() {
 }
 
 #[test]
-fn words_that_anyone_may_use_are_left() {
+pub(super) fn words_that_anyone_may_use_are_left() {
     let request = json!({"player": "p", "points": 3});
     for path in [
         "/score",
@@ -69,7 +69,7 @@ fn words_that_anyone_may_use_are_left() {
 }
 
 #[test]
-fn rankings_of_every_form_are_read() {
+pub(super) fn rankings_of_every_form_are_read() {
     let cohere = json!({"model": "r", "query": "q", "documents": ["a"], "top_n": 1});
     let results = json!({"id": "x", "results": [{"index": 0, "relevance_score": 0.5}],
         "meta": {"billed_units": {"search_units": 1}}});
@@ -94,7 +94,7 @@ fn rankings_of_every_form_are_read() {
 }
 
 #[test]
-fn embeddings_of_every_form_are_read() {
+pub(super) fn embeddings_of_every_form_are_read() {
     let data = json!([{"index": 0, "embedding": [0.1]}]);
     for (path, host, request, usage, tokens) in [
         (
@@ -153,7 +153,7 @@ fn embeddings_of_every_form_are_read() {
 }
 
 #[test]
-fn classifications_of_every_form_are_read() {
+pub(super) fn classifications_of_every_form_are_read() {
     for (path, host, request, response) in [
         (
             "/v1/classifications",
@@ -187,7 +187,7 @@ fn classifications_of_every_form_are_read() {
 }
 
 #[test]
-fn llama_cpp_is_known_at_openais_path_too() {
+pub(super) fn llama_cpp_is_known_at_openais_path_too() {
     let request = json!({"prompt": "Hi", "n_predict": 5, "model": "m"});
     let response = json!({"content": "Hey", "stop": true, "stop_type": "limit", "model": "m.gguf",
         "tokens_evaluated": 3, "tokens_predicted": 5});
@@ -197,7 +197,7 @@ fn llama_cpp_is_known_at_openais_path_too() {
 }
 
 #[test]
-fn ocr_is_read_page_by_page() {
+pub(super) fn ocr_is_read_page_by_page() {
     let request = json!({"model": "mistral-ocr-latest", "document":
         {"type": "document_url", "document_url": "https://example.org/a.pdf"}});
     let response = json!({"model": "mistral-ocr-2505", "pages": [
@@ -217,7 +217,7 @@ fn ocr_is_read_page_by_page() {
 }
 
 #[test]
-fn mistral_transcripts_are_read() {
+pub(super) fn mistral_transcripts_are_read() {
     let request =
         json!({"model": "voxtral-mini", "file_url": "https://example.org/a.mp3", "stream": true});
     let usage = json!({"prompt_audio_seconds": 4, "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 400});
@@ -248,7 +248,7 @@ fn mistral_transcripts_are_read() {
 }
 
 #[test]
-fn providers_software_elsewhere_is_read() {
+pub(super) fn providers_software_elsewhere_is_read() {
     let request = json!({"model": "command-a", "messages": [{"role": "user", "content": "Hi"}]});
     let response = json!({"id": "c1", "finish_reason": "COMPLETE", "message": {"role": "assistant",
         "content": [{"type": "text", "text": "Hey"}]},
@@ -272,7 +272,7 @@ fn providers_software_elsewhere_is_read() {
 }
 
 #[test]
-fn cohere_sums_up_and_streams_without_types() {
+pub(super) fn cohere_sums_up_and_streams_without_types() {
     let request = json!({"model": "command", "text": "long", "temperature": 0.3});
     let response = json!({"id": "s1", "summary": "short", "meta": {"billed_units": {"input_tokens": 9, "output_tokens": 2}}});
     let mut exchange = Exchange::json("/v1/summarize", "api.cohere.ai", &request, &response);

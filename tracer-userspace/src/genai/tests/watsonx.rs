@@ -9,7 +9,7 @@ fn asked() -> Value {
 }
 
 #[test]
-fn whole_generation_is_read() {
+pub(super) fn whole_generation_is_read() {
     let response = json!({"model_id": "m-1", "results": [{"generated_text": "a",
         "generated_token_count": 2, "input_token_count": 7, "stop_reason": "eos_token"}]});
     let mut exchange =
@@ -28,7 +28,7 @@ fn whole_generation_is_read() {
 }
 
 #[test]
-fn events_are_folded_together() {
+pub(super) fn events_are_folded_together() {
     let event = |text: &str, output: u64, input: u64, reason: &str| {
         let result = json!({"generated_text": text, "generated_token_count": output,
             "input_token_count": input, "stop_reason": reason});
@@ -51,7 +51,7 @@ fn events_are_folded_together() {
 }
 
 #[test]
-fn versions_and_deployments_are_read_alike() {
+pub(super) fn versions_and_deployments_are_read_alike() {
     let response = json!({"results": [{"generated_text": "a", "generated_token_count": 2,
         "input_token_count": 7, "stop_reason": "max_tokens"}]});
     for target in [
@@ -71,7 +71,7 @@ fn versions_and_deployments_are_read_alike() {
 }
 
 #[test]
-fn watsonx_chat_is_read() {
+pub(super) fn watsonx_chat_is_read() {
     let request = json!({"model_id": "ibm/granite", "project_id": "p", "max_tokens": 9,
         "messages": [{"role": "user", "content": "Hi"}],
         "tools": [{"type": "function", "function": {"name": "look"}}]});
@@ -103,7 +103,7 @@ fn watsonx_chat_is_read() {
 }
 
 #[test]
-fn watsonx_embeddings_and_rankings_are_counted() {
+pub(super) fn watsonx_embeddings_and_rankings_are_counted() {
     let request = json!({"model_id": "e", "inputs": ["a"], "project_id": "p"});
     let response =
         json!({"model_id": "e", "results": [{"embedding": [0.1]}], "input_token_count": 10});
@@ -118,7 +118,7 @@ fn watsonx_embeddings_and_rankings_are_counted() {
 }
 
 #[test]
-fn watsonx_errors_are_told() {
+pub(super) fn watsonx_errors_are_told() {
     let response = json!({"errors": [{"code": "model_not_supported", "message": "no",
         "more_info": "https://example.org"}], "trace": "t", "status_code": 404});
     let mut exchange = Exchange::json("/ml/v1/text/generation", HOST, &asked(), &response);

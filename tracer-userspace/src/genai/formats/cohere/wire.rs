@@ -4,12 +4,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::genai::{
-    formats::Nothing,
-    json::{
-        Shape,
-        lax::{Count, Flag, List, Object, Text, TextOr},
-    },
+use crate::genai::json::{
+    Shape,
+    lax::{Count, Flag, List, Object, Sent, Text},
 };
 
 const META: Shape = Shape::Fact;
@@ -70,8 +67,7 @@ pub(super) struct Body<'a> {
     pub(super) generations: List<Generation<'a>>,
     pub(super) usage: Object<Tokens>,
     pub(super) meta: Object<Tokens>,
-    #[serde(borrow)]
-    pub(super) embeddings: TextOr<'a, Nothing>,
+    pub(super) embeddings: Sent,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -196,6 +192,6 @@ pub(super) struct Piece<'a> {
 impl Body<'_> {
     /// There are embeddings, as a list or by type.
     pub(super) fn embedded(&self) -> bool {
-        matches!(self.embeddings, TextOr::Object(_))
+        self.embeddings.0
     }
 }

@@ -259,6 +259,9 @@ impl Chosen {
         }
         for call in message.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
             piece = true;
+            if call.kind.0.as_deref().is_some_and(|kind| kind.parse::<u64>().is_ok()) {
+                continue;
+            }
             self.call(call, keep_text);
         }
         if let Some(called) = &message.function_call.0 {

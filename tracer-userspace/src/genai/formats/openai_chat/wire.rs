@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::genai::{
     formats::{error::ErrorMember, openai_usage::Tokens},
-    json::lax::{Count, List, Object, Text, TextOrList},
+    json::lax::{Code, Count, List, Object, Text, TextOrList},
 };
 
 /// A whole completion, or one chunk of a streamed one.
@@ -129,6 +129,9 @@ pub(in crate::genai::formats) struct Audio<'a> {
 #[serde(default)]
 pub(in crate::genai::formats) struct Call<'a> {
     pub(in crate::genai::formats) index: Count,
+    /// Absent in later deltas. Over gRPC a number where the provider runs the tool itself.
+    #[serde(rename = "type")]
+    pub(in crate::genai::formats) kind: Code,
     #[serde(borrow)]
     pub(in crate::genai::formats) id: Text<'a>,
     #[serde(borrow)]
