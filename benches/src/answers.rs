@@ -7,6 +7,24 @@ pub const CHAT_REQUEST: &str = r#"{"model":"gpt-4o-mini","stream":true,"stream_o
 
 pub const MESSAGES_REQUEST: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":1024,"stream":true,"messages":[{"role":"user","content":"Why is the sky blue?"}]}"#;
 
+pub const CHAT_ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1763898000,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant","content":"Blue light scatters more."},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":5,"total_tokens":25}}"#;
+
+/// A chat with user messages of these lengths, and what else is asked for behind them.
+pub fn chat_request(texts: &[usize]) -> String {
+    const SENTENCE: &str = r#"The quick brown fox said \"jump\".\n"#;
+    let messages: Vec<_> = texts
+        .iter()
+        .map(|len| {
+            // No escape is cut in two.
+            let text: String = SENTENCE.chars().cycle().take(*len).collect();
+            let text = text.trim_end_matches('\\');
+            format!("{{\"role\":\"user\",\"content\":\"{text}\"}}")
+        })
+        .collect();
+    let messages = messages.join(",");
+    format!("{{\"messages\":[{messages}],\"model\":\"gpt-4o-mini\",\"max_tokens\":7}}")
+}
+
 /// An answer, event by event.
 pub type Events = Vec<String>;
 

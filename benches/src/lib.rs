@@ -4,5 +4,6 @@
 
 pub mod answers;
 pub mod h2;
+pub mod hostile;
 pub mod records;
 pub mod traffic;

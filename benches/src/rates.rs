@@ -109,9 +109,17 @@ pub(crate) fn chat(events: usize) -> Vec<Part> {
     stream(request, &answers::chat(events))
 }
 
-fn messages(events: usize) -> Vec<Part> {
+pub(crate) fn messages(events: usize) -> Vec<Part> {
     let request = traffic::request("/v1/messages", "", answers::MESSAGES_REQUEST.as_bytes());
     stream(request, &answers::messages(events))
+}
+
+/// A chat that is not streamed.
+pub(crate) fn asked(body: &str) -> Vec<Part> {
+    let request = traffic::request("/v1/chat/completions", "", body.as_bytes());
+    let answer = answers::CHAT_ANSWER.as_bytes();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", answer.len());
+    vec![sent(request), received(traffic::response(&headers, answer))]
 }
 
 fn stream(request: Vec<u8>, events: &answers::Events) -> Vec<Part> {

@@ -1,13 +1,11 @@
 //! Memory of connections, counted by the allocator: what 10,000 of them hold once they are idle, and
 //! what a segment of an exchange under way takes.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::sync::Arc;
+
+mod counting;
+
+use counting::{asked, held as bytes_held};
 
 use llmtap::{
     capture::{Connections, Record},
@@ -21,31 +19,6 @@ use llmtap_benches::{
     records::{readdress, records},
     traffic::{self, Part, received, sent},
 };
-
-/// Counts what is held, and how often something was asked for.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static ASKED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all is left to the system's allocator, which keeps the trait's rules.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        ASKED.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the rules of this same function.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the rules of this same function.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const CONNECTIONS: u64 = 10_000;
 
@@ -83,7 +56,7 @@ fn held(parts: &[Part], at_once: bool) -> (usize, u64) {
     let mut records = records(0, parts);
     // All but the close.
     records.pop();
-    let before = HELD.load(Ordering::Relaxed);
+    let before = bytes_held();
     let mut stages = Stages::new();
     if at_once {
         for record in &mut records {
@@ -94,7 +67,7 @@ fn held(parts: &[Part], at_once: bool) -> (usize, u64) {
             records.iter_mut().for_each(|record| stages.take(record, id));
         }
     }
-    let held = HELD.load(Ordering::Relaxed) - before;
+    let held = bytes_held() - before;
     (held / CONNECTIONS as usize, stages.pipeline.counts().calls)
 }
 
@@ -169,7 +142,7 @@ fn segments_of_bodies_take_nothing() {
     let mut stages = Stages::new();
     let (start, body) = records.split_at_mut(3);
     start.iter_mut().for_each(|record| stages.take(record, 1));
-    let before = ASKED.load(Ordering::Relaxed);
+    let before = asked();
     body.iter_mut().for_each(|record| stages.take(record, 1));
-    assert_eq!(ASKED.load(Ordering::Relaxed), before, "a body's segment allocates");
+    assert_eq!(asked(), before, "a body's segment allocates");
 }

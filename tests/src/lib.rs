@@ -4,12 +4,14 @@
 
 mod authority;
 mod compare;
+mod event;
 mod lab;
 pub mod mixed;
 mod model;
 mod nginx;
 mod parts;
 mod phoenix;
+mod point;
 mod process;
 mod receiver;
 mod server;
@@ -18,11 +20,13 @@ mod tracer;
 
 pub use authority::Authority;
 pub use compare::{differences, differences_of_attributes, without_span};
+pub use event::Event;
 pub use lab::{Lab, OPENSSL};
 pub use model::Model;
 pub use nginx::Nginx;
 pub use parts::Parts;
 pub use phoenix::Phoenix;
+pub use point::{Point, Value};
 pub use process::{Finished, Lines, Running, tell, wait_until};
 pub use receiver::{Protocol, Receiver};
 pub use server::Server;

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{Parts, Running, Span, records};
+use crate::{Event, Parts, Point, Running, Span, records};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -51,7 +51,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Requests that were taken so far: `{protocol, headers, request}`, the request in Protobuf's
+    /// Requests that were taken so far: `{protocol, signal, headers, request}`, the request in Protobuf's
     /// JSON form (bytes in base64, 64-bit integers as strings).
     ///
     /// # Errors
@@ -72,5 +72,25 @@ impl Receiver {
             spans.extend(Span::all(&request["request"])?);
         }
         Ok(spans)
+    }
+
+    /// The points of metrics of all requests.
+    ///
+    /// # Errors
+    /// As [`Receiver::spans`].
+    pub fn points(&self) -> Result<Vec<Point>> {
+        let requests = self.requests()?;
+        let points = requests.iter().map(|request| Point::all(&request["request"]));
+        Ok(points.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// The events of all requests.
+    ///
+    /// # Errors
+    /// As [`Receiver::spans`].
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let requests = self.requests()?;
+        let events = requests.iter().map(|request| Event::all(&request["request"]));
+        Ok(events.collect::<Result<Vec<_>>>()?.concat())
     }
 }

@@ -105,7 +105,7 @@ impl Span {
     }
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -119,7 +119,7 @@ fn id(text: &str, bytes: usize) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn attributes(owner: &Value) -> Result<BTreeMap<String, Value>> {
+pub(crate) fn attributes(owner: &Value) -> Result<BTreeMap<String, Value>> {
     list(owner, "attributes")
         .iter()
         .map(|attribute| {
@@ -143,6 +143,14 @@ fn plain(value: &Value) -> Result<Value> {
             .into(),
         "arrayValue" => {
             Value::Array(list(inner, "values").iter().map(plain).collect::<Result<_>>()?)
+        }
+        "kvlistValue" => {
+            let fields = list(inner, "values").iter();
+            let fields = fields.map(|field| {
+                let key = field["key"].as_str().context("a field without a key")?;
+                Ok((key.to_owned(), plain(&field["value"]).unwrap_or(Value::Null)))
+            });
+            Value::Object(fields.collect::<Result<_>>()?)
         }
         other => bail!("unexpected kind of value {other}"),
     })

@@ -95,6 +95,12 @@ fn cleared_object_is_another_connection() -> Result<()> {
     is_shown("clear", &Expected { calls: 50, ..Expected::default() })
 }
 
+/// What was told of the handshake that failed is not told of the next: its call ends as it was left.
+#[test]
+fn object_cleared_after_a_failed_handshake_is_another_connection() -> Result<()> {
+    is_shown("clear-after-failure", &Expected { calls: 3, unread: &[3], ..Expected::default() })
+}
+
 #[test]
 fn exec_ends_open_connection() -> Result<()> {
     is_shown("exec", &Expected { calls: 3, unread: &[2], ..Expected::default() })

@@ -2,9 +2,10 @@
 //! Takes the address of a TLS object in an admitted process; gives its state, and notices.
 //! An object that is new at an address that was used before is a new connection.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_SHED, Closed, ConnectionState, Kind, LEVEL_CONNECTIONS, Loss,
-    ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, Closed, ConnectionState, Kind,
+    LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
 };
 
 use crate::{
@@ -22,11 +23,7 @@ pub(crate) fn of_object(process: &Admitted, object: u64) -> Option<*mut Connecti
         return Some(state);
     }
     match inherited(process, object) {
-        Some(parent) => {
-            let references = parent.references;
-            let state = ConnectionState { references, ..over_descriptor_of(&parent) };
-            open(process, key, Origin::Inherited, parent.id, state)
-        }
+        Some(parent) => open(process, key, Origin::Inherited, parent.id, of_same_object(&parent)),
         None => open(process, key, Origin::JoinedLate, 0, ConnectionState::default()),
     }
 }
@@ -61,7 +58,8 @@ pub(crate) fn created(process: &Admitted, object: u64) {
 }
 
 /// The object is cleared for another connection over the same descriptor. Before any data passed
-/// this is a part of the handshake (OpenSSL's `state_machine` begins with it) and changes nothing.
+/// this is a part of the handshake (OpenSSL's `state_machine` begins with it) and changes nothing,
+/// unless a handshake has failed: then it is for another try.
 #[inline(always)]
 pub(crate) fn cleared(process: &Admitted, object: u64) {
     let key = ObjectKey { process: process.incarnation, object };
@@ -70,19 +68,21 @@ pub(crate) fn cleared(process: &Admitted, object: u64) {
     };
     // SAFETY: a pointer to a map value is valid while the program runs.
     let state = unsafe { *state };
-    if state.received | state.sent == 0 {
+    let is_untouched = state.received | state.sent == 0;
+    if is_untouched && state.flags & CONNECTION_PEER_ENDED == 0 {
         return;
     }
     freed(process, object);
-    open(process, key, Origin::Created, 0, over_descriptor_of(&state));
+    open(process, key, Origin::Created, 0, of_same_object(&state));
 }
 
-/// The state of a new connection over the descriptor that `state` has.
+/// The state of a new connection of the object that `state` is of: its descriptor and references.
 #[inline(always)]
-fn over_descriptor_of(state: &ConnectionState) -> ConnectionState {
+fn of_same_object(state: &ConnectionState) -> ConnectionState {
     ConnectionState {
         fd: state.fd,
         flags: state.flags & CONNECTION_HAS_FD,
+        references: state.references,
         ..ConnectionState::default()
     }
 }
@@ -147,7 +147,10 @@ fn open(
     let shed = !matches!(origin, Origin::Inherited) && overload::level() >= LEVEL_CONNECTIONS;
     let flags = state.flags | if shed { CONNECTION_SHED } else { 0 };
     let state = ConnectionState { id: unique(), flags, ..state };
-    CONNECTIONS.insert(key, state, 0).ok()?;
+    if CONNECTIONS.insert(key, state, u64::from(BPF_NOEXIST)).is_err() {
+        // Two threads may see the object first at the same time: one of them is.
+        return CONNECTIONS.get_ptr_mut(key);
+    }
     notify(
         header(Kind::Opened, process.pid_tgid, process.incarnation, state.id),
         Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },

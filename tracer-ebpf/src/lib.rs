@@ -283,7 +283,7 @@ pub struct Process {
 
 /// Key of map `CONNECTIONS`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectKey {
     pub process: u64,
     pub object: u64,

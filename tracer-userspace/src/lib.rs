@@ -1,6 +1,6 @@
 //! llmtap shows every LLM call that unmodified programs make or serve.
 //!
-//! Data flows one way: `discover` → `capture` → `http` → `genai` → `trace` → `export`.
+//! Data flows one way: `discover` → `capture` → `http` → `genai` → `trace` → `meter` → `export`.
 //! Each stage knows the ones before it and none of the ones after; `docs/architecture.md` tells more.
 
 pub mod capture;
@@ -15,6 +15,8 @@ pub mod export;
 pub mod fuzz_bridge;
 pub mod genai;
 pub mod http;
+#[cfg(not(fuzzing))]
+pub mod meter;
 #[cfg(not(fuzzing))]
 pub mod metrics;
 pub mod recording;

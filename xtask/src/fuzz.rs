@@ -20,8 +20,9 @@ use crate::{
 const FOLDER: &str = "tracer-userspace/fuzz";
 /// Bytes of an input at most.
 const MAX_LEN: &str = "-max_len=1048576";
-/// Seconds after which a single input is a finding, whatever it is measured to cost before.
-const TIMEOUT: &str = "-timeout=20";
+/// Seconds after which a single input is taken to hang. What it may cost is measured on the
+/// processor, which other programs may hold meanwhile.
+const TIMEOUT: &str = "-timeout=300";
 /// What a target may hold in all, its corpus included.
 const MEMORY: &str = "-rss_limit_mb=2048";
 

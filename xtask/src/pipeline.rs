@@ -15,6 +15,8 @@ use serde_json::Value;
 use crate::{step, workspace::Workspace};
 
 const PACKAGE: &str = "llmtap-benches";
+/// The group of benchmarks whose figures are times of one call.
+const CALLS: &str = "one call";
 const BEGIN: &str = "<!-- begin: cargo xtask bench pipeline --write -->";
 const END: &str = "<!-- end -->";
 
@@ -105,6 +107,16 @@ fn tables(figures: &[Figure]) -> String {
             text += &format!("| {group}: {name} | {:.2} {unit} |\n", rate / 1e6);
         }
     }
+    text += "\n| one call | time | each of its 2,000 events |\n|---|---|---|\n";
+    for figure in figures.iter().filter(|figure| figure.group == CALLS) {
+        let Figure { name, nanoseconds, .. } = figure;
+        let event = if name.contains("stream") {
+            format!("{:.2} µs", nanoseconds / 1e3 / 2000.0)
+        } else {
+            "–".to_owned()
+        };
+        text += &format!("| {name} | {:.2} ms | {event} |\n", nanoseconds / 1e6);
+    }
     text += "\n| input | 1 MiB | 2 MiB : 1 MiB | 4 MiB : 1 MiB |\n|---|---|---|---|\n";
     for (name, sizes) in by_size(figures) {
         let Some(one) = sizes.get("1") else { continue };
@@ -177,10 +189,12 @@ mod tests {
         };
         let text = tables(&[
             figure("bodies", 2e6, Some((4e6, "Bytes".into()))),
+            Figure { group: CALLS.into(), ..figure("a stream", 1e6, None) },
             figure("slow/1", 5e6, None),
             figure("slow/2", 1e7, None),
         ]);
         assert!(text.contains("| g: bodies | 2000.00 MB/s |"), "{text}");
+        assert!(text.contains("| a stream | 1.00 ms | 0.50 µs |"), "{text}");
         assert!(text.contains("| slow | 5.0 ms | 2.0 | – |"), "{text}");
     }
 }

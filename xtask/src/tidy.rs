@@ -19,8 +19,8 @@ const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 80;
 /// The stages that data passes through. `discover` and `capture` are one rank: capture's events name
 /// processes, and discovery answers to them.
-const RANKS: [&[&str]; 5] =
-    [&["discover", "capture"], &["http"], &["genai"], &["trace"], &["export"]];
+const RANKS: [&[&str]; 6] =
+    [&["discover", "capture"], &["http"], &["genai"], &["trace"], &["meter"], &["export"]];
 /// Values of `gen_ai.provider.name`, and hosts: what makes code depend on a provider.
 const PROVIDERS: [&str; 18] = [
     "\"anthropic\"",

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
+use crate::traffic::{self, LARGEST_SEGMENT, Part, received, sent};
 use flate2::Compression;
-use llmtap_benches::traffic::{self, LARGEST_SEGMENT, Part, received, sent};
 
 use super::{Make, repeated};
 

@@ -1,6 +1,6 @@
 //! HTTP/1.1 cut, framed and repeated as no honest peer does.
 
-use llmtap_benches::traffic::{self, Part, received, sent};
+use crate::traffic::{self, Part, received, sent};
 
 use super::{Make, repeated};
 

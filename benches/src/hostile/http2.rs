@@ -1,6 +1,6 @@
 //! HTTP/2 frames and header blocks of the smallest and the costliest kinds.
 
-use llmtap_benches::{
+use crate::{
     h2::{self, frame},
     traffic::{LARGEST_SEGMENT, Part, received, sent},
 };

@@ -1,46 +1,20 @@
-//! Input that was made to be slow: so many bytes of each kind, through `http` and `genai`.
-//! Takes criterion; measures each kind at 1, 2 and 4 MiB, to show that time grows with the bytes alone.
-//! The bound is 50 ms for 1 MiB. Content is kept, since that takes longer.
+//! Input that was made to be slow or to take memory: so many bytes of each kind, for `http` and `genai`.
+//! Takes a size; gives traffic of about that many bytes.
 
 mod bodies;
-mod files;
 mod http1;
 mod http2;
 mod websocket;
 
-use std::time::Duration;
-
-use llmtap_benches::traffic::{self, Part};
-
-use crate::Bench;
+use crate::traffic::Part;
 
 /// Makes so many bytes of traffic, or a little more.
-type Make = fn(usize) -> Vec<Part>;
+pub type Make = fn(usize) -> Vec<Part>;
 
-const SIZES: [usize; 3] = [1 << 20, 2 << 20, 4 << 20];
-
-pub(crate) fn all(criterion: &mut Bench) {
-    let mut group = criterion.benchmark_group("hostile input");
-    group.sample_size(10).warm_up_time(Duration::from_millis(100));
-    group.measurement_time(Duration::from_millis(600));
-    let cases = [http1::CASES, http2::CASES, websocket::CASES, bodies::CASES];
-    for (name, make) in cases.into_iter().flatten() {
-        for size in SIZES {
-            let parts = make(size);
-            let made = traffic::bytes(&parts);
-            assert!((size - size / 8..size + size / 4).contains(&made), "{name}: {made} bytes");
-            group.bench_function(format!("{name}/{}", size >> 20), |bencher| {
-                bencher.iter(|| traffic::operations(&parts, true));
-            });
-        }
-    }
-    for (name, make) in files::CASES {
-        for size in SIZES {
-            let read = make(size);
-            group.bench_function(format!("{name}/{}", size >> 20), |bencher| bencher.iter(&read));
-        }
-    }
-    group.finish();
+/// Each kind with its name.
+pub fn cases() -> impl Iterator<Item = (&'static str, Make)> {
+    let all = [http1::CASES, http2::CASES, websocket::CASES, bodies::CASES];
+    all.into_iter().flatten().copied()
 }
 
 /// One pattern, over and over.

@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-use flate2::{Compression, write::DeflateEncoder};
-use llmtap_benches::{
+use crate::{
     h2::{self, frame},
     traffic::{LARGEST_SEGMENT, Part, received, sent},
 };
+use flate2::{Compression, write::DeflateEncoder};
 
 use super::{Make, repeated};
 

@@ -23,6 +23,7 @@ int SSL_get_fd(void *);
 int SSL_connect(void *);
 int SSL_write(void *, const void *, int);
 int SSL_read(void *, void *, int);
+int SSL_get_error(void *, int);
 int SSL_shutdown(void *);
 int SSL_clear(void *);
 int SSL_up_ref(void *);
@@ -276,6 +277,32 @@ static void clear(void) {
     SSL_free(tls);
 }
 
+/* A server that hangs up at once: the handshake fails, and the object is used for another try. */
+static void clear_after_failure(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    check(bind(listener, (struct sockaddr *)&address, sizeof address) == 0, "no port");
+    check(listen(listener, 1) == 0, "no port");
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    void *tls = SSL_new(context);
+    SSL_up_ref(tls);
+    check(connect(fd, (struct sockaddr *)&address, sizeof address) == 0, "no connection");
+    close(accept(listener, NULL, NULL));
+    SSL_set_fd(tls, fd);
+    int failed = SSL_connect(tls), error = SSL_get_error(tls, failed);
+    check(failed <= 0 && (error == 1 || error == 5), "a handshake with nobody");
+    close(fd);
+    check(SSL_clear(tls) == 1, "not cleared");
+    handshake(tls);
+    call(tls, 1);
+    SSL_free(tls);
+    call(tls, 2);
+    ask(tls, 3);
+    drop(tls);
+}
+
 /* The first program leaves an answer unread and its connection open. */
 static void exec_again(void) {
     char text[16];
@@ -321,6 +348,7 @@ static const struct {
     {"threads", threads},
     {"reuse", reuse},
     {"clear", clear},
+    {"clear-after-failure", clear_after_failure},
     {"exec", exec_again},
     {"executed", executed},
     {"reference", reference},

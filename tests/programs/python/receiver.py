@@ -1,8 +1,9 @@
-"""An OTLP trace receiver that is not ours: OpenTelemetry's generated Protobuf, grpcio, http.server.
+"""An OTLP receiver that is not ours: OpenTelemetry's generated Protobuf, grpcio, http.server.
 
 usage: receiver.py grpc|http PORT LOG MODE      (prints its port; PORT 0: a free one)
 
-Each request becomes one JSON line in LOG: its headers, and the message in Protobuf's own JSON form.
+Each request becomes one JSON line in LOG: its signal (traces, metrics or logs), its headers, and the
+message in Protobuf's own JSON form.
 MODE: ok; slow (a second a request); refuse (an error that must not be repeated); busy (one that may).
 """
 
@@ -18,10 +19,21 @@ import time
 
 import grpc
 from google.protobuf.json_format import MessageToDict
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
 
 SLOW_SECONDS = 1.0
+
+# Request and response of each signal.
+MESSAGES = {
+    "traces": (traces.ExportTraceServiceRequest, traces.ExportTraceServiceResponse),
+    "metrics": (metrics.ExportMetricsServiceRequest, metrics.ExportMetricsServiceResponse),
+    "logs": (logs.ExportLogsServiceRequest, logs.ExportLogsServiceResponse),
+}
 
 
 class Log:
@@ -29,9 +41,10 @@ class Log:
         self.file = open(path, "a", encoding="utf-8")
         self.lock = threading.Lock()
 
-    def write(self, protocol, headers, request):
+    def write(self, protocol, signal, headers, request):
         line = {
             "protocol": protocol,
+            "signal": signal,
             "headers": {name.lower(): value for name, value in headers},
             "request": MessageToDict(request, use_integers_for_enums=True),
         }
@@ -40,7 +53,11 @@ class Log:
             self.file.flush()
 
 
-class GrpcReceiver(services.TraceServiceServicer):
+class GrpcReceiver:
+    """What the services of all signals have in common."""
+
+    signal = None
+
     def __init__(self, log, mode):
         self.log = log
         self.mode = mode
@@ -53,13 +70,27 @@ class GrpcReceiver(services.TraceServiceServicer):
         if self.mode == "busy":
             context.abort(grpc.StatusCode.UNAVAILABLE, "told to be busy")
         headers = [(key, value) for key, value in context.invocation_metadata() if "-bin" not in key]
-        self.log.write("grpc", headers, request)
-        return messages.ExportTraceServiceResponse()
+        self.log.write("grpc", self.signal, headers, request)
+        return MESSAGES[self.signal][1]()
+
+
+class Traces(GrpcReceiver, traces_grpc.TraceServiceServicer):
+    signal = "traces"
+
+
+class Metrics(GrpcReceiver, metrics_grpc.MetricsServiceServicer):
+    signal = "metrics"
+
+
+class Logs(GrpcReceiver, logs_grpc.LogsServiceServicer):
+    signal = "logs"
 
 
 def serve_grpc(port, log, mode):
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
-    services.add_TraceServiceServicer_to_server(GrpcReceiver(log, mode), server)
+    traces_grpc.add_TraceServiceServicer_to_server(Traces(log, mode), server)
+    metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(log, mode), server)
+    logs_grpc.add_LogsServiceServicer_to_server(Logs(log, mode), server)
     print(server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
     server.start()
     server.wait_for_termination()
@@ -73,16 +104,17 @@ class HttpReceiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
         status = {"refuse": 400, "busy": 503}.get(self.mode, 200)
-        if self.path != "/v1/traces":
+        signal = self.path.removeprefix("/v1/")
+        request, response = MESSAGES.get(signal, (None, traces.ExportTraceServiceResponse))
+        if request is None:
             status = 404
         if self.mode == "slow":
             time.sleep(SLOW_SECONDS)
         if status == 200:
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
-            request = messages.ExportTraceServiceRequest.FromString(body)
-            self.log.write("http", self.headers.items(), request)
-        answer = messages.ExportTraceServiceResponse().SerializeToString()
+            self.log.write("http", signal, self.headers.items(), request.FromString(body))
+        answer = response().SerializeToString()
         self.send_response(status)
         self.send_header("content-type", "application/x-protobuf")
         self.send_header("content-length", str(len(answer)))

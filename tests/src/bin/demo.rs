@@ -121,6 +121,8 @@ fn tracer(lab: &Lab, port: u16, destination: &Destination, records: &Path, once:
     if let Destination::Phoenix(_) = destination {
         // A page that can show conversations shall have some: the demo's own questions.
         command.arg("--capture-content").env("OTEL_RESOURCE_ATTRIBUTES", Phoenix::RESOURCE);
+        // Phoenix takes nothing else.
+        command.args(["--otlp-signals", "traces"]);
     }
     command.arg("--").arg(clients.get_program()).args(clients.get_args());
     command.envs(clients.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -4,7 +4,10 @@
 
 mod inputs;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::HOST};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{HOST, UPGRADE},
+};
 use llmtap::{
     capture::{CloseCause, Direction, Origin, PeerEnd},
     http::Kind,
@@ -158,7 +161,7 @@ fn compare_blocks<'a>(blocks: impl Iterator<Item = &'a [u8]>) {
 /// `None` where pseudo-header fields decide what is told.
 fn fields(list: &[(Vec<u8>, Vec<u8>)]) -> Option<Fields> {
     let mut fields = Fields::default();
-    let mut authority = None;
+    let (mut authority, mut protocol) = (None, None);
     for (name, value) in list {
         let value = HeaderValue::from_bytes(value);
         let pseudo = matches!(
@@ -167,6 +170,7 @@ fn fields(list: &[(Vec<u8>, Vec<u8>)]) -> Option<Fields> {
         );
         match (value, HeaderName::from_lowercase(name)) {
             (Ok(value), _) if &name[..] == b":authority" => authority = Some(value),
+            (Ok(value), _) if &name[..] == b":protocol" => protocol = Some(value),
             (Ok(_), _) if &name[..] == b":method" => {}
             (Ok(_), _) if pseudo => {}
             (Ok(value), Ok(name)) => {
@@ -179,6 +183,9 @@ fn fields(list: &[(Vec<u8>, Vec<u8>)]) -> Option<Fields> {
         && !fields.known.contains_key(HOST)
     {
         fields.known.insert(HOST, authority);
+    }
+    if let Some(protocol) = protocol {
+        fields.known.insert(UPGRADE, protocol);
     }
     Some(fields)
 }

@@ -76,8 +76,8 @@ fn peer_end(byte: u8) -> PeerEnd {
 }
 
 fn close_cause(byte: u8) -> CloseCause {
-    use CloseCause::{Freed, ProcessExecuted, ProcessExited, TracerStopped};
-    [Freed, ProcessExited, ProcessExecuted, TracerStopped][usize::from(byte % 4)]
+    use CloseCause::{Freed, ProcessExecuted, ProcessExited, TracerStopped, Unseen};
+    [Freed, ProcessExited, ProcessExecuted, TracerStopped, Unseen][usize::from(byte % 5)]
 }
 
 pub fn seeds() -> Vec<Input> {

@@ -159,12 +159,12 @@ fn events(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
                 },
             })),
             CLOSED => {
-                use CloseCause::{Freed, ProcessExecuted, ProcessExited, TracerStopped};
-                let causes = [Freed, ProcessExited, ProcessExecuted, TracerStopped];
+                use CloseCause::{Freed, ProcessExecuted, ProcessExited, TracerStopped, Unseen};
+                let causes = [Freed, ProcessExited, ProcessExecuted, TracerStopped, Unseen];
                 Happening::Other(Event::Closed(Closed {
                     connection,
                     time,
-                    cause: causes[usize::from(at(0) % 4)],
+                    cause: causes[usize::from(at(0) % 5)],
                     last_empty_read: (at(1) > 0).then_some(time),
                 }))
             }

@@ -69,6 +69,7 @@ pub type Forget<'a> = &'a mut dyn FnMut(ObjectKey) -> Option<Positions>;
 pub struct Connections {
     alive: HashMap<ConnectionId, Connection>,
     of_process: HashMap<u64, BTreeSet<ConnectionId>>,
+    of_object: HashMap<ObjectKey, ConnectionId>,
     captured: Captured,
     /// Closed ones of which the kernel side was told something.
     judged: Vec<ConnectionId>,
@@ -103,7 +104,21 @@ impl Connections {
         match record.body {
             Body::Data(direction, bytes) => self.data(header, direction, bytes, sink),
             Body::Opened(opened) => {
-                self.open(connection, process, opened.object);
+                let key = ObjectKey { process: process.incarnation, object: opened.object };
+                let is_open = match self.alive.get_mut(&connection) {
+                    // What another thread moved was told first: new is only which object it is.
+                    Some(known) if known.key == (ObjectKey { object: 0, ..key }) => {
+                        known.key = key;
+                        true
+                    }
+                    Some(_) => return,
+                    None => false,
+                };
+                self.replace(key, connection, time, sink);
+                if is_open {
+                    return;
+                }
+                self.open(connection, key);
                 let (origin, security) = (record::origin(&opened), Security::Tls);
                 sink(&Event::Opened(Opened { connection, process, time, origin, security }));
             }
@@ -178,13 +193,29 @@ impl Connections {
         }
     }
 
-    fn open(&mut self, connection: ConnectionId, process: ProcessId, object: u64) {
-        let key = ObjectKey { process: process.incarnation, object };
+    fn open(&mut self, connection: ConnectionId, key: ObjectKey) {
         self.alive.insert(
             connection,
             Connection { key, positions: Positions::default(), verdict: Verdict::default() },
         );
-        self.of_process.entry(process.incarnation).or_default().insert(connection);
+        self.of_process.entry(key.process).or_default().insert(connection);
+    }
+
+    /// The object is this connection's from now on. One that still has it ended before: the notice
+    /// was lost, and counted.
+    fn replace(
+        &mut self,
+        key: ObjectKey,
+        connection: ConnectionId,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let before = self.of_object.insert(key, connection);
+        if let Some(connection) = before.filter(|before| *before != connection) {
+            let cause = CloseCause::Unseen;
+            let closed = Closed { connection, time, cause, last_empty_read: None };
+            self.close(connection, None, sink, closed);
+        }
     }
 
     fn data(
@@ -199,7 +230,7 @@ impl Connections {
         if !self.alive.contains_key(&connection) {
             // The notice of its beginning was lost (and counted). What came before is unknown.
             let process = ProcessId { pid: header.tgid, incarnation: header.process };
-            self.open(connection, process, 0);
+            self.open(connection, ObjectKey { process: process.incarnation, object: 0 });
             let (origin, security) = (Origin::JoinedLate, Security::Tls);
             sink(&Event::Opened(Opened { connection, process, time, origin, security }));
         }
@@ -228,6 +259,9 @@ impl Connections {
         let Some(mut known) = self.alive.remove(&connection) else { return };
         if known.verdict != Verdict::default() {
             self.judged.push(connection);
+        }
+        if self.of_object.get(&known.key) == Some(&connection) {
+            self.of_object.remove(&known.key);
         }
         if let Some(siblings) = self.of_process.get_mut(&known.key.process) {
             siblings.remove(&connection);
@@ -327,6 +361,49 @@ mod tests {
             ],
         );
         assert_eq!(said, ["open 1", "bytes 0+3", "gap 3+7", "bytes 10+2", "bytes 0+1"]);
+    }
+
+    #[test]
+    fn opening_that_is_told_behind_data_takes_nothing_back() {
+        let mut connections = Connections::default();
+        let said = run(
+            &mut connections,
+            &[
+                record(1, 0, Body::Data(Direction::Received, b"abc")),
+                opened(1),
+                record(1, 3, Body::Data(Direction::Received, b"de")),
+                record(0, 0, Body::Exited),
+            ],
+        );
+        let expected =
+            ["open 1", "bytes 0+3", "bytes 3+2", "gap 5+1011", "close ProcessExited", "Exited"];
+        assert_eq!(said, expected);
+    }
+
+    /// The notice of the first one's end had no room in the ring.
+    #[test]
+    fn end_that_was_not_told_comes_with_the_next_at_its_place() {
+        let mut connections = Connections::default();
+        let reused =
+            |connection| record(connection, 0, Body::Opened(tracer_ebpf::Opened::default()));
+        let end = |connection| record(connection, 0, Body::Closed(tracer_ebpf::Closed::default()));
+        let said = run(
+            &mut connections,
+            &[reused(1), opened(2), reused(3), reused(3), end(3), reused(4), end(4), end(2)],
+        );
+        let expected = [
+            "open 1",
+            "open 2",
+            "close Unseen",
+            "open 3",
+            "close Freed",
+            "open 4",
+            "close Freed",
+            "close Freed",
+        ];
+        assert_eq!(said, expected);
+        assert_eq!(connections.len(), 0);
+        assert!(connections.of_object.is_empty());
     }
 
     #[test]

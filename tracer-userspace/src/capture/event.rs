@@ -129,6 +129,8 @@ pub enum CloseCause {
     ProcessExecuted,
     /// llmtap stopped; the connection lives on.
     TracerStopped,
+    /// Its end was not captured: another has its place.
+    Unseen,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ mod privileges;
 mod record;
 mod replay;
 mod run;
+mod stages;
 mod trace;
 
 use std::process::ExitCode;

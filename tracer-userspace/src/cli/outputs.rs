@@ -12,8 +12,10 @@ use std::{
 use crate::{
     config::{self, Config, OutputFormat},
     export::{
-        Format, Host, Lines, Otlp, OtlpError, OtlpSettings, Outputs, Pretty, Resources, Variables,
+        Format, Host, Lines, Otlp, OtlpError, Outputs, Pretty, Receivers, Resources, Signal,
+        Variables,
     },
+    trace::semconv::{ContentPlace, Profile},
 };
 
 /// Columns of a terminal that does not tell.
@@ -32,21 +34,68 @@ pub(super) struct OutputFlags {
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
 
-    /// Send spans to this OTLP receiver: gRPC on port 4317, HTTP/protobuf elsewhere, unless
+    /// Send spans, metrics and events to this OTLP receiver: gRPC on port 4317, HTTP/protobuf elsewhere, unless
     /// OTEL_EXPORTER_OTLP_PROTOCOL says otherwise
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
 
-    /// Keep the text of prompts and answers in the spans; without it only numbers and names are kept
+    /// What --output otlp-json writes: with metrics and logs also MetricsData and LogsData
+    #[arg(
+        long,
+        value_name = "SIGNALS",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "traces"
+    )]
+    output_signals: Vec<Signal>,
+
+    /// What is sent to the OTLP receiver [default: all that OTEL_METRICS_EXPORTER and
+    /// OTEL_LOGS_EXPORTER do not exclude]
+    #[arg(long, value_name = "SIGNALS", value_enum, value_delimiter = ',')]
+    otlp_signals: Option<Vec<Signal>>,
+
+    /// Keep the text of prompts and answers, in the spans or where WHERE says (span_only,
+    /// event_only, span_and_event, no_content); without it only numbers and names are kept
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "span_only", value_parser = content_place)]
+    capture_content: Option<ContentPlace>,
+
+    /// Names of attributes and metrics [default: latest, or what OTEL_SEMCONV_STABILITY_OPT_IN says]
+    #[arg(long, value_name = "EDITION", value_enum)]
+    semconv: Option<Profile>,
+
+    /// Tell an event with the details of each inference beside its span
     #[arg(long)]
-    capture_content: bool,
+    events: bool,
+
+    /// Tell what each call cost, by this price list (docs/prices.md)
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+
+    /// Estimate tokens that a provider does not report, by the model's tokenizer where it is known
+    #[arg(long)]
+    estimate_tokens: bool,
+}
+
+fn content_place(word: &str) -> Result<ContentPlace, String> {
+    ContentPlace::from_word(word)
+        .ok_or_else(|| "give span_only, event_only, span_and_event or no_content".to_owned())
 }
 
 impl OutputFlags {
     pub(super) fn fill(self, config: &mut Config) {
-        config.output = config::Output { format: self.output, file: self.output_file };
+        config.output = config::Output {
+            format: self.output,
+            signals: Some(self.output_signals),
+            file: self.output_file,
+        };
         config.otlp.endpoint = self.otlp_endpoint;
-        config.capture_content = self.capture_content.then_some(true);
+        config.otlp.signals = self.otlp_signals;
+        config.capture_content = self.capture_content;
+        config.semconv = self.semconv;
+        config.events = self.events.then_some(true);
+        config.prices = self.prices;
+        config.estimate_tokens = self.estimate_tokens;
     }
 }
 
@@ -63,7 +112,7 @@ pub(super) enum OutputError {
 /// Outputs that were checked and hold nothing yet: no file is made and no thread started.
 pub(super) struct CheckedOutputs {
     output: config::Output,
-    otlp: Option<OtlpSettings>,
+    otlp: Receivers,
     resources: Arc<Resources>,
 }
 
@@ -80,7 +129,7 @@ impl CheckedOutputs {
     ) -> Result<Self, OutputError> {
         Ok(Self {
             output: config.output.clone(),
-            otlp: OtlpSettings::resolve(&config.otlp, variables)?,
+            otlp: Receivers::resolve(&config.otlp, variables)?,
             resources: Arc::new(Resources::of_host(host, variables)),
         })
     }
@@ -93,15 +142,15 @@ impl CheckedOutputs {
             outputs = outputs
                 .with_lines(format, Lines::start("output", sink).map_err(OutputError::Thread)?);
         }
-        if let Some(settings) = &self.otlp {
-            outputs = outputs.with_otlp(Otlp::start(settings, self.resources)?);
+        if !self.otlp.is_empty() {
+            outputs = outputs.with_otlp(Otlp::start(&self.otlp, &self.resources)?);
         }
         Ok(outputs)
     }
 
     fn format(&self) -> Option<Format> {
         let terminal = self.output.file.is_none() && io::stdout().is_terminal();
-        let seen = terminal || self.output.file.is_some() || self.otlp.is_none();
+        let seen = terminal || self.output.file.is_some() || self.otlp.traces.is_none();
         let default = if seen { OutputFormat::Pretty } else { OutputFormat::None };
         match self.output.format.unwrap_or(default) {
             OutputFormat::Pretty => {
@@ -110,7 +159,10 @@ impl CheckedOutputs {
                     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
                 Some(Format::Pretty(Box::new(Pretty::new(columns(), colour))))
             }
-            OutputFormat::OtlpJson => Some(Format::OtlpJson),
+            OutputFormat::OtlpJson => {
+                let signals = self.output.signals.clone();
+                Some(Format::OtlpJson(signals.unwrap_or_else(|| vec![Signal::Traces])))
+            }
             OutputFormat::None => None,
         }
     }

@@ -15,15 +15,14 @@ use std::{
 use super::{
     outputs::{CheckedOutputs, OutputFlags},
     refuse, sentence,
-    trace::sampler,
+    stages::stages,
 };
 use crate::{
     config::Config,
-    export::{Host, Variables},
-    genai::{self, Calls},
+    export::{Host, MetricsReading, Variables},
     recording::{OpenError, Source},
     session::{Filters, Outcome, Pace, Pipeline, Summary, Traced, replay},
-    trace::{Clock, Ids, Spans},
+    trace::{Clock, Ids},
 };
 
 /// How long the outputs may take to send what they hold at the end.
@@ -83,13 +82,12 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let host = Host { name: start.host_name.clone(), machine: start.machine.clone() };
     let outputs = CheckedOutputs::for_host(host, &config, &variables)?;
     let filters = Filters { ports: start.ports.clone(), ..Filters::default() };
-    let capture_content = config.captures_content(&variables);
-    let calls = Calls::new(genai::Options { capture_content });
     let clock = Clock::Recorded { boot: start.boot };
-    let spans = Spans::new(sampler(&variables), clock, Ids::Seeded(start.seed));
+    let (calls, spans) = stages(&config, &variables, clock, Ids::Seeded(start.seed))?;
     let stop = stopped_by_signals()?;
     let outputs = outputs.start()?.patient();
-    let pipeline = Pipeline::new(Arc::new(filters), calls, spans, outputs);
+    let reading = MetricsReading::resolve(&config.otlp, &variables);
+    let pipeline = Pipeline::new(Arc::new(filters), calls, spans, outputs).measured(reading, None);
     Ok((source, pipeline, stop))
 }
 
@@ -126,10 +124,11 @@ fn carry_out(
     stop: &AtomicBool,
 ) -> ExitCode {
     let result = replay(&mut source, &mut pipeline, pace, stop);
-    let counts = pipeline.counts();
+    let (counts, http) = (pipeline.counts(), pipeline.http_counts());
+    let overflow = pipeline.overflow();
     let outputs = pipeline.into_outputs().finish(FLUSH);
     let finish = result.as_ref().ok().copied().flatten().unwrap_or_default();
-    let traced = Some(Traced { counts, outputs });
+    let traced = Some(Traced { counts, http, outputs, overflow });
     let outcome = Some(Outcome { traced, recorded: None });
     let summary =
         Summary { outcome, lost: finish.lost, unreadable: finish.unreadable, ..Summary::default() };

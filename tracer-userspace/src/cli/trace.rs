@@ -10,18 +10,18 @@ use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
     privileges, record, refuse,
+    stages::stages,
 };
 use crate::{
     capture::Limits,
     config::{self, Config, Listen},
-    export::Variables,
-    genai::{self, Calls},
+    export::{MetricsReading, Variables},
     metrics::Metrics,
     session::{
         Alive, Behind, Board, Filters, Pipeline, Session, Settings,
         command::{self, Held},
     },
-    trace::{Clock, Ids, Sampler, Spans},
+    trace::{Clock, Ids},
 };
 
 /// Trace a command and its children, or running programs
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     kernel: KernelFlags,
 
-    /// Serve llmtap's own metrics at http://ADDR/metrics; a port alone is one of loopback
+    /// Serve metrics, of calls and of llmtap itself, at http://ADDR/metrics; a port alone is one of loopback
     #[arg(long, value_name = "ADDR", help_heading = "Outputs")]
     metrics_listen: Option<Listen>,
 
@@ -95,8 +95,10 @@ Examples:
   sudo llmtap trace --exe 'python*' --port 443 --otlp-endpoint http://localhost:4317
 
 Environment:
-  OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER(_ARG),
-  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: as OpenTelemetry defines them
+  OTEL_EXPORTER_OTLP_*, OTEL_{TRACES,METRICS,LOGS}_EXPORTER, OTEL_METRIC_EXPORT_INTERVAL,
+  OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER(_ARG), OTEL_SEMCONV_STABILITY_OPT_IN,
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT:
+  as OpenTelemetry defines them
   NO_COLOR: no colours    LLMTAP_LOG: log filter, such as debug";
 
 const MIB: u32 = 1 << 20;
@@ -148,9 +150,7 @@ impl Run {
         let variables = Variables::of_this_process();
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
         let outputs = CheckedOutputs::new(config, &variables)?;
-        let calls =
-            Calls::new(genai::Options { capture_content: config.captures_content(&variables) })
-                .naming(config.providers.clone());
+        let reading = MetricsReading::resolve(&config.otlp, &variables);
         let recording = recording.record.map(|path| {
             let start = record::start(&filters, recording.keep_credentials);
             (path, start)
@@ -159,14 +159,16 @@ impl Run {
         let (clock, ids) = recording.as_ref().map_or_else(Default::default, |(_, start)| {
             (Clock::Recorded { boot: start.boot }, Ids::Seeded(start.seed))
         });
-        let spans = Spans::new(sampler(&variables), clock, ids);
-        let metrics = config.metrics.listen.map(|listen| Metrics::bind(listen.0)).transpose()?;
+        let (calls, spans) = stages(config, &variables, clock, ids)?;
+        let metrics = config.metrics_listen(&variables).map(Metrics::bind).transpose()?;
+        let scrape = metrics.as_ref().map(|metrics| metrics.calls().clone());
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
         let kernel = KernelSide { limits: config.limits(), board, log: kernel_log };
         let behind = |filters: &Arc<Filters>| {
             let recorder =
                 recording.map(|(path, start)| record::create(path, &start)).transpose()?;
-            let pipeline = Pipeline::new(Arc::clone(filters), calls, spans, outputs.start()?);
+            let pipeline = Pipeline::new(Arc::clone(filters), calls, spans, outputs.start()?)
+                .measured(reading, scrape);
             Ok(Behind::new(Some(pipeline), recorder))
         };
         let run = Self::checked(filters, command, kernel, behind)?;
@@ -196,16 +198,6 @@ impl Run {
         let settings = Settings { filters, behind, limits, kernel_log, board };
         Ok(Self { settings, command, signals, runtime })
     }
-}
-
-pub(super) fn sampler(variables: &Variables) -> Sampler {
-    let value = |name| variables.get(name);
-    let (sampler, unknown) =
-        Sampler::from_variables(value("OTEL_TRACES_SAMPLER"), value("OTEL_TRACES_SAMPLER_ARG"));
-    if let Some(unknown) = unknown {
-        tracing::warn!("{unknown}");
-    }
-    sampler
 }
 
 impl Run {

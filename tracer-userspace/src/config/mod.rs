@@ -4,7 +4,7 @@
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::{NonZeroU16, NonZeroU32},
     path::{Path, PathBuf},
     str::FromStr,
@@ -15,8 +15,9 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::{
     capture::{Limits, Thresholds},
-    export::{OtlpOptions, Variables},
+    export::{OtlpOptions, Signal, Variables},
     genai::Named,
+    trace::semconv::{self, ContentPlace, Conventions, Profile},
 };
 
 /// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
@@ -27,8 +28,12 @@ const RING_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=1 << 30;
 pub struct Config {
     pub filters: Filters,
     pub output: Output,
-    /// `None` as long as nobody says: [`Config::captures_content`].
-    pub capture_content: Option<bool>,
+    /// `None` as long as nobody says: [`Config::conventions`].
+    pub capture_content: Option<ContentPlace>,
+    /// `None` as long as nobody says: [`Config::conventions`].
+    pub semconv: Option<Profile>,
+    /// `None` as long as nobody says: [`Config::conventions`].
+    pub events: Option<bool>,
     /// Bytes of the ring between kernel and llmtap: a power of two from 64 KiB to 1 GiB.
     pub ring_bytes: Option<u32>,
     /// TLS connections followed at a time.
@@ -38,6 +43,10 @@ pub struct Config {
     pub otlp: OtlpOptions,
     /// What hosts and paths speak that are not known.
     pub providers: Vec<Named>,
+    /// Count tokens that providers do not report.
+    pub estimate_tokens: bool,
+    /// Price list.
+    pub prices: Option<PathBuf>,
 }
 
 /// What to leave out when llmtap does not keep up, and how full the ring is when each step is taken,
@@ -198,6 +207,9 @@ pub struct Output {
     /// Lines for people, OTLP/JSON (one `TracesData` a line), or nothing. Default: `pretty`, or
     /// `none` where spans are sent to a receiver and standard output is no terminal.
     pub format: Option<OutputFormat>,
+    /// What OTLP/JSON has lines of: `MetricsData` and `LogsData` beside `TracesData`. Default:
+    /// traces alone.
+    pub signals: Option<Vec<Signal>>,
     /// File to write to. Default: standard output.
     pub file: Option<PathBuf>,
 }
@@ -218,9 +230,18 @@ pub enum OutputFormat {
 struct Raw {
     filters: Filters,
     output: Output,
-    /// Keep the text of prompts and answers. Default: false, unless
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it.
-    capture_content: Option<bool>,
+    /// Where the text of prompts and answers goes: `span_only`, `event_only`, `span_and_event` or
+    /// `no_content`; `true` is `span_only`, `false` is `no_content`. Default: as
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says with the same words, else nowhere.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    capture_content: Option<Place>,
+    /// Names of attributes and metrics: those of semantic-conventions-genai (`latest`), of
+    /// semantic-conventions `v1.41`, or both. Default: as `OTEL_SEMCONV_STABILITY_OPT_IN` says
+    /// (`gen_ai_latest_experimental`, `gen_ai/v1.41`, `gen_ai/dup`), else `latest`.
+    semconv: Option<Profile>,
+    /// An event with the details of each inference beside its span. Default: as
+    /// `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` says, else where content goes on events.
+    events: Option<bool>,
     /// Bytes of the ring between kernel and llmtap: a power of two from 65536 to 1073741824.
     /// Default: 33554432.
     #[cfg_attr(test, schemars(with = "Option<u32>"))]
@@ -231,6 +252,12 @@ struct Raw {
     metrics: Metrics,
     otlp: OtlpOptions,
     providers: Vec<Named>,
+    /// Estimate tokens that a provider did not report, by the model's own tokenizer, where it is known
+    /// (`llmtap.estimate.*`; takes some 100 MB of memory). Default: false.
+    estimate_tokens: bool,
+    /// File with what tokens cost (docs/prices.md); each call then tells its cost
+    /// (`llmtap.cost.*`). Default: none.
+    prices: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -294,13 +321,17 @@ impl Config {
         Ok(Self {
             filters: raw.filters,
             output: raw.output,
-            capture_content: raw.capture_content,
+            capture_content: raw.capture_content.map(|place| place.0),
+            semconv: raw.semconv,
+            events: raw.events,
             ring_bytes,
             max_connections: raw.max_connections.map(NonZeroU32::get),
             overload: raw.overload,
             metrics: raw.metrics,
             otlp: raw.otlp,
             providers: raw.providers,
+            estimate_tokens: raw.estimate_tokens,
+            prices: raw.prices,
         })
     }
 
@@ -315,15 +346,92 @@ impl Config {
         }
     }
 
-    /// Whether the text of prompts and answers is kept: as the user says, else as
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says, else not. Its values that ask for
-    /// content on events alone are no, since llmtap puts it on spans.
-    pub fn captures_content(&self, variables: &Variables) -> bool {
-        let variable = variables.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT");
-        self.capture_content.unwrap_or_else(|| {
-            let value = variable.unwrap_or_default().to_ascii_lowercase();
-            matches!(value.as_str(), "true" | "span_only" | "span_and_event")
-        })
+    /// What is told of calls: as the user says, else as the standard variables say.
+    pub fn conventions(&self, variables: &Variables) -> Conventions {
+        let content = self.capture_content.or_else(|| {
+            let word = variables.get(CAPTURE_CONTENT)?;
+            ContentPlace::from_word(word).or_else(|| ignored(CAPTURE_CONTENT, word))
+        });
+        let content = content.unwrap_or_default();
+        let details = self.events.or_else(|| {
+            let word = variables.get(EMIT_EVENT)?;
+            match word.to_ascii_lowercase().as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => ignored(EMIT_EVENT, word),
+            }
+        });
+        let profile = self.semconv.or_else(|| {
+            let (profile, unknown) = Profile::from_opt_in(variables.get(semconv::OPT_IN)?);
+            for member in unknown {
+                ignored::<()>(semconv::OPT_IN, &member);
+            }
+            profile
+        });
+        Conventions {
+            profile: profile.unwrap_or_default(),
+            content,
+            details: details.unwrap_or(content.on_events()),
+        }
+    }
+
+    /// Where `/metrics` is served: as the user says, else where `OTEL_METRICS_EXPORTER` names
+    /// `prometheus`, with its host and port.
+    pub fn metrics_listen(&self, variables: &Variables) -> Option<SocketAddr> {
+        let exporters = variables.get("OTEL_METRICS_EXPORTER").unwrap_or_default();
+        let is_named = || exporters.split(',').any(|one| one.trim() == "prometheus");
+        let by_variables = || {
+            let host = variables.get("OTEL_EXPORTER_PROMETHEUS_HOST").unwrap_or("localhost");
+            let port = variables.get("OTEL_EXPORTER_PROMETHEUS_PORT").unwrap_or("9464");
+            let host = if host == "localhost" { "127.0.0.1" } else { host };
+            let address = host.parse().ok().zip(port.parse().ok());
+            address.map(|(host, port): (IpAddr, u16)| SocketAddr::new(host, port)).or_else(|| {
+                ignored("OTEL_EXPORTER_PROMETHEUS_HOST and _PORT", &format!("{host}:{port}"))
+            })
+        };
+        let listen = self.metrics.listen.map(|listen| listen.0);
+        listen.or_else(|| is_named().then(by_variables).flatten())
+    }
+}
+
+const CAPTURE_CONTENT: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+const EMIT_EVENT: &str = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT";
+
+/// A variable's value that is not understood is ignored, not fatal.
+fn ignored<T>(name: &str, value: &str) -> Option<T> {
+    tracing::warn!("{name}: {value:?} is not understood and ignored");
+    None
+}
+
+/// [`ContentPlace`] as it is written in the file.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "one of true, false, span_only, event_only, span_and_event, no_content"
+)]
+enum PlaceText {
+    Flag(bool),
+    Word(String),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "PlaceText")]
+struct Place(ContentPlace);
+
+impl TryFrom<PlaceText> for Place {
+    type Error = String;
+
+    fn try_from(text: PlaceText) -> Result<Self, String> {
+        match text {
+            PlaceText::Flag(true) => Ok(Self(ContentPlace::Spans)),
+            PlaceText::Flag(false) => Ok(Self(ContentPlace::Nowhere)),
+            PlaceText::Word(word) => ContentPlace::from_word(&word).map(Self).ok_or_else(|| {
+                format!(
+                    "{word:?} is no place for content; give one of true, false, span_only, \
+                     event_only, span_and_event, no_content"
+                )
+            }),
+        }
     }
 }
 

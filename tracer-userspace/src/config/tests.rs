@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     export::{Compression, Protocol},
     genai::WireFormat,
+    meter::Temporality,
 };
 
 const EXAMPLE: &str = include_str!("../../../deploy/llmtap.yaml");
@@ -22,8 +23,10 @@ fn sentence(text: &str) -> String {
 fn all_settings_are_read() {
     let config = parse(
         "filters: {pid: [1, 2], exe: ['/usr/bin/python*'], port: [443], cgroup: [/a], all: true}
-output: {format: otlp-json, file: /tmp/x}
-capture_content: true
+output: {format: otlp-json, signals: [traces, logs], file: /tmp/x}
+capture_content: event_only
+semconv: v1.41
+events: true
 ring_bytes: 131072
 max_connections: 12
 overload: {content: 1, bodies: 2, connections: 3}
@@ -39,9 +42,14 @@ otlp:
   client_key: k.pem
   queue_spans: 7
   queue_bytes: 8
+  signals: [metrics]
+  metric_interval_ms: 9
+  metric_temporality: delta
 providers:
   - {host: llm.internal, path: /gw, format: openai-chat, provider: openai}
   - {host: .example.org}
+estimate_tokens: true
+prices: /etc/llmtap/prices.yaml
 ",
     )
     .unwrap();
@@ -52,7 +60,10 @@ providers:
     assert!(config.filters.all);
     assert_eq!(config.output.format, Some(OutputFormat::OtlpJson));
     assert_eq!(config.output.file, Some("/tmp/x".into()));
-    assert_eq!(config.capture_content, Some(true));
+    assert_eq!(config.output.signals, Some(vec![Signal::Traces, Signal::Logs]));
+    assert_eq!(config.capture_content, Some(ContentPlace::Events));
+    assert_eq!(config.semconv, Some(Profile::V1_41));
+    assert_eq!(config.events, Some(true));
     assert_eq!(config.ring_bytes, Some(131_072));
     let thresholds = Thresholds { content: 1, bodies: 2, connections: 3 };
     assert_eq!(config.limits(), Limits { ring_bytes: 131_072, connections: 12, thresholds });
@@ -68,6 +79,11 @@ providers:
     assert_eq!(otlp.client_key, Some("k.pem".into()));
     assert_eq!(otlp.queue_spans.map(NonZero::get), Some(7));
     assert_eq!(otlp.queue_bytes.map(NonZero::get), Some(8));
+    assert_eq!(otlp.signals, Some(vec![Signal::Metrics]));
+    assert_eq!(otlp.metric_interval_ms.map(NonZero::get), Some(9));
+    assert_eq!(otlp.metric_temporality, Some(Temporality::Delta));
+    assert!(config.estimate_tokens);
+    assert_eq!(config.prices, Some("/etc/llmtap/prices.yaml".into()));
     let gateway = Named {
         host: "llm.internal".into(),
         path: Some("/gw".into()),
@@ -99,6 +115,9 @@ fn wrong_files_are_refused_with_their_place() {
             "smaller number than the one before",
         ),
         ("filters: {all: true}\nmetrics:\n  listen: localhost\n", 3, "give ADDRESS:PORT"),
+        ("filters: {all: true}\ncapture_content: everywhere\n", 2, "span_and_event"),
+        ("filters: {all: true}\nsemconv: v1.36\n", 2, "v1.36"),
+        ("filters: {all: true}\notlp: {signals: [profiles]}\n", 2, "profiles"),
         ("filters: {all: true}\nfilters: {all: false}\n", 2, "filters"),
         ("filters: {all: true}\nproviders:\n  - {host: h, format: soap}\n", 3, "soap"),
         ("filters: {all: true}\nproviders:\n  - {path: /gw}\n", 3, "host"),
@@ -146,20 +165,76 @@ fn missing_file_is_named() {
 fn content_is_kept_only_when_asked() {
     const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
     for (option, variable, expected) in [
-        (None, "", false),
-        (None, "true", true),
-        (None, "SPAN_ONLY", true),
-        (None, "span_and_event", true),
-        (None, "event_only", false),
-        (None, "no_content", false),
-        (None, "yes please", false),
-        (Some(false), "true", false),
-        (Some(true), "false", true),
+        (None, "", ContentPlace::Nowhere),
+        (None, "true", ContentPlace::Spans),
+        (None, "SPAN_ONLY", ContentPlace::Spans),
+        (None, "span_and_event", ContentPlace::Both),
+        (None, "event_only", ContentPlace::Events),
+        (None, "no_content", ContentPlace::Nowhere),
+        (None, "yes please", ContentPlace::Nowhere),
+        (Some(ContentPlace::Nowhere), "true", ContentPlace::Nowhere),
+        (Some(ContentPlace::Events), "false", ContentPlace::Events),
     ] {
         let config = Config { capture_content: option, ..Config::default() };
         let variables = [(NAME, variable)].into_iter().collect();
-        assert_eq!(config.captures_content(&variables), expected, "{option:?} {variable}");
+        let conventions = config.conventions(&variables);
+        assert_eq!(conventions.content, expected, "{option:?} {variable}");
+        assert_eq!(conventions.details, expected.on_events(), "{option:?} {variable}");
     }
+}
+
+#[test]
+fn true_and_false_are_places_for_content() {
+    for (text, expected) in [
+        ("true", ContentPlace::Spans),
+        ("false", ContentPlace::Nowhere),
+        ("span_and_event", ContentPlace::Both),
+    ] {
+        let config = parse(&format!("filters: {{all: true}}\ncapture_content: {text}\n")).unwrap();
+        assert_eq!(config.capture_content, Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn conventions_are_chosen() {
+    let chosen = |config: &Config, variables: &[(&str, &str)]| {
+        let conventions = config.conventions(&variables.iter().copied().collect());
+        (conventions.profile, conventions.details)
+    };
+    const EMIT: &str = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT";
+    let none = Config::default();
+    assert_eq!(chosen(&none, &[]), (Profile::Latest, false));
+    assert_eq!(chosen(&none, &[(semconv::OPT_IN, "http,gen_ai/v1.41")]).0, Profile::V1_41);
+    assert_eq!(chosen(&none, &[(semconv::OPT_IN, "http/dup")]).0, Profile::Latest);
+    let own = Config { semconv: Some(Profile::Dup), events: Some(false), ..Config::default() };
+    let variables = [(semconv::OPT_IN, "gen_ai_latest_experimental"), (EMIT, "true")];
+    assert_eq!(chosen(&own, &variables), (Profile::Dup, false));
+    assert!(chosen(&none, &variables).1);
+    assert!(!chosen(&none, &[(EMIT, "perhaps")]).1);
+    let events = Config { capture_content: Some(ContentPlace::Both), ..Config::default() };
+    assert!(!chosen(&events, &[(EMIT, "False")]).1);
+}
+
+#[test]
+fn prometheus_is_served_where_the_variables_say() {
+    let listen = |config: &Config, variables: &[(&str, &str)]| {
+        let address = config.metrics_listen(&variables.iter().copied().collect());
+        address.map(|address| address.to_string())
+    };
+    const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+    const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+    const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+    let none = Config::default();
+    assert_eq!(listen(&none, &[]), None);
+    assert_eq!(listen(&none, &[(EXPORTER, "otlp"), (PORT, "1")]), None);
+    let default = Some("127.0.0.1:9464".to_owned());
+    assert_eq!(listen(&none, &[(EXPORTER, "otlp, prometheus")]), default);
+    let variables = [(EXPORTER, "prometheus"), (HOST, "::"), (PORT, "1234")];
+    assert_eq!(listen(&none, &variables).as_deref(), Some("[::]:1234"));
+    assert_eq!(listen(&none, &[(EXPORTER, "prometheus"), (PORT, "x")]), None);
+    let metrics = Metrics { listen: "99".parse().ok() };
+    let own = Config { metrics, ..Config::default() };
+    assert_eq!(listen(&own, &variables).as_deref(), Some("127.0.0.1:99"));
 }
 
 /// The keys of the file, `section.key`, with kind and meaning, from the declarations themselves.

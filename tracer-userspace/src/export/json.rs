@@ -1,25 +1,67 @@
-//! OTLP/JSON, one `TracesData` a line, as the Collector's file exporter writes it.
-//! Takes [`Span`]s; gives lines.
+//! OTLP/JSON, one `TracesData`, `MetricsData` or `LogsData` a line, as the Collector's file exporter
+//! writes it. Takes messages by resource; gives lines.
 //! Field names, hex ids and numbers as strings are `opentelemetry-proto`'s (OTLP specification,
 //! "JSON Protobuf Encoding"); what differs from the Collector's form is mended in [`compact`].
 
-use opentelemetry_proto::tonic::trace::v1::TracesData;
+use std::{sync::Arc, time::SystemTime};
+
+use opentelemetry_proto::tonic::{
+    logs::v1::LogsData, metrics::v1::MetricsData, trace::v1::TracesData,
+};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Resources, encode};
-use crate::trace::Span;
+use crate::{
+    capture::ProcessId,
+    discover::Process,
+    meter::{Collected, Temporality},
+    trace::Span,
+};
 
-/// The span as a line, with its line feed.
+/// Lines, each with its line feed.
+type Lines = serde_json::Result<Vec<Vec<u8>>>;
+
+/// The span as a line.
 ///
 /// # Errors
 ///
-/// If the message cannot be written as JSON, which no span is known to cause.
-pub(super) fn line(span: &Span, resources: &Resources) -> serde_json::Result<Vec<u8>> {
+/// If the message cannot be written as JSON, which no span is known to cause; nor do the others.
+pub(super) fn span(span: &Span, resources: &Resources) -> serde_json::Result<Vec<u8>> {
     let resource = resources.of(&span.process);
-    let data = TracesData {
-        resource_spans: vec![encode::resource_spans(&resource, vec![encode::span(span)])],
-    };
-    let mut value = serde_json::to_value(&data)?;
+    let spans = encode::resource_spans(&resource, vec![encode::span(span)]);
+    line(&TracesData { resource_spans: vec![spans] })
+}
+
+/// The span's events, each as a line.
+///
+/// # Errors
+///
+/// As [`span`].
+pub(super) fn events(span: &Span, resources: &Resources) -> Lines {
+    let resource = resources.of(&span.process);
+    let of =
+        |record| LogsData { resource_logs: vec![encode::resource_logs(&resource, vec![record])] };
+    encode::logs(span).into_iter().map(|record| line(&of(record))).collect()
+}
+
+/// The metrics of a process at `time` as a line.
+///
+/// # Errors
+///
+/// As [`span`].
+pub(super) fn metrics(
+    collected: &Collected<ProcessId, Arc<Process>>,
+    (time, temporality): (SystemTime, Temporality),
+    resources: &Resources,
+) -> serde_json::Result<Vec<u8>> {
+    let resource = resources.of(&collected.resource);
+    let metrics = encode::metrics(collected, time, temporality);
+    line(&MetricsData { resource_metrics: vec![encode::resource_metrics(&resource, metrics)] })
+}
+
+fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut value = serde_json::to_value(message)?;
     compact(&mut value);
     let mut line = serde_json::to_vec(&value)?;
     line.push(b'\n');
@@ -36,8 +78,8 @@ fn compact(value: &mut Value) {
                 return true;
             }
             compact(field);
-            // The Collector writes a status also where it is unset.
-            name == "status" || !is_default(field)
+            // The Collector writes a status also where it is unset; a point's value may be 0.
+            matches!(name.as_str(), "status" | "asInt") || !is_default(field)
         }),
         _ => {}
     }
@@ -57,6 +99,8 @@ fn is_default(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use opentelemetry_proto::tonic::{
         common::v1::any_value,
         trace::v1::{span::SpanKind, status::StatusCode},
@@ -64,10 +108,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::trace::sample;
+    use crate::{
+        meter::{Bounds, Meter},
+        trace::{sample, semconv},
+    };
 
-    fn written(span: &Span) -> Value {
-        let line = line(span, &Resources::new(&[("OTEL_X", "")].into_iter().collect())).unwrap();
+    fn written(one: &Span) -> Value {
+        let line = span(one, &Resources::new(&[("OTEL_X", "")].into_iter().collect())).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         assert!(line.ends_with(b"\n"));
         serde_json::from_slice(&line).unwrap()
@@ -158,7 +205,8 @@ mod tests {
     fn compact_form_reads_back_whole() {
         let span = sample::span();
         let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
-        let read: TracesData = serde_json::from_slice(&line(&span, &resources).unwrap()).unwrap();
+        let read: TracesData =
+            serde_json::from_slice(&super::span(&span, &resources).unwrap()).unwrap();
         let message = &read.resource_spans[0].scope_spans[0].spans[0];
         assert_eq!(message, &encode::span(&span));
         assert_eq!(message.kind, SpanKind::Client as i32);
@@ -166,5 +214,81 @@ mod tests {
         let is_text = |value: &any_value::Value| matches!(value, any_value::Value::StringValue(_));
         let first = message.attributes[0].value.as_ref().unwrap().value.as_ref().unwrap();
         assert!(is_text(first));
+    }
+
+    fn measured(usage: bool) -> Value {
+        let mut operation = sample::operation();
+        if !usage {
+            operation.usage = crate::genai::Usage::default();
+        }
+        let process = sample::process(42, "shop");
+        let list = semconv::measurements(&operation, sample::TLS, semconv::Profile::Latest);
+        let mut meter = Meter::new(Bounds::default(), Temporality::Cumulative);
+        let start = UNIX_EPOCH + Duration::from_nanos(1);
+        meter.record((process.id, || process.clone()), start, &list);
+        let time = UNIX_EPOCH + Duration::from_nanos(7);
+        let collected = meter.collect(time, |_| true).remove(0);
+        let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
+        let line = metrics(&collected, (time, Temporality::Cumulative), &resources).unwrap();
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    fn metric<'a>(data: &'a Value, name: &str) -> &'a Value {
+        let metrics = data["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()
+    }
+
+    /// By the rules of the OTLP specification, not by what the crate writes.
+    #[test]
+    fn metrics_follow_the_specification() {
+        let data = measured(true);
+        let resource = &data["resourceMetrics"][0]["resource"]["attributes"];
+        assert_eq!(attribute(resource, "service.name"), &json!({"stringValue": "shop"}));
+        let histogram = &metric(&data, "gen_ai.client.inference.duration")["histogram"];
+        assert_eq!(histogram["aggregationTemporality"], 2);
+        let point = &histogram["dataPoints"][0];
+        assert_eq!(point["count"], "1");
+        assert_eq!(point["sum"], 1.5);
+        assert_eq!(
+            (&point["startTimeUnixNano"], &point["timeUnixNano"]),
+            (&json!("1"), &json!("7"))
+        );
+        let counts = ["0", "0", "0", "0", "0", "0", "0", "0", "1", "0", "0", "0", "0", "0", "0"];
+        assert_eq!(point["bucketCounts"], json!(counts));
+        assert_eq!(point["explicitBounds"][13], 81.92);
+        let sum = &metric(&data, "gen_ai.client.inference.usage.input_tokens")["sum"];
+        assert_eq!(sum["isMonotonic"], true);
+        assert_eq!(sum["dataPoints"][0]["asInt"], "1204");
+    }
+
+    #[test]
+    fn value_of_nothing_is_told() {
+        let data = measured(false);
+        let sum = &metric(&data, "gen_ai.client.inference.usage.output_tokens")["sum"];
+        assert_eq!(sum["dataPoints"][0]["asInt"], "0");
+    }
+
+    #[test]
+    fn events_are_lines_of_their_own() {
+        let mut operation = sample::operation();
+        operation.http.status = Some(429);
+        let span = sample::span_of(operation, &sample::process(42, "shop"));
+        let resources = Resources::new(&[("OTEL_X", "")].into_iter().collect());
+        let lines = events(&span, &resources).unwrap();
+        assert_eq!(lines.len(), 1);
+        let data: Value = serde_json::from_slice(&lines[0]).unwrap();
+        let record = &data["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+        assert_eq!(record["eventName"], "gen_ai.client.operation.exception");
+        assert_eq!(
+            (&record["severityNumber"], &record["severityText"]),
+            (&json!(13), &json!("WARN"))
+        );
+        assert_eq!(record["timeUnixNano"], "1700000002500000000");
+        assert_eq!(record["traceId"], span.context.trace_id().to_string());
+        assert_eq!(record["spanId"], span.context.span_id().to_string());
+        assert_eq!(
+            attribute(&record["attributes"], "exception.type"),
+            &json!({"stringValue": "429"})
+        );
     }
 }

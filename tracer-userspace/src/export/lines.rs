@@ -11,13 +11,13 @@ use std::{
 
 use tracing::warn;
 
-use super::queue::{Batch, Bounds, Queue, Tally};
+use super::queue::{Batch, Bounds, Queue, Size, Tally};
 
 /// What waits for a slow reader.
 const BOUNDS: Bounds = Bounds { items: 16 << 10, bytes: 32 << 20 };
 
 /// What is written between two looks at the queue.
-const BATCH: Batch = Batch { items: 256, bytes: 1 << 20, delay: Duration::ZERO };
+const BATCH: Batch = Batch { size: Size { items: 256, bytes: 1 << 20 }, delay: Duration::ZERO };
 
 /// Writes lines to one sink.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Lines {
 
     /// Queues text that ends with a line feed, or counts it as lost where the queue is full.
     pub fn push(&self, text: Vec<u8>) {
-        let bytes = text.len();
-        self.queue.push(text, bytes);
+        let size = Size::one(text.len());
+        self.queue.push(text, size);
     }
 
     /// What became of everything so far; what waits is unsent.
@@ -64,7 +64,7 @@ impl Lines {
 
     /// Counts text that could not be made.
     pub fn refuse(&self) {
-        self.queue.finished(0, 0, |tally| tally.refused += 1);
+        self.queue.finished(Size::default(), |tally| tally.refused += 1);
     }
 
     /// Writes what is left, for as long as `time`, and tells what became of everything.
@@ -106,9 +106,9 @@ impl Writer {
             if batch.is_empty() {
                 return;
             }
-            for (line, bytes) in batch {
+            for (line, size) in batch {
                 let result = self.write(&line);
-                self.queue.finished(1, bytes, |tally| match &result {
+                self.queue.finished(size, |tally| match &result {
                     Ok(()) => tally.sent += 1,
                     Err(error) => {
                         tally.refused += 1;

@@ -21,7 +21,19 @@ use crate::{capture::ProcessId, discover::Process};
 
 /// What each process has of its own: llmtap's variables do not set it.
 const SERVICE_NAME: &str = "service.name";
-const OWN_TO_A_SERVICE: [&str; 2] = [SERVICE_NAME, "service.instance.id"];
+const SERVICE_INSTANCE: &str = "service.instance.id";
+const OWN_TO_A_SERVICE: [&str; 2] = [SERVICE_NAME, SERVICE_INSTANCE];
+const SERVICE_NAMESPACE: &str = "service.namespace";
+
+/// The service that a process is an instance of, as Prometheus tells services apart (OpenTelemetry
+/// specification, "Prometheus and OpenMetrics Compatibility", Resource Attributes).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Service {
+    /// `service.namespace/service.name`, or the name alone.
+    pub job: String,
+    /// `service.instance.id`; empty where the process has none.
+    pub instance: String,
+}
 
 /// What all resources have in common: this host, this llmtap, and what its user says.
 #[derive(Debug)]
@@ -96,6 +108,33 @@ impl Resources {
         let process_attributes = Arc::clone(&attributes);
         known.insert(process.id, Known { process: Arc::downgrade(process), attributes });
         process_attributes
+    }
+
+    /// The service of a process.
+    pub fn service(&self, process: &Arc<Process>) -> Service {
+        let attributes = self.of(process);
+        let text = |name: &str| {
+            let found = attributes.iter().find(|one| one.key.as_str() == name);
+            found.map(|one| one.value.as_str().into_owned()).filter(|text| !text.is_empty())
+        };
+        let name = text(SERVICE_NAME).unwrap_or_default();
+        let job = match text(SERVICE_NAMESPACE) {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name,
+        };
+        Service { job, instance: text(SERVICE_INSTANCE).unwrap_or_default() }
+    }
+
+    /// What is told of a service of which several processes may be one: the attributes of the
+    /// process, but for those that tell it from the others, and what [`Service`] has.
+    pub fn of_service(&self, process: &Arc<Process>) -> Vec<(String, String)> {
+        let attributes = self.of(process);
+        let of_all = attributes.iter().filter(|one| {
+            let name = one.key.as_str();
+            !name.starts_with("process.")
+                && ![SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE].contains(&name)
+        });
+        of_all.map(|one| (one.key.to_string(), one.value.as_str().into_owned())).collect()
     }
 
     fn describe(&self, process: &Process) -> Vec<KeyValue> {

@@ -7,25 +7,19 @@ use ::http::{HeaderMap, header};
 use super::{
     answering::Read,
     formats::{Asked, Format, error},
+    heads,
     json::Fault,
-    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, Timing},
-    recognize::{self, Target},
+    operation::{Content, HttpFacts, Operation, OperationName, ProviderError, ServerTimes, Timing},
+    recognize::Target,
+    server_times,
 };
 use crate::{
     capture::Timestamp,
     http::{End, Ended, ExchangeId, RequestHead, ResponseHead, Role, Unreadable},
 };
 
-/// Headers by which the providers' support finds a call, in order of preference.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-    "mistral-correlation-id",
-    "x-litellm-call-id",
-    "x-ms-client-request-id",
-];
+/// Choices that are told of an answer that did not begin.
+const MAX_CHOICES: i64 = 128;
 
 /// What to keep of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +43,7 @@ pub(super) struct About {
     pub keep: Keep,
     pub target: Target,
     pub http: HttpFacts,
+    server_times: ServerTimes,
 }
 
 /// When an operation was, and how it ended.
@@ -56,6 +51,7 @@ pub(super) struct About {
 pub(super) struct Course {
     pub turn: u64,
     pub start: Timestamp,
+    pub fingerprint: Option<u64>,
     pub request_end: Option<Timestamp>,
     /// When the response was whole, if it was.
     pub response_end: Option<Timestamp>,
@@ -74,13 +70,13 @@ impl About {
         (head, role): (&RequestHead, Role),
         keep: Keep,
     ) -> Self {
-        Self { exchange, role, keep, target, http: http_facts(head) }
+        let http = heads::request(head);
+        Self { exchange, role, keep, target, http, server_times: ServerTimes::default() }
     }
 
     pub(super) fn response(&mut self, head: &ResponseHead) {
-        self.http.status = Some(head.status.as_u16());
-        self.http.request_id =
-            REQUEST_IDS.iter().find_map(|name| text(&head.headers, name)).map(str::to_owned);
+        heads::response(&mut self.http, head);
+        self.server_times = server_times::of(&head.headers);
     }
 
     /// What was asked and answered, as an operation.
@@ -119,11 +115,14 @@ impl About {
                 request_end: course.request_end,
                 first_chunk: read.times.first_chunk,
                 first_content: read.times.first_content,
+                last_content: read.times.last_content,
                 output_chunk_times: read.times.between,
                 end: over,
             },
+            server_times: read.server_times.or(self.server_times),
             error: provider_error(read.answered.error, self.http.status),
             http: self.http,
+            fingerprint: course.fingerprint,
             content: (self.keep != Keep::Numbers).then_some(Content {
                 input_messages: asked.input_messages,
                 output_messages: read.answered.output_messages,
@@ -143,6 +142,7 @@ impl About {
         operation.response.chunks = read.chunks;
         operation.request.stream |= streams;
         operation.request.stream_cursor = stream_cursor;
+        operation.mark_unfinished();
         if operation.request.model.is_none() {
             operation.request.model = model;
         }
@@ -158,6 +158,35 @@ impl About {
     }
 }
 
+impl Operation {
+    /// Where the finish of an answer was expected and did not come, the conventions have `error` in
+    /// its place. Formats put it there for choices that had begun.
+    fn mark_unfinished(&mut self) {
+        let reasons = &mut self.response.finish_reasons;
+        match self.end.how {
+            Ended::Complete | Ended::AnsweredEarly => {}
+            // It may have come: llmtap did not see the end.
+            Ended::Gap | Ended::TracerStopped if self.error.is_none() => {
+                while reasons.pop_if(|reason| reason == error::UNFINISHED).is_some() {}
+            }
+            Ended::Gap | Ended::TracerStopped => {}
+            _ => {
+                let answers = matches!(
+                    self.name,
+                    OperationName::Chat
+                        | OperationName::TextCompletion
+                        | OperationName::GenerateContent
+                );
+                let begun = self.http.status.is_some_and(|status| (200..300).contains(&status));
+                if answers && begun && reasons.is_empty() && self.error.is_none() {
+                    let choices = self.request.choice_count.unwrap_or(1).clamp(1, MAX_CHOICES);
+                    reasons.resize(choices as usize, error::UNFINISHED.to_owned());
+                }
+            }
+        }
+    }
+}
+
 /// An error without a name of its own is named by the HTTP status, or `_OTHER` inside a success.
 fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<ProviderError> {
     let failed = status.filter(|status| *status >= error::FIRST_STATUS);
@@ -170,22 +199,6 @@ fn provider_error(error: Option<ProviderError>, status: Option<u16>) -> Option<P
         error.kind = failed.map_or_else(|| "_OTHER".to_owned(), |status| status.to_string());
     }
     Some(error)
-}
-
-pub(super) fn http_facts(head: &RequestHead) -> HttpFacts {
-    let all = |name| {
-        let values = head.headers.get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    HttpFacts {
-        method: head.method.as_str().to_owned(),
-        authority: recognize::authority(head).map(str::to_owned),
-        path: recognize::path(head).to_owned(),
-        status: None,
-        request_id: None,
-        traceparent: all("traceparent"),
-        tracestate: all("tracestate"),
-    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

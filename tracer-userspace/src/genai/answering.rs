@@ -5,7 +5,7 @@
 use super::{
     formats::{Answer, Answered, Step},
     json::{Document, Fault},
-    operation::{ChunkTimes, ProviderError},
+    operation::{ChunkTimes, ProviderError, ServerTimes},
 };
 use crate::capture::Timestamp;
 
@@ -27,6 +27,8 @@ pub(super) struct Times {
     pub first_chunk: Option<Timestamp>,
     /// The first event with a piece of it.
     pub first_content: Option<Timestamp>,
+    /// The last event with a piece of it so far.
+    pub last_content: Option<Timestamp>,
     /// The last event so far.
     last_chunk: Option<Timestamp>,
     pub between: ChunkTimes,
@@ -41,6 +43,8 @@ pub(super) struct Read {
     /// Events that carried a piece of the answer.
     pub chunks: u64,
     pub times: Times,
+    /// By the server's account, in the body.
+    pub server_times: ServerTimes,
     pub fault: Option<Fault>,
 }
 
@@ -78,11 +82,12 @@ impl Answering {
     }
 
     pub(super) fn finish(self, fault: Option<Fault>) -> Read {
+        let server_times = self.answer.server_times();
         let mut answered = self.answer.finish();
         answered.error = self.error.or(answered.error);
         answered.truncated |= self.clipped;
         let fault = fault.or(answered.overflow.then_some(Fault::TooLarge));
-        Read { answered, chunks: self.chunks, times: self.times, fault }
+        Read { answered, chunks: self.chunks, times: self.times, server_times, fault }
     }
 }
 
@@ -97,6 +102,7 @@ impl Times {
         self.first_chunk.get_or_insert(time);
         if step == Step::Piece {
             self.first_content.get_or_insert(time);
+            self.last_content = Some(time);
         }
     }
 }

@@ -282,10 +282,11 @@ fn message(
     match item {
         eventstream::Item::Data(piece) => data.push(piece),
         eventstream::Item::Event(name) => answering.event(name.as_bytes(), data, time),
-        eventstream::Item::Exception(name) => {
+        eventstream::Item::Exception(name, words) => {
             let told = error::read(data);
             data.clear();
-            answering.failed(ProviderError { kind: name.to_owned(), ..told });
+            let message = told.message.or(words.map(str::to_owned));
+            answering.failed(ProviderError { kind: name.to_owned(), message });
         }
         eventstream::Item::Corrupt => data.clear(),
     }

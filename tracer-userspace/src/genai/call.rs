@@ -8,6 +8,7 @@ use super::{
     about::{About, Course, Keep},
     answering::Read,
     body::Body,
+    fingerprint::Fingerprint,
     formats::{Asked, Format, error},
     grpc::Grpc,
     json::Document,
@@ -32,6 +33,8 @@ pub(super) struct Call {
     certainty: Certainty,
     started: Timestamp,
     request_end: Option<Timestamp>,
+    /// Of the request; `None` where it is not whole, or the traced process did not send it.
+    fingerprint: Option<Fingerprint>,
     response_end: Option<Timestamp>,
     unknown_fields: u32,
     unreadable: Option<Unreadable>,
@@ -71,6 +74,7 @@ impl Call {
             certainty: recognized.certainty,
             started,
             request_end: None,
+            fingerprint: (role == Role::Client).then(|| Fingerprint::new(head)),
             response_end: None,
             unknown_fields: 0,
             unreadable: None,
@@ -93,6 +97,9 @@ impl Call {
             Kind::ResponseEnd => self.response_end(time),
             // A body's content coding ends here; the first reason stands.
             Kind::RequestUnreadable(reason) | Kind::ResponseUnreadable(reason) => {
+                if matches!(kind, Kind::RequestUnreadable(_)) {
+                    self.fingerprint = None;
+                }
                 self.unreadable.get_or_insert(reason);
             }
             // So many fields of a head or of trailers can't be told.
@@ -111,6 +118,9 @@ impl Call {
     }
 
     fn request_body(&mut self, bytes: &[u8]) -> bool {
+        if let Some(fingerprint) = &mut self.fingerprint {
+            fingerprint.push(bytes);
+        }
         if let Some(grpc) = &mut self.grpc {
             grpc.request.push(bytes);
             return true;
@@ -155,6 +165,7 @@ impl Call {
     }
 
     fn request_gap(&mut self) {
+        self.fingerprint = None;
         if let Some(grpc) = &mut self.grpc {
             return grpc.request.lose();
         }
@@ -263,9 +274,11 @@ impl Call {
         if read.answered.error.is_none() {
             read.answered.error = self.grpc.and_then(|grpc| grpc.error);
         }
+        let whole = self.request_end.is_some() && !end.joined_late;
         let course = Course {
             turn: 0,
             start: self.started,
+            fingerprint: self.fingerprint.filter(|_| whole).map(Fingerprint::finish),
             request_end: self.request_end,
             response_end: self.response_end,
             over: time,

@@ -19,8 +19,9 @@ pub(super) enum Item<'a> {
     Data(&'a [u8]),
     /// The message is whole: an event of this `:event-type`.
     Event(&'a str),
-    /// The message is whole: an error or exception of this kind.
-    Exception(&'a str),
+    /// The message is whole: an error or exception of this kind. An error has words of its own, and
+    /// no payload.
+    Exception(&'a str, Option<&'a str>),
     /// The message is damaged: its payload must be forgotten. Nothing comes after it.
     Corrupt,
 }
@@ -42,6 +43,8 @@ pub(super) struct EventStream {
     checksum: Hasher,
     exception: bool,
     name: String,
+    /// `:error-message`.
+    words: Option<String>,
 }
 
 impl Default for EventStream {
@@ -52,6 +55,7 @@ impl Default for EventStream {
             checksum: Hasher::new(),
             exception: false,
             name: String::new(),
+            words: None,
         }
     }
 }
@@ -107,6 +111,7 @@ impl EventStream {
                 let len = usize::try_from(headers).ok().filter(|len| *len <= MAX_HEADERS)?;
                 self.checksum.update(&section);
                 self.name.clear();
+                self.words = None;
                 self.exception = false;
                 if len == 0 {
                     self.after_payload(payload);
@@ -126,7 +131,7 @@ impl EventStream {
                 }
                 self.state = State::Prelude;
                 sink(if self.exception {
-                    Item::Exception(&self.name)
+                    Item::Exception(&self.name, self.words.as_deref())
                 } else {
                     Item::Event(&self.name)
                 });
@@ -166,6 +171,7 @@ impl EventStream {
                 b":event-type" | b":exception-type" | b":error-code" => {
                     self.name = String::from_utf8_lossy(value).into_owned();
                 }
+                b":error-message" => self.words = Some(String::from_utf8_lossy(value).into_owned()),
                 _ => {}
             }
             bytes = rest;

@@ -52,7 +52,7 @@ pub fn event_stream(pieces: Pieces<'_, '_>, sink: Sink<'_>) -> bool {
         stream.push(bytes, |item| match item {
             eventstream::Item::Data(data) => sink(Told::Data(data)),
             eventstream::Item::Event(name) => sink(Told::End(name.as_bytes())),
-            eventstream::Item::Exception(name) => sink(Told::Exception(name.as_bytes())),
+            eventstream::Item::Exception(name, _) => sink(Told::Exception(name.as_bytes())),
             eventstream::Item::Corrupt => sink(Told::Corrupt),
         });
     }

@@ -10,10 +10,12 @@ mod clip;
 #[cfg(test)]
 mod corpus_tests;
 mod eventstream;
+mod fingerprint;
 mod formats;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod grpc;
+mod heads;
 mod json;
 mod jsonrpc;
 mod mcp;
@@ -23,6 +25,7 @@ mod operation;
 mod protobuf;
 mod providers;
 mod recognize;
+mod server_times;
 mod socket;
 mod sse;
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //! What `genai` gives and `trace` takes; nothing of wire formats, eBPF or OTLP in it.
 //! A value that was not seen is `None`: nothing here is derived, estimated or defaulted.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::{
     capture::{ConnectionId, Timestamp},
-    http::{End, ExchangeId, Role},
+    http::{End, Ended, ExchangeId, Role},
 };
 
 /// `gen_ai.operation.name`.
@@ -176,6 +178,8 @@ pub const CHUNK_TIME_BOUNDS: [u64; 14] = {
 pub struct ChunkTimes {
     /// Of all of them, in nanoseconds.
     pub sum: u64,
+    /// The longest, in nanoseconds.
+    pub longest: u64,
     /// How many were at most as long as the bound of the same place in [`CHUNK_TIME_BOUNDS`] and
     /// longer than the one before; in the last place those above all bounds.
     pub buckets: [u64; CHUNK_TIME_BOUNDS.len() + 1],
@@ -184,6 +188,7 @@ pub struct ChunkTimes {
 impl ChunkTimes {
     pub fn record(&mut self, nanos: u64) {
         self.sum = self.sum.saturating_add(nanos);
+        self.longest = self.longest.max(nanos);
         self.buckets[CHUNK_TIME_BOUNDS.partition_point(|bound| *bound < nanos)] += 1;
     }
 
@@ -203,10 +208,48 @@ pub struct Timing {
     pub first_chunk: Option<Timestamp>,
     /// First chunk with a piece of the answer in it: the first of many APIs names but a role.
     pub first_content: Option<Timestamp>,
+    /// Last chunk with a piece of the answer in it.
+    pub last_content: Option<Timestamp>,
     /// Between each chunk of a streamed answer and the next.
     pub output_chunk_times: ChunkTimes,
     /// Last byte that belongs to the operation, or the moment it was known to be over.
     pub end: Timestamp,
+}
+
+/// Times that the server says it took: `llmtap.server.*`. Clocks are its own, and what it counts to
+/// a time is up to it: where it worked on a call beside others, they add up to more than passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerTimes {
+    /// The whole call, as the server saw it.
+    pub total: Option<Duration>,
+    /// The call waited for its turn.
+    pub queue: Option<Duration>,
+    /// The model was loaded.
+    pub load: Option<Duration>,
+    /// The prompt was read.
+    pub prompt: Option<Duration>,
+    /// The answer was made.
+    pub completion: Option<Duration>,
+    /// The model worked: prompt and answer, where they are not told apart.
+    pub inference: Option<Duration>,
+    /// From the request's arrival to the first token.
+    pub first_token: Option<Duration>,
+}
+
+impl ServerTimes {
+    /// What is not known here and is there.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            total: self.total.or(other.total),
+            queue: self.queue.or(other.queue),
+            load: self.load.or(other.load),
+            prompt: self.prompt.or(other.prompt),
+            completion: self.completion.or(other.completion),
+            inference: self.inference.or(other.inference),
+            first_token: self.first_token.or(other.first_token),
+        }
+    }
 }
 
 /// A failure that the provider reported. How the transport failed is in [`Operation::end`].
@@ -218,6 +261,33 @@ pub struct ProviderError {
     pub message: Option<String>,
 }
 
+impl ProviderError {
+    /// The same call may succeed later: the server is overloaded, out of order or limits the rate,
+    /// by its own word. What the HTTP status tells is not asked here.
+    fn is_passing(&self) -> bool {
+        /// As they stand in the names of errors of every provider, in small letters.
+        const SIGNS: [&str; 12] = [
+            "overload",
+            "rate_limit",
+            "ratelimit",
+            "resource_exhausted",
+            "throttl",
+            "too_many_requests",
+            "unavailable",
+            "timeout",
+            "deadline_exceeded",
+            "server_error",
+            "internal",
+            "modelstreamerror",
+        ];
+        let kind = self.kind.to_ascii_lowercase();
+        let code = kind.parse().ok();
+        kind == "api_error"
+            || matches!(code, Some(408 | 425 | 429 | 500..=599))
+            || SIGNS.iter().any(|sign| kind.contains(sign))
+    }
+}
+
 /// Of the HTTP messages, what the span tells beside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpFacts {
@@ -226,12 +296,29 @@ pub struct HttpFacts {
     pub authority: Option<String>,
     /// Path without the query.
     pub path: String,
+    /// The query, without its `?`; credentials are replaced, and it ends at a bound.
+    pub query: Option<String>,
+    /// `network.protocol.version`.
+    pub version: Option<&'static str>,
+    pub user_agent: Option<String>,
     pub status: Option<u16>,
-    /// `http.response.header.*` that identifies the call at the provider.
+    /// The first header that identifies the call at the provider.
     pub request_id: Option<String>,
+    /// `http.response.header.*`: those of a list.
+    pub response_headers: Vec<HeaderFact>,
+    /// `http.request.resend_count` by the client's own account.
+    pub resent: Option<u32>,
     /// As sent; `trace` decides whether it is well formed.
     pub traceparent: Vec<String>,
     pub tracestate: Vec<String>,
+}
+
+/// A header with its values, each cut at a bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderFact {
+    /// In lower case.
+    pub name: String,
+    pub values: Vec<String>,
 }
 
 /// Messages in the conventions' JSON forms; present only where the user asked for content.
@@ -262,8 +349,12 @@ pub struct Operation {
     pub response: Response,
     pub usage: Usage,
     pub timing: Timing,
+    pub server_times: ServerTimes,
     pub error: Option<ProviderError>,
     pub http: HttpFacts,
+    /// What the request was, in 64 bits: the same where it is sent again. Of a client, and where
+    /// all of it was seen.
+    pub fingerprint: Option<u64>,
     pub content: Option<Content>,
     pub end: End,
     /// Fields of the heads and trailers that are there and could not be told.
@@ -312,6 +403,29 @@ impl McpCall {
 }
 
 impl Operation {
+    /// The call failed in a way after which clients send it again: the server or the connection
+    /// failed, or the server put it off. Where the client left, its patience may have ended.
+    pub fn may_be_sent_again(&self) -> bool {
+        match (self.http.status, &self.error) {
+            (Some(408 | 409 | 425 | 429 | 500..), _) => true,
+            (Some(400..), _) => false,
+            (_, Some(error)) => error.is_passing(),
+            (_, None) => match self.end.how {
+                Ended::ClientGone
+                | Ended::ServerClosed
+                | Ended::ServerReset
+                | Ended::ConnectionLost
+                | Ended::Refused
+                | Ended::StreamReset(_) => true,
+                Ended::Complete
+                | Ended::AnsweredEarly
+                | Ended::Malformed
+                | Ended::Gap
+                | Ended::TracerStopped => false,
+            },
+        }
+    }
+
     pub fn connection(&self) -> ConnectionId {
         self.exchange.connection
     }

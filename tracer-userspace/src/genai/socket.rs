@@ -241,6 +241,7 @@ impl Socket {
         let course = Course {
             turn: self.told,
             start: turn.start,
+            fingerprint: None,
             request_end: turn.request_end,
             response_end: (end.how == Ended::Complete).then_some(time),
             over: time,

@@ -17,6 +17,7 @@ mod bedrock_others;
 mod cohere;
 mod counting;
 mod dashscope;
+mod errors;
 mod gemini;
 mod gemini_live;
 mod google_others;

@@ -186,6 +186,7 @@ impl Connection {
             _ if cause == CloseCause::TracerStopped => (Ending::by_close(role, cause), time),
             // Known since then, unless the exchange went on regardless.
             Some((ended, how)) if self.last_segment <= ended => (Ending::by_peer(role, how), ended),
+            _ if cause == CloseCause::Unseen => (Ending::by_close(role, cause), time),
             Some((_, how)) => (Ending::by_peer(role, how), time),
             None => (Ending::by_close(role, cause), time),
         };
@@ -238,6 +239,7 @@ impl Ending {
     fn by_close(role: Role, cause: CloseCause) -> Self {
         let (how, close_ends_body) = match (role, cause) {
             (_, CloseCause::TracerStopped) => (Ended::TracerStopped, false),
+            (_, CloseCause::Unseen) => (Ended::Gap, false),
             (Role::Client, _) => (Ended::ClientGone, false),
             (Role::Server, CloseCause::Freed) => (Ended::ServerClosed, true),
             (Role::Server, _) => (Ended::ServerClosed, false),

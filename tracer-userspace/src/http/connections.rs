@@ -151,7 +151,9 @@ impl Exchanges {
         let Self { slots, counts } = self;
         match in_use(slots, segment.connection, segment.time, counts, sink) {
             Some(connection) => connection.segment(segment, counts, sink),
-            None => counts.stray_bytes += segment.data.wire_len(),
+            None => {
+                counts.stray_bytes = counts.stray_bytes.saturating_add(segment.data.wire_len());
+            }
         }
     }
 

@@ -30,7 +30,8 @@ pub struct RequestHead {
     /// Of HTTP/2 `:path`, or `:authority` for CONNECT; empty where it is not known.
     pub target: String,
     pub version: Version,
-    /// With a `host` made of HTTP/2's `:authority`, unless it has one (RFC 9113 §8.3.1).
+    /// With a `host` made of HTTP/2's `:authority`, unless it has one (RFC 9113 §8.3.1), and an
+    /// `upgrade` made of its `:protocol` (RFC 8441 §4): it asks for the same.
     pub headers: HeaderMap,
 }
 

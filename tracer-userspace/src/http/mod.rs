@@ -5,6 +5,7 @@
 mod coding;
 mod connection;
 mod connections;
+mod credentials;
 mod exchange;
 mod grpc;
 mod h1;
@@ -16,6 +17,9 @@ mod trailers;
 mod ws;
 
 pub use connections::{Counts, Exchanges};
+pub(crate) use credentials::{
+    FieldName, NAME_LIMIT, UrlPart, credentials_in_url, names_credential, names_url,
+};
 pub use exchange::*;
 pub(crate) use h2::redact::{Redactor, Secrecy};
 #[cfg(test)]

@@ -269,7 +269,7 @@ impl Open {
         }
         let id = self.id;
         let message = self.message(side);
-        message.missing += missing;
+        message.missing = message.missing.saturating_add(missing);
         let result = match &mut message.coding {
             Coding::Decoding(_) => Err(Unreadable::Gap),
             Coding::Grpc(reader) => {

@@ -12,7 +12,7 @@ use self::{
     frame::{FrameError, FrameReader, Header, Piece, opcode},
 };
 use super::{
-    Ended, MessageKind, Unreadable,
+    Ended, MessageKind,
     open::{Open, Side},
     output::Output,
 };
@@ -124,9 +124,9 @@ impl Socket {
             Some(header) => {
                 if let (Some(Message { compressed: true, .. }), Some(inflater)) =
                     (half.message.filter(|_| !header.is_control()), &mut half.inflater)
+                    && let Err(reason) = inflater.spoil()
                 {
-                    inflater.spoil();
-                    open.tell_unreadable(side, Unreadable::Gap, out);
+                    open.tell_unreadable(side, reason, out);
                 }
                 // What the gap reached the end of.
                 self.feed(side, &[], open, out);
@@ -149,7 +149,15 @@ impl Half {
     ) -> Result<(), Malformed> {
         while let Some(piece) = self.frames.next(input)? {
             match piece {
-                Piece::Header(header) => self.begin(&header)?,
+                Piece::Header(header) => {
+                    self.begin(&header)?;
+                    // A message that goes on with the context of one that could not be read.
+                    if header.compressed
+                        && let Some(reason) = self.inflater.as_ref().and_then(Inflater::spoilt)
+                    {
+                        open.tell_unreadable(side, reason, out);
+                    }
+                }
                 Piece::Payload(header, bytes) if header.opcode == opcode::CLOSE => {
                     // Two bytes of code (RFC 6455 §5.5.1), then a reason for people.
                     self.close.extend(bytes.iter().take(2 - self.close.len().min(2)));

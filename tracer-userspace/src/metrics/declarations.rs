@@ -117,7 +117,11 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     counter("llmtap_exchanges", "HTTP exchanges that ended", |source| {
         let http = &source.status.http;
-        each([("with_head", http.exchanges), ("without_head", http.headless_exchanges)])
+        each([
+            ("with_request", http.exchanges.saturating_sub(http.unasked_exchanges)),
+            ("without_request", http.unasked_exchanges),
+            ("without_head", http.headless_exchanges),
+        ])
     })
     .by(&["kind"]),
     counter("llmtap_malformed_messages", "Messages that break their protocol's rules", |source| {
@@ -141,9 +145,11 @@ pub(super) const METRICS: &[Metric] = &[
     counter("llmtap_unreadable_bodies", "Bodies whose coding could not be removed", |source| {
         one(source.status.http.unreadable_bodies)
     }),
-    counter("llmtap_untracked_streams", "HTTP/2 streams beyond the bound", |source| {
-        one(source.status.http.untracked_streams)
-    }),
+    counter("llmtap_untracked_streams", "HTTP/2 streams that were not followed", |source| {
+        let http = &source.status.http;
+        each([("bound", http.untracked_streams), ("pushed", http.pushed_streams)])
+    })
+    .by(&["cause"]),
     counter("llmtap_unfollowed_connections", "Connections that are no longer read", |source| {
         let http = &source.status.http;
         each([("given_up", http.given_up_connections), ("no_http", http.foreign_connections)])
@@ -171,19 +177,31 @@ pub(super) const METRICS: &[Metric] = &[
     counter("llmtap_unsampled_calls", "LLM calls that sampling left out", |source| {
         one(source.status.calls.unsampled)
     }),
-    counter("llmtap_spans", "Spans by output and what became of them", |source| {
-        let outcomes = |output, tally: &Tally| {
-            [("exported", tally.sent), ("queue_full", tally.queue_full), ("refused", tally.refused)]
-                .map(|(result, spans)| (vec![output, result], spans as f64))
-        };
-        outputs(source).into_iter().flat_map(|(output, tally)| outcomes(output, tally)).collect()
+    counter("llmtap_spans", "Spans (of lines: lines) by output and what became of them", |source| {
+        results(outputs(source))
     })
     .by(&["output", "result"]),
     gauge("llmtap_queued_spans", "Spans that wait for an output", |source| {
-        let waiting = |(output, tally): (_, &Tally)| (vec![output], tally.unsent as f64);
-        outputs(source).into_iter().map(waiting).collect()
+        waiting(outputs(source))
     })
     .by(&["output"]),
+    counter("llmtap_data_points", "Data points of metrics and what became of them", |source| {
+        results(one_output("otlp", source.status.outputs.otlp.metrics.as_ref()))
+    })
+    .by(&["output", "result"]),
+    counter("llmtap_log_records", "Events and what became of them", |source| {
+        results(one_output("otlp", source.status.outputs.otlp.logs.as_ref()))
+    })
+    .by(&["output", "result"]),
+    counter(
+        "llmtap_overflowed_measurements",
+        "Measurements of calls' metrics beyond the bounds: counted without their attributes, or lost",
+        |source| {
+            let overflow = source.status.overflow;
+            each([("without_attributes", overflow.without_attributes), ("lost", overflow.lost)])
+        },
+    )
+    .by(&["result"]),
     counter("process_cpu", "Processor time of llmtap", |source| {
         vec![(Vec::new(), source.usage.processor.as_secs_f64())]
     })
@@ -194,8 +212,27 @@ pub(super) const METRICS: &[Metric] = &[
     .of(Unit::Bytes),
 ];
 
-fn outputs(source: &Source) -> Vec<(&'static str, &Tally)> {
+type Outputs<'a> = Vec<(&'static str, &'a Tally)>;
+
+fn outputs(source: &Source) -> Outputs<'_> {
     let tallies = &source.status.outputs;
-    let all = [("lines", &tallies.lines), ("otlp", &tallies.otlp)];
+    let all = [("lines", &tallies.lines), ("otlp", &tallies.otlp.traces)];
     all.into_iter().filter_map(|(output, tally)| Some((output, tally.as_ref()?))).collect()
+}
+
+fn one_output<'a>(name: &'static str, tally: Option<&'a Tally>) -> Outputs<'a> {
+    tally.into_iter().map(|tally| (name, tally)).collect()
+}
+
+fn results(outputs: Outputs<'_>) -> Vec<Sample> {
+    let results = |(output, tally): (_, &Tally)| {
+        [("exported", tally.sent), ("queue_full", tally.queue_full), ("refused", tally.refused)]
+            .map(|(result, count)| (vec![output, result], count as f64))
+    };
+    outputs.into_iter().flat_map(results).collect()
+}
+
+fn waiting(outputs: Outputs<'_>) -> Vec<Sample> {
+    let waiting = |(output, tally): (_, &Tally)| (vec![output], tally.unsent as f64);
+    outputs.into_iter().map(waiting).collect()
 }

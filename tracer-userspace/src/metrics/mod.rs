@@ -1,7 +1,8 @@
-//! What llmtap tells of itself, for Prometheus: OpenMetrics text over HTTP.
-//! Takes an address and the board of a run; gives `/metrics` to whoever asks there.
+//! What llmtap tells of itself and of calls, for Prometheus: OpenMetrics text over HTTP.
+//! Takes an address, the board of a run and its calls' metrics; gives `/metrics` to whoever asks.
 //! Knows nothing of how the counts come about, and never makes the run wait.
 
+mod calls;
 mod declarations;
 mod process;
 mod server;

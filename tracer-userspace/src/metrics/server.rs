@@ -1,4 +1,4 @@
-//! The HTTP server of llmtap's own metrics, on a thread of its own.
+//! The HTTP server of metrics, on a thread of its own.
 //! Takes requests from anyone who can connect; gives text, within bounds on connections, heads and time.
 //! Health and readiness belong here too, beside `/metrics` in [`answer`].
 
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{process, text};
-use crate::session::Board;
+use crate::session::{Board, Scrape};
 
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 16;
@@ -43,7 +43,14 @@ pub enum MetricsError {
 pub struct Metrics {
     listener: std::net::TcpListener,
     address: SocketAddr,
+    shown: Shown,
+}
+
+/// What there is to show.
+#[derive(Clone, Debug, Default)]
+struct Shown {
     board: Board,
+    calls: Scrape,
 }
 
 impl Metrics {
@@ -54,7 +61,7 @@ impl Metrics {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            Ok(Self { listener, address, board: Board::new() })
+            Ok(Self { listener, address, shown: Shown::default() })
         };
         bind().map_err(|source| MetricsError::Bind { address, source })
     }
@@ -64,9 +71,14 @@ impl Metrics {
         self.address
     }
 
-    /// What it will show.
+    /// What it will show of the run.
     pub fn board(&self) -> &Board {
-        &self.board
+        &self.shown.board
+    }
+
+    /// What it will show of calls.
+    pub fn calls(&self) -> &Scrape {
+        &self.shown.calls
     }
 
     /// Answers from now on, until the process ends.
@@ -78,7 +90,7 @@ impl Metrics {
         std::thread::Builder::new().name("metrics".into()).spawn(move || {
             runtime.block_on(async {
                 match TcpListener::from_std(self.listener) {
-                    Ok(listener) => accept(&listener, &self.board).await,
+                    Ok(listener) => accept(&listener, &self.shown).await,
                     Err(error) => tracing::error!(%error, "metrics are not served"),
                 }
             });
@@ -87,17 +99,17 @@ impl Metrics {
     }
 }
 
-async fn accept(listener: &TcpListener, board: &Board) {
+async fn accept(listener: &TcpListener, shown: &Shown) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // Never closed.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let board = board.clone();
+                let shown = shown.clone();
                 tokio::spawn(async move {
                     // Who is too slow is left.
-                    let _ = tokio::time::timeout(TIME, connection(stream, board)).await;
+                    let _ = tokio::time::timeout(TIME, connection(stream, shown)).await;
                     drop(place);
                 });
             }
@@ -109,9 +121,9 @@ async fn accept(listener: &TcpListener, board: &Board) {
     }
 }
 
-async fn connection(stream: TcpStream, board: Board) {
+async fn connection(stream: TcpStream, shown: Shown) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let response = answer(request.method(), request.uri().path(), &board);
+        let response = answer(request.method(), request.uri().path(), &shown);
         async move { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()
@@ -127,7 +139,7 @@ async fn connection(stream: TcpStream, board: Board) {
     }
 }
 
-fn answer(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> {
     let refuse = |status: StatusCode| {
         let mut response = Response::new(Full::default());
         *response.status_mut() = status;
@@ -141,7 +153,7 @@ fn answer(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> {
         response.headers_mut().insert(ALLOW, ::http::HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    match text::of(&board.read(), &process::usage()) {
+    match text::of(&shown.board.read(), &process::usage(), &shown.calls) {
         Ok(text) => {
             let mut response = Response::new(Full::new(Bytes::from(text)));
             let kind = ::http::HeaderValue::from_static(text::CONTENT_TYPE);

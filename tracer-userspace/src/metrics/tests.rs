@@ -1,14 +1,17 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use super::{
+    calls,
     declarations::{Kind, METRICS, Metric, Source, Unit},
     process::Usage,
     text,
 };
 use crate::{
     capture::{Captured, LostCount},
-    export::{Tallies, Tally},
-    session::Status,
+    export::{OtlpTallies, Tallies, Tally},
+    meter::Overflow,
+    session::{Scrape, Status},
+    trace::semconv::{INSTRUMENTS, InstrumentKind},
 };
 
 /// The name that a sample has.
@@ -27,7 +30,11 @@ fn status() -> Status {
     let mut status = Status {
         captured: Captured { bytes: 1 << 40, records: 2 },
         unreadable: 3,
-        outputs: Tallies { lines: None, otlp: Some(tally) },
+        outputs: Tallies {
+            lines: None,
+            otlp: OtlpTallies { traces: Some(tally.clone()), metrics: Some(tally), logs: None },
+        },
+        overflow: Overflow { without_attributes: 15, lost: 16 },
         ..Status::default()
     };
     status.lost.shed_body = LostCount { bytes: 4, records: 5 };
@@ -38,7 +45,7 @@ fn status() -> Status {
 
 #[test]
 fn numbers_are_in_the_text() {
-    let text = text::of(&status(), &Usage::default()).unwrap();
+    let text = text::of(&status(), &Usage::default(), &Scrape::new()).unwrap();
     for line in [
         "llmtap_captured_bytes_total 1099511627776.0",
         "llmtap_lost_bytes_total{cause=\"shed_body\"} 4.0",
@@ -49,6 +56,8 @@ fn numbers_are_in_the_text() {
         "llmtap_calls_total{result=\"success\"} 8.0",
         "llmtap_spans_total{output=\"otlp\",result=\"refused\"} 13.0",
         "llmtap_queued_spans{output=\"otlp\"} 14.0",
+        "llmtap_data_points_total{output=\"otlp\",result=\"exported\"} 11.0",
+        "llmtap_overflowed_measurements_total{result=\"lost\"} 16.0",
     ] {
         assert!(text.lines().any(|there| there == line), "no {line} in\n{text}");
     }
@@ -74,16 +83,25 @@ fn declarations_are_sound() {
 
 fn page() -> String {
     let mut page = String::from(
-        "# llmtap's own metrics\n\n\
+        "# Metrics at `/metrics`\n\n\
          `llmtap run` serves them where `metrics.listen` of its configuration says, `llmtap trace` with\n\
-         `--metrics-listen ADDR`: OpenMetrics text at `/metrics`. What they tell is at most half a second old. This\n\
-         page is made from `tracer-userspace/src/metrics/declarations.rs` by\n\
+         `--metrics-listen ADDR`, both where `OTEL_METRICS_EXPORTER` names `prometheus`: OpenMetrics text. This\n\
+         page is made from `tracer-userspace/src/metrics/declarations.rs` and `trace/semconv/instruments.rs` by\n\
          `LLMTAP_WRITE_DOCS=1 cargo test -p tracer-userspace metrics`.\n\n\
+         ## llmtap's own\n\n\
+         What they tell is at most half a second old.\n\n\
          | metric | kind | labels | meaning |\n|---|---|---|---|\n",
     );
     let source = Source {
         status: Status {
-            outputs: Tallies { lines: Some(Tally::default()), otlp: Some(Tally::default()) },
+            outputs: Tallies {
+                lines: Some(Tally::default()),
+                otlp: OtlpTallies {
+                    traces: Some(Tally::default()),
+                    metrics: Some(Tally::default()),
+                    logs: Some(Tally::default()),
+                },
+            },
             ..Status::default()
         },
         usage: Usage::default(),
@@ -101,6 +119,28 @@ fn page() -> String {
         let labels: Vec<_> = labels.collect();
         page +=
             &format!("| `{}` | {kind} | {} | {} |\n", name(metric), labels.join("; "), metric.help);
+    }
+    page + &calls_page()
+}
+
+fn calls_page() -> String {
+    let mut page = String::from(
+        "\n## Of calls\n\n\
+         `docs/telemetry.md` tells what they are; here they have Prometheus' names, by the rules of\n\
+         OpenTelemetry. Dots of attributes' names are `_`. Each has the labels `job` (the service's name, its\n\
+         namespace before it) and `instance` (its `service.instance.id`, where it has one), `otel_scope_name` and\n\
+         `otel_scope_version`; `target_info` has the other attributes of the service, but for its processes' own.\n\
+         All processes of a service are added up, those that ended too.\n\n\
+         | metric | OpenTelemetry's name |\n|---|---|\n",
+    );
+    for instrument in INSTRUMENTS {
+        let suffix = match instrument.kind {
+            InstrumentKind::Counter => "_total",
+            InstrumentKind::Histogram(_) => "",
+        };
+        let unit = calls::unit(instrument).map(|unit| format!("_{}", unit.as_str()));
+        let name = format!("{}{}{suffix}", calls::name(instrument), unit.unwrap_or_default());
+        page += &format!("| `{name}` | `{}` |\n", instrument.name);
     }
     page
 }

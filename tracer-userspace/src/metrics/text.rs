@@ -1,5 +1,5 @@
-//! OpenMetrics text of a run's status.
-//! Takes the declarations and the numbers; gives the text that a scrape gets.
+//! OpenMetrics text of a run's status and of its calls' metrics.
+//! Takes the declarations, the numbers and the points; gives the text that a scrape gets.
 
 use std::fmt;
 
@@ -11,17 +11,19 @@ use prometheus_client::{
 };
 
 use super::{
+    calls::Calls,
     declarations::{self, Kind, METRICS, Source},
     process::Usage,
 };
-use crate::session::Status;
+use crate::session::{Scrape, Status};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// # Errors
 /// The library could not write a metric.
-pub(super) fn of(status: &Status, usage: &Usage) -> Result<String, fmt::Error> {
+pub(super) fn of(status: &Status, usage: &Usage, calls: &Scrape) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
+    registry.register_collector(Box::new(Calls(calls.read())));
     registry.register_collector(Box::new(Source { status: status.clone(), usage: *usage }));
     let mut written = String::new();
     text::encode(&mut written, &registry)?;

@@ -273,6 +273,7 @@ pub(super) enum CloseCause {
     ProcessExited = 2,
     ProcessExecuted = 3,
     TracerStopped = 4,
+    Unseen = 5,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

@@ -187,6 +187,7 @@ impl From<&Event<'_>> for Kind {
                     CloseCause::ProcessExited => file::CloseCause::ProcessExited,
                     CloseCause::ProcessExecuted => file::CloseCause::ProcessExecuted,
                     CloseCause::TracerStopped => file::CloseCause::TracerStopped,
+                    CloseCause::Unseen => file::CloseCause::Unseen,
                 };
                 let (connection, time, cause) = (connection.0, time.0, cause.into());
                 let last_empty_read = last_empty_read.map(|time| time.0);
@@ -376,6 +377,7 @@ impl file::Closed {
                 file::CloseCause::ProcessExited => CloseCause::ProcessExited,
                 file::CloseCause::ProcessExecuted => CloseCause::ProcessExecuted,
                 file::CloseCause::TracerStopped => CloseCause::TracerStopped,
+                file::CloseCause::Unseen => CloseCause::Unseen,
                 file::CloseCause::Unspecified => return None,
             },
             last_empty_read: self.last_empty_read.map(Timestamp),

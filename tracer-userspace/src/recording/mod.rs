@@ -5,7 +5,6 @@
 mod format;
 mod item;
 mod live;
-mod names;
 pub mod pcap;
 mod privacy;
 mod reader;

@@ -4,15 +4,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{
-    names::secrecy,
-    scrub::{Scrubber, extend},
-};
+use super::scrub::{Scrubber, extend};
 use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Segment, Timestamp,
     },
-    http::Redactor,
+    http::{NAME_LIMIT, Redactor, Secrecy, credentials_in_url, names_credential, names_url},
 };
 
 /// Captured bytes that were left out, by why their credentials could not be found.
@@ -327,6 +324,17 @@ impl Privacy {
         }
         let known = self.connections.remove(&connection);
         known.unwrap_or_else(|| Directions::both(Scrubber::from_middle()))
+    }
+}
+
+/// What of a field's value must not be kept, by its name in lower case; `None`: it is not known.
+fn secrecy(name: Option<&str>) -> Secrecy {
+    match name.map(str::as_bytes) {
+        Some(b":path") => Secrecy::Within(credentials_in_url),
+        Some(name) if name.len() > NAME_LIMIT || names_credential(name) => Secrecy::Secret,
+        Some(name) if names_url(name) => Secrecy::Within(credentials_in_url),
+        Some(_) => Secrecy::Open,
+        None => Secrecy::Secret,
     }
 }
 

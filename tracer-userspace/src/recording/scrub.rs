@@ -8,11 +8,9 @@
 //! lines has none. After a gap nothing is told until a line ends or a segment begins a message,
 //! since what comes first may be the rest of a credential.
 
-use std::ops::Range;
-
 use memchr::memchr3;
 
-use super::names::{NAME_LIMIT, names_credential, names_url};
+use crate::http::{FieldName, UrlPart, names_url};
 
 /// What stands in for each byte of a credential. Valid in a header's value and in a URL.
 const FILLER: u8 = b'X';
@@ -71,59 +69,13 @@ enum At {
     /// In the middle of HTTP/1, behind a gap.
     AfterGap,
     /// At a line's start, or in what may be a header's name.
-    Name(Name),
+    Name(FieldName),
     /// In a line, or a part of it, that holds nothing.
     Rest,
     /// In a header's value that is a credential.
     Credential,
     /// In a request's target, or (`header`) in a header that holds a URL.
-    Url { part: Part, header: bool },
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    /// Before the query.
-    Path,
-    Parameter(Name),
-    Value {
-        credential: bool,
-    },
-}
-
-/// A name as far as it was read.
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    bytes: [u8; NAME_LIMIT],
-    len: u8,
-    /// Longer than is looked at, or written in a way that hides it.
-    unclear: bool,
-    /// White space followed.
-    ended: bool,
-    /// The line before held a credential, which this one continues if it begins with white space.
-    folds: bool,
-}
-
-impl Name {
-    const EMPTY: Self =
-        Self { bytes: [0; NAME_LIMIT], len: 0, unclear: false, ended: false, folds: false };
-
-    fn push(&mut self, byte: u8) {
-        match self.bytes.get_mut(usize::from(self.len)) {
-            Some(place) => {
-                *place = byte.to_ascii_lowercase();
-                self.len += 1;
-            }
-            None => self.unclear = true,
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    fn is_credential(&self) -> bool {
-        self.unclear || names_credential(self.bytes())
-    }
+    Url { part: UrlPart, header: bool },
 }
 
 impl Scrubber {
@@ -190,7 +142,7 @@ impl Scrubber {
         if matches!(self.at, At::Joining | At::AfterGap)
             && BEGINNINGS.iter().any(|beginning| input.starts_with(beginning))
         {
-            self.at = At::Name(Name::EMPTY);
+            self.at = At::Name(FieldName::EMPTY);
         }
         let mut rest = input;
         while let Some((byte, behind)) = rest.split_first() {
@@ -250,12 +202,12 @@ impl Scrubber {
             At::Foreign | At::Joining => return None,
             At::AfterGap => {
                 if byte == b'\n' {
-                    self.at = At::Name(Name::EMPTY);
+                    self.at = At::Name(FieldName::EMPTY);
                 }
                 return None;
             }
             At::Credential if byte == b'\n' => {
-                self.at = At::Name(Name { folds: true, ..Name::EMPTY });
+                self.at = At::Name(FieldName::FOLDED);
             }
             At::Credential if byte != b'\r' => {
                 self.replaced += 1;
@@ -263,9 +215,9 @@ impl Scrubber {
             }
             At::Credential => {}
             // A lone CR ends a line for some readers.
-            _ if matches!(byte, b'\r' | b'\n') => self.at = At::Name(Name::EMPTY),
+            _ if matches!(byte, b'\r' | b'\n') => self.at = At::Name(FieldName::EMPTY),
             At::Name(_) | At::Rest if byte == b' ' && asks(self.recent) => {
-                self.at = At::Url { part: Part::Path, header: false };
+                self.at = At::Url { part: UrlPart::Path, header: false };
             }
             At::Name(name) => {
                 if let Some(next) = in_name(name, byte) {
@@ -296,7 +248,7 @@ fn beginning(recent: u64, len: u8) -> At {
     if seen == RESPONSE {
         At::Rest
     } else if BEGINNINGS.contains(&seen) {
-        At::Url { part: Part::Path, header: false }
+        At::Url { part: UrlPart::Path, header: false }
     } else if seen == HTTP2 {
         At::Http2
     } else if seen == [0] {
@@ -332,7 +284,7 @@ fn asks(recent: u64) -> bool {
 }
 
 /// What comes after a byte that may belong to a header's name, if that is another thing.
-fn in_name(name: &mut Name, byte: u8) -> Option<At> {
+fn in_name(name: &mut FieldName, byte: u8) -> Option<At> {
     match byte {
         b' ' | b'\t' if name.folds => Some(At::Credential),
         b' ' | b'\t' => {
@@ -340,7 +292,7 @@ fn in_name(name: &mut Name, byte: u8) -> Option<At> {
             None
         }
         b':' if name.is_credential() => Some(At::Credential),
-        b':' if names_url(name.bytes()) => Some(At::Url { part: Part::Path, header: true }),
+        b':' if names_url(name.bytes()) => Some(At::Url { part: UrlPart::Path, header: true }),
         b'*' if name.ended && name.bytes() == b"pri" => Some(At::Foreign),
         byte if is_token(byte) && !name.ended => {
             name.folds = false;
@@ -348,51 +300,6 @@ fn in_name(name: &mut Name, byte: u8) -> Option<At> {
             None
         }
         _ => Some(At::Rest),
-    }
-}
-
-/// Where credentials stand in a URL.
-pub(super) fn credentials_in_url(url: &[u8]) -> Vec<Range<usize>> {
-    let mut part = Part::Path;
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for (at, byte) in url.iter().enumerate() {
-        if !part.hides(*byte) {
-            continue;
-        }
-        match found.last_mut() {
-            Some(last) if last.end == at => last.end += 1,
-            _ => found.push(at..at + 1),
-        }
-    }
-    found
-}
-
-impl Part {
-    /// Takes the next byte of a URL; whether it is one of a credential.
-    fn hides(&mut self, byte: u8) -> bool {
-        let hides = matches!(self, Self::Value { credential: true });
-        if let Some(next) = in_url(self, byte) {
-            *self = next;
-        }
-        hides && matches!(self, Self::Value { .. })
-    }
-}
-
-/// What comes after a byte of a URL, if that is another part.
-fn in_url(part: &mut Part, byte: u8) -> Option<Part> {
-    match (part, byte) {
-        (_, b'?' | b'&' | b'#') => Some(Part::Parameter(Name::EMPTY)),
-        // Some servers take it for a separator, some for a part of the value.
-        (Part::Parameter(_) | Part::Value { credential: false }, b';') => {
-            Some(Part::Parameter(Name::EMPTY))
-        }
-        (Part::Parameter(name), b'=') => Some(Part::Value { credential: name.is_credential() }),
-        (Part::Parameter(name), byte) => {
-            name.unclear |= byte == b'%';
-            name.push(byte);
-            None
-        }
-        (Part::Path | Part::Value { .. }, _) => None,
     }
 }
 

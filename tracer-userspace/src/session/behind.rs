@@ -6,9 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Counts, Pipeline, Processes, Recorder, Status, recorder};
 use crate::{
-    capture::{ConnectionId, Event, ProcessId, Use},
+    capture::{ConnectionId, Event, ProcessId, Timestamp, Use},
     discover::Process,
     export::Tallies,
+    http,
+    meter::Overflow,
     recording::Finish,
 };
 
@@ -33,7 +35,9 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Traced {
     pub counts: Counts,
+    pub http: http::Counts,
     pub outputs: Tallies,
+    pub overflow: Overflow,
 }
 
 impl Behind {
@@ -92,11 +96,17 @@ impl Behind {
     }
 
     /// How long [`Behind::settle`] may wait, if it has something to do.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.recorder.as_ref().and_then(Recorder::patience)
+    pub(super) fn patience(&self, now: Timestamp) -> Option<Duration> {
+        let recorder = self.recorder.as_ref().and_then(Recorder::patience);
+        let pipeline = self.pipeline.as_ref().and_then(|pipeline| pipeline.patience(now));
+        recorder.into_iter().chain(pipeline).min()
     }
 
-    pub(super) fn settle(&mut self) {
+    /// What is to be done now and then.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.tick(now);
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.settle();
         }
@@ -107,8 +117,9 @@ impl Behind {
         let recorded = self.recorder.map(|recorder| recorder.finish(finish));
         let traced = self.pipeline.map(|mut pipeline| {
             pipeline.stop(finish.time);
-            let counts = pipeline.counts();
-            Traced { counts, outputs: pipeline.into_outputs().finish(FLUSH) }
+            let (counts, http) = (pipeline.counts(), pipeline.http_counts());
+            let overflow = pipeline.overflow();
+            Traced { counts, http, outputs: pipeline.into_outputs().finish(FLUSH), overflow }
         });
         Outcome { traced, recorded }
     }

@@ -6,6 +6,7 @@ mod attach;
 mod behind;
 pub mod command;
 mod filters;
+mod measuring;
 mod pipeline;
 mod processes;
 mod reading;
@@ -22,6 +23,7 @@ use std::{
 
 pub use behind::{Behind, Outcome, Traced};
 pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
+pub use measuring::{About, Measuring, Scrape};
 pub use pipeline::{Counts, Pipeline};
 use processes::Processes;
 pub use reading::Alive;

@@ -2,17 +2,21 @@
 //! Takes events in order, on one thread; gives counts for the summary.
 //! Keeps what belongs to no single stage: which process a connection belongs to, and its addresses.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use foldhash::HashMap;
 
 use crate::{
     capture::{Closed, ConnectionId, Event, Opened, ProcessId, Timestamp, Use},
     discover::Process,
-    export::Outputs,
+    export::{MetricsReading, Outputs},
     genai::{Calls, Operation},
-    http::{ExchangeEvent, Exchanges, Passing},
-    session::{Filters, Processes, Status},
+    http::{self, ExchangeEvent, Exchanges, Passing},
+    meter::{Overflow, Temporality},
+    session::{Filters, Measuring, Processes, Scrape, Status, measuring::Points},
     trace::{Spans, Transport, semconv},
 };
 
@@ -43,6 +47,7 @@ pub struct Pipeline {
     exchanges: Exchanges,
     calls: Calls,
     spans: Spans,
+    measuring: Measuring,
     outputs: Outputs,
     processes: Processes,
     connections: HashMap<ConnectionId, Connection>,
@@ -51,7 +56,9 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn new(filters: Arc<Filters>, calls: Calls, spans: Spans, outputs: Outputs) -> Self {
+        let measuring = Measuring::new(spans.conventions().profile, spans.clock());
         Self {
+            measuring,
             filters,
             exchanges: Exchanges::new(),
             calls,
@@ -61,6 +68,18 @@ impl Pipeline {
             connections: HashMap::default(),
             counts: Counts::default(),
         }
+    }
+
+    /// Measures operations for outputs that take metrics, as `reading` says, and for Prometheus.
+    #[must_use]
+    pub fn measured(mut self, reading: MetricsReading, scrape: Option<Scrape>) -> Self {
+        if self.outputs.wants_metrics() {
+            self.measuring = self.measuring.pushing(reading);
+        }
+        if let Some(scrape) = scrape {
+            self.measuring = self.measuring.scraped(scrape);
+        }
+        self
     }
 
     /// One event of capture, all the way.
@@ -114,10 +133,35 @@ impl Pipeline {
         for operation in finished {
             self.finished(operation);
         }
+        let points = self.measuring.collect(time, |_| false);
+        self.push_points(points);
+    }
+
+    /// It is `now`: gives the outputs the metrics, where it is time for them.
+    pub fn tick(&mut self, now: Timestamp) {
+        let processes = &self.processes;
+        let points = self.measuring.tick(now, |process| processes.get(*process).is_some());
+        self.push_points(points);
+    }
+
+    /// How long until [`Pipeline::tick`] has something to do.
+    pub fn patience(&self, now: Timestamp) -> Option<Duration> {
+        self.measuring.patience(now)
+    }
+
+    fn push_points(&mut self, points: Option<(Points, SystemTime, Temporality)>) {
+        if let Some((points, time, temporality)) = points {
+            self.outputs.push_metrics(&points, time, temporality);
+        }
     }
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What was met on the connections.
+    pub fn http_counts(&self) -> http::Counts {
+        self.exchanges.counts()
     }
 
     /// Tells what the stages counted.
@@ -126,6 +170,12 @@ impl Pipeline {
         status.open_calls = self.calls.open();
         status.calls = self.counts;
         status.outputs = self.outputs.tallies();
+        status.overflow = self.measuring.overflow();
+    }
+
+    /// Measurements that had no place of their own.
+    pub fn overflow(&self) -> Overflow {
+        self.measuring.overflow()
     }
 
     pub fn into_outputs(self) -> Outputs {
@@ -154,6 +204,8 @@ impl Pipeline {
             .and_then(|connection| self.processes.get(connection.process))
             .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
         self.count(&operation);
+        let resources = self.outputs.resources();
+        self.measuring.operation(&operation, transport, &process, resources);
         match self.spans.span(operation, &process, transport) {
             Some(span) => self.outputs.push(&span),
             None => self.counts.unsampled += 1,

@@ -137,7 +137,7 @@ impl Reading {
     pub(super) fn run(mut self, stop: &Stop) -> Summary {
         while !self.wait(stop) {
             self.take();
-            self.behind.settle();
+            self.behind.settle(now());
             self.tell();
         }
         self.take_the_rest();
@@ -184,7 +184,7 @@ impl Reading {
             sources.push(PollFd::new(messages.as_fd(), PollFlags::POLLIN));
         }
         // Rounded up, so that there is something to do when it ends.
-        let patience = [self.behind.patience(), self.board.as_ref().map(Board::patience)];
+        let patience = [self.behind.patience(now()), self.board.as_ref().map(Board::patience)];
         let patience =
             patience.into_iter().flatten().min().map(|left| left + Duration::from_millis(1));
         let timeout = patience.and_then(|left| PollTimeout::try_from(left).ok());

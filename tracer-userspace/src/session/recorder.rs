@@ -134,7 +134,7 @@ mod tests {
         let process = ProcessId { pid: std::process::id(), incarnation: 1 };
         let event = ProcessEvent::Appeared { process, time: Timestamp(1) };
         behind.on(&Event::Process(event));
-        assert!(behind.patience().is_some_and(|left| left <= FLUSH_EVERY));
+        assert!(behind.patience(Timestamp(0)).is_some_and(|left| left <= FLUSH_EVERY));
         let ended = behind.finish(&Finish::default()).recorded.unwrap();
         assert!(ended.error.is_none() && ended.unwritten == 0);
         let metadata = std::fs::metadata(&path).unwrap();

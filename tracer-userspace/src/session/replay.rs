@@ -50,6 +50,10 @@ pub fn replay(
                 metronome.wait_for(time, stop);
                 latest = latest.max(time.unwrap_or_default());
                 pipeline.on(&event);
+                // Metrics are collected as in a run that took the time that was recorded.
+                if let Some(time) = time {
+                    pipeline.tick(time);
+                }
             }
             Item::Finish(told) => {
                 latest = latest.max(told.time);

@@ -12,6 +12,7 @@ use crate::{
     capture::{Captured, Lost, Strain},
     export::Tallies,
     http,
+    meter::Overflow,
 };
 
 /// How old what the board tells may be, while the reading thread is not in the middle of a batch.
@@ -34,6 +35,8 @@ pub struct Status {
     pub calls: Counts,
     /// `unsent` of each: what waits in its queue.
     pub outputs: Tallies,
+    /// Measurements of metrics that had no place of their own.
+    pub overflow: Overflow,
 }
 
 /// The latest [`Status`] of a run.

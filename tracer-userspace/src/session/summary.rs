@@ -6,7 +6,9 @@ use std::fmt;
 use super::{Counts, Outcome, Traced, recorder};
 use crate::{
     capture::{Captured, Lost, Strain},
-    export::{Tallies, Tally},
+    export::Tallies,
+    http,
+    meter::Overflow,
     recording::Withheld,
 };
 
@@ -42,20 +44,17 @@ impl fmt::Display for Summary {
         if let Some(Captured { bytes, records }) = self.captured {
             writeln!(text, "llmtap: bytes captured: {bytes}, in {records} records")?;
         }
+        if let Some(Traced { http, outputs, overflow, .. }) = traced {
+            write_http(text, http)?;
+            write_outputs(text, outputs)?;
+            write_overflow(text, overflow)?;
+        }
         write!(text, "llmtap: bytes lost:")?;
         for (index, (cause, count)) in self.lost.by_cause().into_iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
             write!(text, "{separator} {} {}", cause.replace('_', " "), count.bytes)?;
             if count.bytes == 0 && count.records > 0 {
                 write!(text, " ({} notices)", count.records)?;
-            }
-        }
-        if let Some(Traced { outputs: Tallies { lines, otlp }, .. }) = traced {
-            for (what, tally) in [("not written", lines), ("not exported", otlp)] {
-                let lost = tally.as_ref().map_or(0, Tally::lost);
-                if lost > 0 {
-                    write!(text, "; {what} {lost} spans")?;
-                }
             }
         }
         if self.unreadable > 0 {
@@ -118,4 +117,121 @@ fn write_recording(text: &mut fmt::Formatter<'_>, ended: &recorder::Ended) -> fm
         write!(text, " (--keep-credentials records them)")?;
     }
     writeln!(text)
+}
+
+/// What was captured and not read, by cause.
+fn write_http(text: &mut fmt::Formatter<'_>, counts: &http::Counts) -> fmt::Result {
+    let http::Counts { skipped_bytes, foreign_bytes, stray_bytes, .. } = counts;
+    write!(text, "llmtap: bytes of no message: out of step {skipped_bytes}, ")?;
+    writeln!(text, "no HTTP {foreign_bytes}, no connection {stray_bytes}")?;
+    let causes = [
+        (counts.malformed_messages, "malformed messages"),
+        (counts.resynchronised, "times the next message was found"),
+        (counts.given_up_connections, "connections given up"),
+        (counts.foreign_connections, "connections without HTTP"),
+        (counts.unreadable_bodies, "bodies whose coding could not be removed"),
+        (counts.untracked_streams, "HTTP/2 streams beyond the bound"),
+        (counts.pushed_streams, "HTTP/2 streams pushed"),
+        (counts.unasked_exchanges, "responses whose request was not seen"),
+        (counts.headless_exchanges, "exchanges without a head"),
+    ];
+    let met: Vec<_> = causes.iter().filter(|(count, _)| *count > 0).collect();
+    for (index, (count, what)) in met.iter().enumerate() {
+        let lead = if index == 0 { "llmtap: not all could be followed: " } else { ", " };
+        write!(text, "{lead}{count} {what}")?;
+    }
+    if met.is_empty() { Ok(()) } else { writeln!(text) }
+}
+
+fn write_outputs(text: &mut fmt::Formatter<'_>, outputs: &Tallies) -> fmt::Result {
+    let Tallies { lines, otlp } = outputs;
+    for (what, tally, items) in [
+        ("not written", lines, "lines"),
+        ("not exported", &otlp.traces, "spans"),
+        ("not exported", &otlp.metrics, "data points"),
+        ("not exported", &otlp.logs, "log records"),
+    ] {
+        if let Some(tally) = tally.as_ref().filter(|tally| tally.lost() > 0) {
+            write!(text, "llmtap: {what} {} {items}: ", tally.lost())?;
+            tally.write_causes(text)?;
+            writeln!(text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Calls that were measured among others, or not at all, since there were too many series.
+fn write_overflow(text: &mut fmt::Formatter<'_>, overflow: &Overflow) -> fmt::Result {
+    let Overflow { without_attributes, lost } = overflow;
+    for (what, count) in [("without attributes", without_attributes), ("not", lost)] {
+        if *count > 0 {
+            writeln!(text, "llmtap: measured {what} {count} times")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::Tally;
+
+    fn told(traced: Traced) -> String {
+        let outcome = Some(Outcome { traced: Some(traced), recorded: None });
+        Summary { outcome, ..Summary::default() }.to_string()
+    }
+
+    fn traced() -> Traced {
+        let (counts, http, outputs, overflow) = Default::default();
+        Traced { counts, http, outputs, overflow }
+    }
+
+    #[test]
+    fn loss_is_told_by_cause_where_it_is_none() {
+        let expected = "llmtap: 0 calls, 0 errors, 0 input tokens, 0 output tokens\n\
+            llmtap: bytes of no message: out of step 0, no HTTP 0, no connection 0\n\
+            llmtap: bytes lost: ring full 0, memory fault 0, oversize 0, map full 0, shed body 0, \
+            shed connection 0";
+        assert_eq!(told(traced()), expected);
+    }
+
+    #[test]
+    fn what_was_not_followed_is_told_by_cause() {
+        let mut traced = traced();
+        traced.http = http::Counts {
+            skipped_bytes: 10,
+            foreign_bytes: 20,
+            stray_bytes: 30,
+            malformed_messages: 1,
+            resynchronised: 2,
+            given_up_connections: 3,
+            foreign_connections: 4,
+            unreadable_bodies: 5,
+            untracked_streams: 6,
+            pushed_streams: 7,
+            unasked_exchanges: 8,
+            headless_exchanges: 9,
+            exchanges: 99,
+        };
+        let told = told(traced);
+        let bytes = "llmtap: bytes of no message: out of step 10, no HTTP 20, no connection 30\n";
+        assert!(told.contains(bytes), "{told}");
+        let causes = told.lines().find(|line| line.contains("not all could be followed"));
+        let (_, causes) = causes.unwrap().split_once("followed: ").unwrap();
+        let first = |cause: &str| cause.split(' ').next().unwrap().parse::<u64>().unwrap();
+        let counts: Vec<_> = causes.split(", ").map(first).collect();
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9], "{told}");
+    }
+
+    #[test]
+    fn spans_that_were_lost_are_told_by_cause() {
+        let mut traced = traced();
+        let error = Some("nobody listens".to_owned());
+        traced.outputs.otlp.traces =
+            Some(Tally { sent: 1, queue_full: 2, refused: 3, unsent: 4, error });
+        let line = "llmtap: not exported 9 spans: 2 did not fit the queue, 3 refused, \
+            4 not sent in time (nobody listens)\n";
+        let told = told(traced);
+        assert!(told.contains(line), "{told}");
+    }
 }

@@ -33,7 +33,8 @@ use Step::{PeerEnded, Received, Sent};
 
 /// The spans that a script gives, each with the number of the step that gave it.
 fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
-    let maker = Spans::new(Sampler::default(), Clock::Recorded { boot: sample::BOOT }, Ids::Random);
+    let mut maker =
+        Spans::new(Sampler::default(), Clock::Recorded { boot: sample::BOOT }, Ids::Random);
     let process = sample::process(1, "a");
     let (mut exchanges, mut calls) = (Exchanges::new(), Calls::new(Options::default()));
     let mut spans = Vec::new();

@@ -7,15 +7,19 @@ mod context;
 #[cfg(test)]
 mod ends_tests;
 mod ids;
+mod prices;
+mod resends;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sampler;
 pub mod semconv;
 mod span;
 mod spans;
+mod tokens;
 
 pub use clock::{Clock, measured_boot};
 pub use ids::Ids;
+pub use prices::{Prices, PricesError};
 pub use sampler::{Sampler, UnknownSampler};
 pub use span::*;
 pub use spans::Spans;

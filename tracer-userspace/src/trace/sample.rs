@@ -6,7 +6,10 @@ use super::{Clock, Ids, Sampler, Span, Spans, Transport};
 use crate::{
     capture::{ConnectionId, ProcessId, Security, Timestamp},
     discover::Process,
-    genai::{ChunkTimes, HttpFacts, Operation, OperationName, Request, Response, Timing, Usage},
+    genai::{
+        ChunkTimes, HttpFacts, Operation, OperationName, Request, Response, ServerTimes, Timing,
+        Usage,
+    },
     http::{End, Ended, ExchangeId, Role},
 };
 
@@ -52,9 +55,11 @@ pub(crate) fn operation() -> Operation {
             request_end: Some(Timestamp(1001 * MILLISECOND)),
             first_chunk: Some(Timestamp(1250 * MILLISECOND)),
             first_content: Some(Timestamp(1300 * MILLISECOND)),
+            last_content: Some(Timestamp(2300 * MILLISECOND)),
             output_chunk_times: ChunkTimes::default(),
             end: Timestamp(2500 * MILLISECOND),
         },
+        server_times: ServerTimes::default(),
         error: None,
         http: HttpFacts {
             method: "POST".into(),
@@ -63,6 +68,7 @@ pub(crate) fn operation() -> Operation {
             status: Some(200),
             ..HttpFacts::default()
         },
+        fingerprint: None,
         content: None,
         end: End {
             how: Ended::Complete,
@@ -77,7 +83,7 @@ pub(crate) fn operation() -> Operation {
 }
 
 pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
-    let spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
+    let mut spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
     spans.span(operation, process, TLS).expect("kept by the default sampler")
 }
 

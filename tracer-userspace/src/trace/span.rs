@@ -12,6 +12,7 @@ use crate::{
     capture::{Addresses, Security},
     discover::Process,
     genai::Operation,
+    trace::semconv::Event,
 };
 
 /// What carried an operation, as far as it is known.
@@ -35,6 +36,8 @@ pub struct Span {
     pub end: SystemTime,
     pub status: Status,
     pub attributes: Vec<KeyValue>,
+    /// What is told beside it, as log records.
+    pub events: Vec<Event>,
     pub process: Arc<Process>,
     /// What the span was made of, for views that show more than attributes.
     pub operation: Arc<Operation>,

@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
-use super::{Clock, Ids, Sampler, Span, Transport, context, semconv};
+use super::{
+    Clock, Ids, Prices, Sampler, Span, Transport, context,
+    resends::Resends,
+    semconv::{self, Conventions},
+    tokens::{Estimate, Estimator},
+};
 use crate::{discover::Process, genai::Operation};
 
 /// Makes spans: a sampler, a clock and a source of ids.
@@ -15,11 +20,42 @@ pub struct Spans {
     sampler: Sampler,
     clock: Clock,
     ids: Ids,
+    conventions: Conventions,
+    resends: Resends,
+    prices: Option<Prices>,
+    estimator: Option<Estimator>,
 }
 
 impl Spans {
     pub fn new(sampler: Sampler, clock: Clock, ids: Ids) -> Self {
-        Self { sampler, clock, ids }
+        Self { sampler, clock, ids, ..Self::default() }
+    }
+
+    /// By which conventions spans and their events speak.
+    #[must_use]
+    pub fn speaking(self, conventions: Conventions) -> Self {
+        Self { conventions, ..self }
+    }
+
+    /// With what each call cost, where it is known.
+    #[must_use]
+    pub fn priced(self, prices: Option<Prices>) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// With an estimate of tokens that nobody reported, for which operations must come with their
+    /// content. Where that is told nowhere, it is forgotten here.
+    #[must_use]
+    pub fn estimating_tokens(self) -> Self {
+        Self { estimator: Some(Estimator::new()), ..self }
+    }
+
+    pub fn conventions(&self) -> Conventions {
+        self.conventions
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The operation as a span; `None` where the sampler does not keep it.
@@ -27,11 +63,12 @@ impl Spans {
     /// A valid `traceparent` in the request makes it a child of that span, in that trace and under
     /// that sampling decision; otherwise it is the root of a trace of its own.
     pub fn span(
-        &self,
-        operation: Operation,
+        &mut self,
+        mut operation: Operation,
         process: &Arc<Process>,
         transport: Transport,
     ) -> Option<Span> {
+        let resent = self.resends.of(&operation, process.id);
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
         let trace = match &parent {
             Some(parent) => parent.trace_id(),
@@ -41,9 +78,13 @@ impl Spans {
             return None;
         }
         let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
+        let estimate = self.estimate(&mut operation);
+        let cost = self.prices.as_ref().and_then(|prices| prices.cost(&operation));
         let id = self.ids.span(operation.exchange, operation.turn);
         let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
+        let mut attributes = semconv::attributes(&operation, transport, self.conventions);
+        attributes.extend(semconv::beside(resent, estimate, cost));
         Some(Span {
             context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
             parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
@@ -53,10 +94,19 @@ impl Spans {
             start,
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
-            attributes: semconv::attributes(&operation, transport),
+            attributes,
+            events: semconv::events(&operation, transport, self.conventions),
             process: Arc::clone(process),
             operation: Arc::new(operation),
         })
+    }
+
+    fn estimate(&self, operation: &mut Operation) -> Option<Estimate> {
+        let estimate = self.estimator?.of(operation);
+        if !self.conventions.content.is_kept() {
+            operation.content = None;
+        }
+        estimate
     }
 }
 

@@ -4,26 +4,27 @@
 
 use std::{error::Error, time::Duration};
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
-};
+use ::http::uri::PathAndQuery;
 use tonic::{
-    Code,
+    Code, Status,
+    client::Grpc as Client,
     codec::CompressionEncoding,
     metadata::MetadataMap,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
+use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
 use super::{
     settings::{Compression, OtlpError, OtlpSettings},
+    signal::Item,
     transport::{Answer, USER_AGENT, accepted, chain, shown},
 };
 
 #[derive(Debug)]
 pub(super) struct Grpc {
     endpoint: Endpoint,
-    client: TraceServiceClient<Channel>,
+    client: Client<Channel>,
     coding: Option<CompressionEncoding>,
     metadata: MetadataMap,
     timeout: Duration,
@@ -61,12 +62,9 @@ impl Grpc {
         })
     }
 
-    pub(super) async fn send(&mut self, message: &ExportTraceServiceRequest) -> Answer {
-        let mut request = tonic::Request::new(message.clone());
-        *request.metadata_mut() = self.metadata.clone();
-        request.set_timeout(self.timeout);
-        match tokio::time::timeout(self.timeout, self.client.export(request)).await {
-            Ok(Ok(response)) => accepted(response.into_inner()),
+    pub(super) async fn send<M: Item>(&mut self, message: &M::Request) -> Answer {
+        match tokio::time::timeout(self.timeout, self.call::<M>(message)).await {
+            Ok(Ok(response)) => accepted::<M>(response),
             Ok(Err(status)) => grpc_answer(&status),
             Err(_) => {
                 // A connection whose other end vanished would swallow the next request as well.
@@ -76,21 +74,28 @@ impl Grpc {
             }
         }
     }
+
+    async fn call<M: Item>(&mut self, message: &M::Request) -> Result<M::Response, Status> {
+        let mut request = tonic::Request::new(message.clone());
+        *request.metadata_mut() = self.metadata.clone();
+        request.set_timeout(self.timeout);
+        self.client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        let codec = ProstCodec::<M::Request, M::Response>::default();
+        let method = PathAndQuery::from_static(M::METHOD);
+        Ok(self.client.unary(request, method, codec).await?.into_inner())
+    }
 }
 
 /// Connects when it is first used, and again after a connection ended.
-fn connected(
-    endpoint: &Endpoint,
-    coding: Option<CompressionEncoding>,
-) -> TraceServiceClient<Channel> {
-    let client = TraceServiceClient::new(endpoint.connect_lazy());
+fn connected(endpoint: &Endpoint, coding: Option<CompressionEncoding>) -> Client<Channel> {
+    let client = Client::new(endpoint.connect_lazy());
     match coding {
         Some(coding) => client.send_compressed(coding).accept_compressed(coding),
         None => client,
     }
 }
 
-fn grpc_answer(status: &tonic::Status) -> Answer {
+fn grpc_answer(status: &Status) -> Answer {
     let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
     // With a source the status was made here, of a connection that failed.
     let is_local = status.source().is_some();

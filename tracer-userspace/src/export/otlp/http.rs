@@ -6,14 +6,12 @@ use std::{io::Write, time::Duration};
 
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use flate2::write::GzEncoder;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use prost::Message;
 use reqwest::{Certificate, Url, redirect};
 
 use super::{
     settings::{Compression, OtlpError, OtlpSettings},
+    signal::Item,
     transport::{Answer, USER_AGENT, accepted, chain, shown},
 };
 
@@ -66,21 +64,21 @@ impl Http {
         })
     }
 
-    pub(super) async fn send(&self, message: &ExportTraceServiceRequest) -> Answer {
+    pub(super) async fn send<M: Item>(&self, message: &M::Request) -> Answer {
         let body = match compressed(message.encode_to_vec(), self.compression) {
             Ok(body) => body,
             Err(error) => return Answer::Refused(format!("cannot compress: {error}")),
         };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone());
         match request.body(body).send().await {
-            Ok(response) => http_answer(response).await,
+            Ok(response) => http_answer::<M>(response).await,
             Err(error) => Answer::Later { after: None, reason: chain(&error.without_url()) },
         }
     }
 }
 
 /// Only redirections that repeat the request as it is (RFC 9110 §15.4.8 and §15.4.9): after the others
-/// a GET would be answered, and the spans be lost in silence.
+/// a GET would be answered, and what was sent be lost in silence.
 fn redirects() -> redirect::Policy {
     redirect::Policy::custom(|attempt| {
         let repeats = matches!(
@@ -107,7 +105,7 @@ fn compressed(body: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8
     }
 }
 
-async fn http_answer(mut response: reqwest::Response) -> Answer {
+async fn http_answer<M: Item>(mut response: reqwest::Response) -> Answer {
     let status = response.status();
     let headers = response.headers().clone();
     let mut body = Vec::new();
@@ -125,8 +123,8 @@ async fn http_answer(mut response: reqwest::Response) -> Answer {
     }
     if status.is_success() {
         // A receiver that answers with an empty body, or in JSON, rejected nothing that we know of.
-        let answer = is_protobuf.then(|| ExportTraceServiceResponse::decode(&body[..]));
-        return accepted(answer.and_then(Result::ok).unwrap_or_default());
+        let answer = is_protobuf.then(|| M::Response::decode(&body[..]));
+        return accepted::<M>(answer.and_then(Result::ok).unwrap_or_default());
     }
     let words = match tonic_types::Status::decode(&body[..]) {
         Ok(status) if is_protobuf => shown(&status.message),

@@ -1,137 +1,148 @@
-//! Spans to an OTLP receiver: one bounded queue, one worker that batches, sends and retries.
-//! Takes [`Span`]s without ever waiting; gives a [`Tally`] of what was sent and what was lost.
-//! While the receiver is down, spans stay in the queue, and the user is told once.
+//! Spans, metrics and events to OTLP receivers.
+//! Takes each without ever waiting; gives a [`Tally`] of each signal, of what was sent and what was
+//! lost. Each signal has a queue, a worker and a connection of its own, so that none holds up another.
 
 mod grpc;
 mod http;
+mod sender;
 mod settings;
+mod signal;
 mod transport;
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span as SpanMessage,
+    logs::v1::LogRecord, metrics::v1::Metric, trace::v1::Span as SpanMessage,
 };
-use prost::Message;
-use tokio::{runtime::Runtime, sync::watch};
-use tracing::{info, warn};
+use tokio::runtime::Runtime;
 
-use super::{
-    Resources, Tally, encode,
-    queue::{Batch, Queue},
+use super::{Resources, Tally, encode};
+use crate::{
+    capture::ProcessId,
+    discover::Process,
+    meter::{Collected, Temporality},
+    trace::Span,
 };
-use crate::{capture::ProcessId, discover::Process, trace::Span};
 
-pub use settings::{Compression, OtlpError, OtlpOptions, OtlpSettings, Protocol};
-use transport::{Answer, Transport};
+use sender::Sender;
+pub use settings::{
+    Compression, MetricsReading, OtlpError, OtlpOptions, OtlpSettings, Protocol, Receivers,
+};
+pub use signal::Signal;
 
-/// Encoded bytes of a request's spans: gRPC receivers take messages of 4 MiB unless told otherwise.
-const REQUEST_BYTES: usize = 3 << 20;
-
-/// Pauses between attempts: doubled from the first to the last, each shortened at random by up to
-/// half so that many llmtaps do not return at once.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-
-/// The longest that a receiver can ask to be left alone.
-const LONGEST_REQUESTED_PAUSE: Duration = Duration::from_secs(60);
-
-/// How long after the deadline of the end the worker may need to notice it.
-const GRACE: Duration = Duration::from_millis(200);
-
-/// Sends spans to one receiver.
+/// Sends to the receivers of each signal.
 #[derive(Debug)]
 pub struct Otlp {
-    queue: Arc<Queue<Queued>>,
-    /// When all must be over; `None` until the end.
-    end: watch::Sender<Option<Instant>>,
-    worker: Option<JoinHandle<()>>,
+    /// Its thread keeps connections alive. `None` when all is over.
+    runtime: Option<Runtime>,
+    traces: Option<Sender<SpanMessage>>,
+    metrics: Option<Sender<Metric>>,
+    logs: Option<Sender<LogRecord>>,
 }
 
-#[derive(Debug)]
-struct Queued {
-    span: SpanMessage,
-    process: Arc<Process>,
+/// What became of each signal; `None` of those that are not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtlpTallies {
+    pub traces: Option<Tally>,
+    pub metrics: Option<Tally>,
+    pub logs: Option<Tally>,
 }
 
 impl Otlp {
-    /// Starts the worker. The receiver need not be there yet.
+    /// Starts a worker a signal. The receivers need not be there yet.
     ///
     /// # Errors
     ///
     /// If the certificates are none, or a thread cannot be started.
-    pub fn start(settings: &OtlpSettings, resources: Arc<Resources>) -> Result<Self, OtlpError> {
-        // The runtime's thread keeps connections alive; the worker waits outside of it.
+    pub fn start(receivers: &Receivers, resources: &Arc<Resources>) -> Result<Self, OtlpError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("llmtap-otlp-io")
             .enable_all()
             .build()
             .map_err(OtlpError::Thread)?;
-        let transport = {
-            let _inside = runtime.enter();
-            Transport::new(settings)?
-        };
-        let queue = Arc::new(Queue::new(settings.queue));
-        let (end, ended) = watch::channel(None);
-        let worker = Worker {
-            queue: Arc::clone(&queue),
-            batch: Batch {
-                items: settings.batch_items,
-                bytes: REQUEST_BYTES,
-                delay: settings.schedule_delay,
-            },
-            resources,
-            transport,
-            runtime,
-            ended,
-            health: Health::new(settings.receiver()),
-        };
-        let worker = std::thread::Builder::new()
-            .name("llmtap-otlp".to_owned())
-            .spawn(move || worker.run())
-            .map_err(OtlpError::Thread)?;
-        Ok(Self { queue, end, worker: Some(worker) })
+        let handle = runtime.handle();
+        let Receivers { traces, metrics, logs } = receivers;
+        let traces = traces.as_ref();
+        let metrics = metrics.as_ref();
+        let logs = logs.as_ref();
+        Ok(Self {
+            traces: traces.map(|to| Sender::start(to, resources.clone(), handle)).transpose()?,
+            metrics: metrics.map(|to| Sender::start(to, resources.clone(), handle)).transpose()?,
+            logs: logs.map(|to| Sender::start(to, resources.clone(), handle)).transpose()?,
+            runtime: Some(runtime),
+        })
     }
 
-    /// Queues a span, or counts it as lost where the queue is full.
+    /// Queues a span and its events, or counts as lost what finds its queue full.
     pub fn push(&self, span: &Span) {
-        let message = encode::span(span);
-        let bytes = message.encoded_len();
-        self.queue.push(Queued { span: message, process: Arc::clone(&span.process) }, bytes);
+        if let Some(traces) = &self.traces {
+            traces.push([encode::span(span)], &span.process);
+        }
+        if let Some(logs) = self.logs.as_ref().filter(|_| !span.events.is_empty()) {
+            logs.push(encode::logs(span), &span.process);
+        }
+    }
+
+    pub(super) fn wants_metrics(&self) -> bool {
+        self.metrics.is_some()
+    }
+
+    /// Queues the points of a process at `time`, or counts as lost what finds the queue full.
+    pub fn push_metrics(
+        &self,
+        collected: &Collected<ProcessId, Arc<Process>>,
+        time: SystemTime,
+        temporality: Temporality,
+    ) {
+        if let Some(metrics) = &self.metrics {
+            metrics.push(encode::metrics(collected, time, temporality), &collected.resource);
+        }
     }
 
     /// What became of everything so far; what waits is unsent.
-    pub(super) fn tally(&self) -> Tally {
-        self.queue.tally()
+    pub(super) fn tallies(&self) -> OtlpTallies {
+        OtlpTallies {
+            traces: self.traces.as_ref().map(Sender::tally),
+            metrics: self.metrics.as_ref().map(Sender::tally),
+            logs: self.logs.as_ref().map(Sender::tally),
+        }
     }
 
-    /// Waits for a slow receiver, for as long as `patience`; false where it was not long enough.
+    /// Waits for slow receivers, for as long as `patience`; false where it was not long enough.
     pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
-        self.queue.wait_for_room(patience)
+        self.traces.as_ref().is_none_or(|sender| sender.wait_for_room(patience))
+            && self.metrics.as_ref().is_none_or(|sender| sender.wait_for_room(patience))
+            && self.logs.as_ref().is_none_or(|sender| sender.wait_for_room(patience))
     }
 
     /// Sends what is left, for as long as `time`, and tells what became of everything.
-    pub fn finish(mut self, time: Duration) -> Tally {
+    pub fn finish(mut self, time: Duration) -> OtlpTallies {
         self.close(Instant::now() + time);
-        self.queue.tally()
+        self.tallies()
     }
 
     fn close(&mut self, deadline: Instant) {
-        self.queue.close(deadline);
-        self.end.send_replace(Some(deadline));
-        let Some(worker) = self.worker.take() else { return };
-        while !worker.is_finished() && Instant::now() < deadline + GRACE {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if worker.is_finished() && worker.join().is_err() {
-            warn!("the thread that sends spans to the OTLP receiver failed");
+        let Some(runtime) = self.runtime.take() else { return };
+        // All at once, so that they have the same time.
+        let Self { traces, metrics, logs, .. } = self;
+        traces.iter().for_each(|sender| sender.close(deadline));
+        metrics.iter().for_each(|sender| sender.close(deadline));
+        logs.iter().for_each(|sender| sender.close(deadline));
+        let joined = [
+            traces.as_mut().is_none_or(|sender| sender.join(deadline)),
+            metrics.as_mut().is_none_or(|sender| sender.join(deadline)),
+            logs.as_mut().is_none_or(|sender| sender.join(deadline)),
+        ];
+        if joined.contains(&false) {
+            // Whoever is still on it would panic without it.
+            std::mem::forget(runtime);
+        } else {
+            // Name lookups under way may block a thread of it for longer than there is time.
+            runtime.shutdown_background();
         }
     }
 }
@@ -139,156 +150,6 @@ impl Otlp {
 impl Drop for Otlp {
     fn drop(&mut self) {
         self.close(Instant::now());
-    }
-}
-
-struct Worker {
-    queue: Arc<Queue<Queued>>,
-    batch: Batch,
-    resources: Arc<Resources>,
-    transport: Transport,
-    runtime: Runtime,
-    ended: watch::Receiver<Option<Instant>>,
-    health: Health,
-}
-
-impl Worker {
-    fn run(mut self) {
-        loop {
-            let batch = self.queue.take(self.batch);
-            if batch.is_empty() {
-                break;
-            }
-            let (items, bytes) = (batch.len(), batch.iter().map(|(_, bytes)| bytes).sum());
-            let request = self.request(batch);
-            let Some(sent) = self.deliver(&request, items) else { break };
-            let spans = u64::try_from(items).unwrap_or(u64::MAX);
-            self.queue.finished(items, bytes, |tally| {
-                tally.sent += sent.accepted.min(spans);
-                tally.refused += spans.saturating_sub(sent.accepted);
-                tally.error = sent.error.or(tally.error.take());
-            });
-        }
-        // Name lookups under way may block a thread of the runtime for longer than there is time.
-        self.runtime.shutdown_background();
-    }
-
-    /// One message for all services of the batch, each process under its own resource.
-    fn request(&self, batch: Vec<(Queued, usize)>) -> ExportTraceServiceRequest {
-        let mut places: HashMap<ProcessId, usize> = HashMap::new();
-        let mut groups: Vec<(Arc<Process>, Vec<SpanMessage>)> = Vec::new();
-        for (Queued { span, process }, _) in batch {
-            let place = *places.entry(process.id).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some((_, spans)) => spans.push(span),
-                None => groups.push((process, vec![span])),
-            }
-        }
-        let resource_spans = groups
-            .into_iter()
-            .map(|(process, spans)| encode::resource_spans(&self.resources.of(&process), spans))
-            .collect();
-        ExportTraceServiceRequest { resource_spans }
-    }
-
-    /// Tries until the receiver has answered for good; `None` when time is up before.
-    fn deliver(&mut self, request: &ExportTraceServiceRequest, items: usize) -> Option<Delivered> {
-        let spans = u64::try_from(items).unwrap_or(u64::MAX);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.attempt(request)? {
-                Answer::Accepted { rejected, words } => {
-                    self.health.is_up(self.queue.tally().queue_full);
-                    if rejected > 0 || !words.is_empty() {
-                        self.health.refused(rejected, &words);
-                    }
-                    let error = (rejected > 0).then(|| format!("rejected: {words}"));
-                    return Some(Delivered { accepted: spans.saturating_sub(rejected), error });
-                }
-                Answer::Refused(reason) => {
-                    self.health.refused(spans, &reason);
-                    return Some(Delivered { accepted: 0, error: Some(reason) });
-                }
-                Answer::Later { after, reason } => {
-                    self.health.is_down(&reason, self.queue.tally().queue_full);
-                    self.queue.finished(0, 0, |tally| tally.error = Some(reason));
-                    let requested = after.unwrap_or_default().min(LONGEST_REQUESTED_PAUSE);
-                    self.queue.sleep(shortened(pause).max(requested));
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
-    }
-
-    /// One request; `None` if the deadline of the end passes first.
-    fn attempt(&mut self, request: &ExportTraceServiceRequest) -> Option<Answer> {
-        let mut ended = self.ended.clone();
-        let deadline = async {
-            let deadline = ended.wait_for(Option::is_some).await.map(|deadline| *deadline);
-            if let Ok(Some(deadline)) = deadline {
-                tokio::time::sleep_until(deadline.into()).await;
-            }
-        };
-        let transport = &mut self.transport;
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = deadline => None,
-                answer = transport.send(request) => Some(answer),
-            }
-        })
-    }
-}
-
-struct Delivered {
-    accepted: u64,
-    error: Option<String>,
-}
-
-/// Between half and all of a pause.
-fn shortened(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish() % 1024;
-    pause / 2 + (pause / 2).mul_f64(random as f64 / 1024.0)
-}
-
-/// What the user was told of the receiver, so that each change is told once.
-struct Health {
-    receiver: String,
-    /// Spans that the full queue had dropped when the receiver was found down.
-    down_since: Option<u64>,
-    has_refused: bool,
-}
-
-impl Health {
-    fn new(receiver: String) -> Self {
-        Self { receiver, down_since: None, has_refused: false }
-    }
-
-    fn is_down(&mut self, reason: &str, dropped: u64) {
-        if self.down_since.is_none() {
-            self.down_since = Some(dropped);
-            let receiver = &self.receiver;
-            warn!("OTLP receiver {receiver} takes no spans ({reason}); they wait in the queue");
-        }
-    }
-
-    fn is_up(&mut self, dropped: u64) {
-        if let Some(before) = self.down_since.take() {
-            let (receiver, lost) = (&self.receiver, dropped.saturating_sub(before));
-            info!(
-                "OTLP receiver {receiver} takes spans again; {lost} did not fit the queue meanwhile"
-            );
-        }
-    }
-
-    fn refused(&mut self, spans: u64, reason: &str) {
-        if !self.has_refused {
-            self.has_refused = true;
-            let receiver = &self.receiver;
-            warn!(
-                "OTLP receiver {receiver} refused {spans} spans: {reason}; more will only be counted"
-            );
-        }
     }
 }
 

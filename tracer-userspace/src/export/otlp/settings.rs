@@ -1,18 +1,27 @@
 //! Where and how to send OTLP, from the command line, the configuration and the standard variables.
-//! Takes [`OtlpOptions`] and [`Variables`]; gives [`OtlpSettings`], or a sentence saying what is wrong.
-//! What the user gave to llmtap wins over the variables, and of these the form for traces
+//! Takes [`OtlpOptions`] and [`Variables`]; gives [`Receivers`], or a sentence saying what is wrong.
+//! What the user gave to llmtap wins over the variables, and of these the form for the signal
 //! (specification "OpenTelemetry Protocol Exporter").
 
-use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use serde::Deserialize;
 use tracing::warn;
 
-use crate::export::{
-    Bounds,
-    variables::{Variables, pairs},
+use super::signal::Signal;
+use crate::{
+    export::{
+        Bounds,
+        variables::{Variables, pairs},
+    },
+    meter::Temporality,
 };
 
 /// Ports that the specification gives to OTLP/gRPC and OTLP/HTTP.
@@ -20,14 +29,18 @@ const GRPC_PORT: u16 = 4317;
 const GRPC_ENDPOINT: &str = "http://localhost:4317";
 const HTTP_ENDPOINT: &str = "http://localhost:4318";
 
-/// Path of traces below the base URL of a receiver.
-const TRACES_PATH: &str = "v1/traces";
-
-/// Defaults of the specification's batch span processor and OTLP exporter.
+/// Defaults of the specification's batch processors of spans and log records, of its periodic
+/// reader of metrics, and of its OTLP exporter.
 const QUEUE_ITEMS: usize = 2048;
 const BATCH_ITEMS: usize = 512;
-const SCHEDULE_DELAY: Duration = Duration::from_secs(5);
+const SPAN_DELAY: Duration = Duration::from_secs(5);
+const LOG_DELAY: Duration = Duration::from_secs(1);
+const METRIC_INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Data points that wait at most: the most that a meter has, four times over.
+const QUEUE_POINTS: usize = 65_536;
+const BATCH_POINTS: usize = 4096;
 
 /// Encoded bytes that the queue holds at most: a bound on memory also where spans carry content.
 const QUEUE_BYTES: usize = 32 << 20;
@@ -56,9 +69,14 @@ pub enum Compression {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct OtlpOptions {
-    /// Base URL of the receiver, as `http://localhost:4318`. OTLP/HTTP appends `/v1/traces` unless
-    /// it ends so. Without an endpoint here or in `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is sent.
+    /// Base URL of the receiver, as `http://localhost:4318`. OTLP/HTTP appends `/v1/traces`,
+    /// `/v1/metrics` or `/v1/logs`; where it ends with one of them, it is for that signal alone.
+    /// Without an endpoint here or in `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is sent.
     pub endpoint: Option<String>,
+    /// What is sent. Default: all, but for what `OTEL_METRICS_EXPORTER` or `OTEL_LOGS_EXPORTER`
+    /// give to no `otlp`, and for traces where no endpoint is given here and
+    /// `OTEL_TRACES_EXPORTER` is `none`.
+    pub signals: Option<Vec<Signal>>,
     /// Default: `grpc` for port 4317, else `http/protobuf`.
     pub protocol: Option<Protocol>,
     /// Header names and values for each request, beside those of `OTEL_EXPORTER_OTLP_HEADERS`.
@@ -73,10 +91,16 @@ pub struct OtlpOptions {
     pub client_certificate: Option<PathBuf>,
     /// PEM file of the key to `client_certificate`.
     pub client_key: Option<PathBuf>,
-    /// Spans that wait for the receiver at most; more are dropped and counted. Default: 2048.
+    /// Spans that wait for the receiver at most, and as many log records; more are dropped and
+    /// counted. Default: 2048.
     pub queue_spans: Option<NonZeroUsize>,
-    /// Bytes, encoded, that wait for the receiver at most. Default: 33554432.
+    /// Bytes, encoded, that wait for the receiver at most, of each signal. Default: 33554432.
     pub queue_bytes: Option<NonZeroUsize>,
+    /// Milliseconds from one collection of metrics to the next. Default: 60000.
+    pub metric_interval_ms: Option<NonZeroU64>,
+    /// Whether the points of metrics tell of everything so far, or of what is new since the last.
+    /// Default: `cumulative`.
+    pub metric_temporality: Option<Temporality>,
 }
 
 /// A setting that cannot be used. The words are for the user.
@@ -86,7 +110,7 @@ pub enum OtlpError {
         "{origin}: {value:?} is not the URL of an OTLP receiver: {reason} \
          (such a URL looks like {HTTP_ENDPOINT})"
     )]
-    Endpoint { origin: &'static str, value: String, reason: String },
+    Endpoint { origin: String, value: String, reason: String },
     #[error("OTLP header {0:?} cannot be sent: its name or its value is not valid in HTTP")]
     Header(String),
     #[error("{name}: cannot read {path}: {source}")]
@@ -95,11 +119,70 @@ pub enum OtlpError {
     HalfIdentity,
     #[error("cannot set up TLS to the OTLP receiver: {0}")]
     Tls(String),
-    #[error("cannot start the thread that sends spans: {0}")]
+    #[error("cannot start a thread that sends to the OTLP receiver: {0}")]
     Thread(std::io::Error),
 }
 
-/// Everything that sending needs, checked.
+/// Where each signal is sent; `None`: nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct Receivers {
+    pub traces: Option<OtlpSettings>,
+    pub metrics: Option<OtlpSettings>,
+    pub logs: Option<OtlpSettings>,
+}
+
+impl Receivers {
+    /// # Errors
+    ///
+    /// As [`OtlpSettings::resolve`].
+    pub fn resolve(options: &OtlpOptions, variables: &Variables) -> Result<Self, OtlpError> {
+        Ok(Self {
+            traces: OtlpSettings::resolve(Signal::Traces, options, variables)?,
+            metrics: OtlpSettings::resolve(Signal::Metrics, options, variables)?,
+            logs: OtlpSettings::resolve(Signal::Logs, options, variables)?,
+        })
+    }
+
+    /// Nothing is sent.
+    pub fn is_empty(&self) -> bool {
+        self.traces.is_none() && self.metrics.is_none() && self.logs.is_none()
+    }
+}
+
+/// How metrics are collected for whom they are pushed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsReading {
+    pub interval: Duration,
+    pub temporality: Temporality,
+}
+
+impl MetricsReading {
+    /// As the options say, else `OTEL_METRIC_EXPORT_INTERVAL` and
+    /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`. All instruments here are synchronous, so
+    /// that `lowmemory` is `delta`.
+    pub fn resolve(options: &OtlpOptions, variables: &Variables) -> Self {
+        const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        let preferred = || {
+            let word = variables.get(PREFERENCE)?;
+            match word.to_ascii_lowercase().as_str() {
+                "cumulative" => Some(Temporality::Cumulative),
+                "delta" | "lowmemory" => Some(Temporality::Delta),
+                _ => ignored(PREFERENCE, word),
+            }
+        };
+        let interval = || number(variables, "OTEL_METRIC_EXPORT_INTERVAL").map(NonZeroU64::get);
+        Self {
+            interval: options
+                .metric_interval_ms
+                .map(NonZeroU64::get)
+                .or_else(interval)
+                .map_or(METRIC_INTERVAL, Duration::from_millis),
+            temporality: options.metric_temporality.or_else(preferred).unwrap_or_default(),
+        }
+    }
+}
+
+/// Everything that sending a signal needs, checked.
 #[derive(Clone, Debug)]
 pub struct OtlpSettings {
     /// For OTLP/HTTP with the path; for gRPC scheme, host and port count.
@@ -131,8 +214,8 @@ impl std::fmt::Debug for Identity {
 
 impl OtlpSettings {
     /// `None` where nobody asked for OTLP: neither an endpoint is given, in the options or a
-    /// variable, nor `OTEL_TRACES_EXPORTER` says `otlp`. (Where that says `none`, only the options
-    /// count.) A traced program's terminal is no place to find out that nothing listens on 4318.
+    /// variable, nor the signal's exporter variable says `otlp`; or where the signal was excluded.
+    /// A traced program's terminal is no place to find out that nothing listens on 4318.
     ///
     /// Values of variables that are not understood are warned of and ignored, as the specification
     /// says, except for endpoints and files.
@@ -141,21 +224,15 @@ impl OtlpSettings {
     ///
     /// If an option, an endpoint or a file of certificates cannot be used.
     pub fn resolve(
+        signal: Signal,
         options: &OtlpOptions,
         variables: &Variables,
     ) -> Result<Option<Self>, OtlpError> {
-        let source = Source(variables);
-        let exporter = variables.get("OTEL_TRACES_EXPORTER");
-        let given = match (&options.endpoint, exporter) {
-            (Some(endpoint), _) => Some(Given::Option(endpoint)),
-            (None, Some("none")) => None,
-            (None, _) => source.endpoint(),
-        };
-        if given.is_none() && exporter != Some("otlp") {
-            return Ok(None);
-        }
+        let source = Source { signal, variables };
+        let Some(given) = source.given(options) else { return Ok(None) };
         let protocol = options.protocol.or_else(|| source.protocol());
         let (protocol, endpoint) = endpoint(given, protocol, &source)?;
+        let (queue_items, batch_items, schedule_delay) = source.batching(options);
         Ok(Some(Self {
             endpoint,
             protocol,
@@ -171,16 +248,11 @@ impl OtlpSettings {
             authorities: source.file("CERTIFICATE", options.certificate.as_ref())?,
             identity: identity(options, &source)?,
             queue: Bounds {
-                items: options
-                    .queue_spans
-                    .or_else(|| number(variables, "OTEL_BSP_MAX_QUEUE_SIZE"))
-                    .map_or(QUEUE_ITEMS, NonZeroUsize::get),
+                items: queue_items,
                 bytes: options.queue_bytes.map_or(QUEUE_BYTES, NonZeroUsize::get),
             },
-            batch_items: number(variables, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
-                .map_or(BATCH_ITEMS, NonZeroUsize::get),
-            schedule_delay: number(variables, "OTEL_BSP_SCHEDULE_DELAY")
-                .map_or(SCHEDULE_DELAY, Duration::from_millis),
+            batch_items,
+            schedule_delay,
         }))
     }
 
@@ -198,23 +270,89 @@ enum Given<'a> {
     Option(&'a str),
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: a base URL.
     General(&'a str),
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: used as it is.
-    Traces(&'a str),
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and its like: used as it is.
+    Own(&'a str),
+    /// The protocol's own.
+    Default,
 }
 
 /// The variables of the OTLP exporter, in their two forms.
-struct Source<'a>(&'a Variables);
+struct Source<'a> {
+    signal: Signal,
+    variables: &'a Variables,
+}
 
 impl<'a> Source<'a> {
-    fn endpoint(&self) -> Option<Given<'a>> {
-        let traces = self.0.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(Given::Traces);
-        traces.or_else(|| self.0.get("OTEL_EXPORTER_OTLP_ENDPOINT").map(Given::General))
+    /// Where to send, if anybody asked for it.
+    fn given(&self, options: &'a OtlpOptions) -> Option<Given<'a>> {
+        let option = options.endpoint.as_deref();
+        let is_listed = options.signals.as_ref().map(|signals| signals.contains(&self.signal));
+        // The whole URL of another signal's receiver.
+        let is_others = option.and_then(path_signal).is_some_and(|other| other != self.signal);
+        if is_listed == Some(false) || (is_others && is_listed.is_none()) {
+            return None;
+        }
+        let exporter = self.exporter();
+        // The option for an endpoint is older than that for signals, and means traces always.
+        let by_option = is_listed.is_some() || self.signal == Signal::Traces;
+        match option {
+            Some(endpoint) if by_option || exporter != Some(false) => Some(Given::Option(endpoint)),
+            _ if exporter == Some(false) && is_listed.is_none() => None,
+            _ => self.endpoint().or_else(|| (exporter == Some(true)).then_some(Given::Default)),
+        }
     }
 
-    /// The form for traces wins.
+    /// Whether `OTEL_TRACES_EXPORTER` or its like says `otlp`; `None`: it says nothing.
+    fn exporter(&self) -> Option<bool> {
+        let name = format!("OTEL_{}_EXPORTER", self.signal.word());
+        let list = self.variables.get(&name)?;
+        let mut says = None;
+        for word in list.split(',').map(str::trim) {
+            let is_otlp = match word.to_ascii_lowercase().as_str() {
+                "otlp" => true,
+                "none" => false,
+                "prometheus" if self.signal == Signal::Metrics => false,
+                _ => {
+                    ignored::<()>(&name, word);
+                    continue;
+                }
+            };
+            says = Some(says.unwrap_or(false) || is_otlp);
+        }
+        says
+    }
+
+    fn endpoint(&self) -> Option<Given<'a>> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", self.signal.word());
+        let own = self.variables.get(&own).map(Given::Own);
+        own.or_else(|| self.variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").map(Given::General))
+    }
+
+    /// Items that wait, items of a request, and how long the first of them waits for the others.
+    fn batching(&self, options: &OtlpOptions) -> (usize, usize, Duration) {
+        let (prefix, delay) = match self.signal {
+            Signal::Traces => ("OTEL_BSP", SPAN_DELAY),
+            Signal::Logs => ("OTEL_BLRP", LOG_DELAY),
+            // They come all at once.
+            Signal::Metrics => return (QUEUE_POINTS, BATCH_POINTS, Duration::ZERO),
+        };
+        let number = |name: &str| number(self.variables, &format!("{prefix}_{name}"));
+        let queue = options.queue_spans.or_else(|| number("MAX_QUEUE_SIZE"));
+        let batch = number("MAX_EXPORT_BATCH_SIZE");
+        let delay = self::number(self.variables, &format!("{prefix}_SCHEDULE_DELAY"))
+            .map_or(delay, Duration::from_millis);
+        (
+            queue.map_or(QUEUE_ITEMS, NonZeroUsize::get),
+            batch.map_or(BATCH_ITEMS, NonZeroUsize::get),
+            delay,
+        )
+    }
+
+    /// The form for the signal wins.
     fn get(&self, name: &str) -> Option<&'a str> {
-        let traces = self.0.get(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"));
-        traces.or_else(|| self.0.get(&format!("OTEL_EXPORTER_OTLP_{name}")))
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", self.signal.word());
+        let own = self.variables.get(&own);
+        own.or_else(|| self.variables.get(&format!("OTEL_EXPORTER_OTLP_{name}")))
     }
 
     fn number(&self, name: &str) -> Option<u64> {
@@ -266,24 +404,35 @@ fn number<T: std::str::FromStr>(variables: &Variables, name: &str) -> Option<T> 
     text.parse().ok().or_else(|| ignored(name, text))
 }
 
+/// The signal whose path below a receiver's base URL this URL ends with.
+fn path_signal(url: &str) -> Option<Signal> {
+    let url = Url::parse(url).ok()?;
+    let path = url.path().trim_end_matches('/');
+    Signal::ALL.into_iter().find(|signal| path.ends_with(signal.path()))
+}
+
 /// The protocol is `http/protobuf` where none is given, as the specification says, except that a
 /// receiver on port 4317 is spoken to by gRPC: that port is OTLP/gRPC's, and HTTP fails there always.
 fn endpoint(
-    given: Option<Given<'_>>,
+    given: Given<'_>,
     protocol: Option<Protocol>,
     source: &Source<'_>,
 ) -> Result<(Protocol, Url), OtlpError> {
     let (origin, text) = match given {
-        Some(Given::Option(text)) => ("the OTLP endpoint", text),
-        Some(Given::General(text)) => ("OTEL_EXPORTER_OTLP_ENDPOINT", text),
-        Some(Given::Traces(text)) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text),
-        None if protocol == Some(Protocol::Grpc) => ("", GRPC_ENDPOINT),
-        None => ("", HTTP_ENDPOINT),
+        Given::Option(text) => ("the OTLP endpoint".to_owned(), text),
+        Given::General(text) => ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), text),
+        Given::Own(text) => (format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", source.signal.word()), text),
+        Given::Default if protocol == Some(Protocol::Grpc) => (String::new(), GRPC_ENDPOINT),
+        Given::Default => (String::new(), HTTP_ENDPOINT),
     };
-    let error = |reason: String| OtlpError::Endpoint { origin, value: text.to_owned(), reason };
+    let error = |reason: String| OtlpError::Endpoint {
+        origin: origin.clone(),
+        value: text.to_owned(),
+        reason,
+    };
     // Only for gRPC's endpoint variables may the scheme be missing; `INSECURE` then says which.
     let is_bare = protocol == Some(Protocol::Grpc)
-        && !matches!(given, Some(Given::Option(_)))
+        && !matches!(given, Given::Option(_))
         && !text.contains("://");
     let insecure = source.get("INSECURE").is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let mut url = match (is_bare, insecure) {
@@ -301,12 +450,14 @@ fn endpoint(
     let by_port =
         || if url.port() == Some(GRPC_PORT) { Protocol::Grpc } else { Protocol::HttpProtobuf };
     let protocol = protocol.unwrap_or_else(by_port);
-    let is_base = !matches!(given, Some(Given::Traces(_)));
+    let is_base = !matches!(given, Given::Own(_));
     if protocol == Protocol::HttpProtobuf && is_base {
         let path = url.path().trim_end_matches('/');
-        // A user who gives the whole URL of a receiver's traces to llmtap means just that.
-        let is_whole = matches!(given, Some(Given::Option(_))) && path.ends_with(TRACES_PATH);
-        let path = if is_whole { path.to_owned() } else { format!("{path}/{TRACES_PATH}") };
+        // A user who gives the whole URL of a signal's receiver to llmtap means just that.
+        let is_whole = matches!(given, Given::Option(_)) && path_signal(text).is_some();
+        let whole = Signal::ALL.iter().find_map(|signal| path.strip_suffix(signal.path()));
+        let base = whole.filter(|_| is_whole).unwrap_or(path).trim_end_matches('/');
+        let path = format!("{base}/{}", source.signal.path());
         url.set_path(&path);
     }
     Ok((protocol, url))

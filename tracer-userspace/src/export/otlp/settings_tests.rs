@@ -3,11 +3,20 @@ use std::io::Write;
 use super::*;
 
 fn resolve(options: &OtlpOptions, variables: &[(&str, &str)]) -> Option<OtlpSettings> {
-    OtlpSettings::resolve(options, &variables.iter().copied().collect()).unwrap()
+    signal(Signal::Traces, options, variables)
+}
+
+fn signal(
+    signal: Signal,
+    options: &OtlpOptions,
+    variables: &[(&str, &str)],
+) -> Option<OtlpSettings> {
+    OtlpSettings::resolve(signal, options, &variables.iter().copied().collect()).unwrap()
 }
 
 fn error(options: &OtlpOptions, variables: &[(&str, &str)]) -> String {
-    OtlpSettings::resolve(options, &variables.iter().copied().collect()).unwrap_err().to_string()
+    let variables = variables.iter().copied().collect();
+    OtlpSettings::resolve(Signal::Traces, options, &variables).unwrap_err().to_string()
 }
 
 fn option(endpoint: &str) -> OtlpOptions {
@@ -211,4 +220,107 @@ fn secrets_are_not_shown() {
     .unwrap();
     assert_eq!(settings.receiver(), "https://h:9");
     assert!(!format!("{:?}", settings.headers).contains("hidden"));
+}
+
+/// What is sent, by `TML`.
+fn sent(options: &OtlpOptions, variables: &[(&str, &str)]) -> String {
+    let all = [(Signal::Traces, 'T'), (Signal::Metrics, 'M'), (Signal::Logs, 'L')];
+    let is_sent = |one| signal(one, options, variables).is_some();
+    all.into_iter().filter(|(one, _)| is_sent(*one)).map(|(_, letter)| letter).collect()
+}
+
+#[test]
+fn signals_are_sent_unless_they_are_excluded() {
+    const OWN_METRICS: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+    let none = OtlpOptions::default();
+    let http = option("http://h");
+    let whole = option("http://h/v1/traces");
+    let listed =
+        |signals: &[Signal]| OtlpOptions { signals: Some(signals.to_vec()), ..option("http://h") };
+    for (options, variables, expected) in [
+        (&none, &[][..], ""),
+        (&http, &[], "TML"),
+        (&none, &[(GENERAL, "http://h")], "TML"),
+        (&none, &[(TRACES, "http://h")], "T"),
+        (&none, &[(OWN_METRICS, "http://h")], "M"),
+        (&none, &[("OTEL_LOGS_EXPORTER", "otlp")], "L"),
+        (&none, &[("OTEL_METRICS_EXPORTER", "prometheus,otlp")], "M"),
+        (&http, &[("OTEL_METRICS_EXPORTER", "none")], "TL"),
+        (&http, &[("OTEL_METRICS_EXPORTER", "prometheus")], "TL"),
+        (&http, &[("OTEL_METRICS_EXPORTER", "pigeon")], "TML"),
+        (&none, &[(GENERAL, "http://h"), ("OTEL_LOGS_EXPORTER", "none")], "TM"),
+        (&whole, &[], "T"),
+        (&whole, &[(OWN_METRICS, "http://m")], "T"),
+        (&listed(&[Signal::Metrics]), &[("OTEL_METRICS_EXPORTER", "none")], "M"),
+        (&listed(&[]), &[], ""),
+        (&OtlpOptions { endpoint: None, ..listed(&[Signal::Logs]) }, &[(GENERAL, "http://h")], "L"),
+    ] {
+        assert_eq!(sent(options, variables), expected, "{options:?} {variables:?}");
+    }
+}
+
+#[test]
+fn signals_have_their_own_paths_and_variables() {
+    let http = option("http://h:4318/base/");
+    for (one, path) in
+        [(Signal::Traces, "traces"), (Signal::Metrics, "metrics"), (Signal::Logs, "logs")]
+    {
+        let word = path.to_ascii_uppercase();
+        let expected = format!("http://h:4318/base/v1/{path}");
+        assert_eq!(signal(one, &http, &[]).unwrap().endpoint.as_str(), expected);
+        let whole =
+            OtlpOptions { signals: Some(vec![one]), ..option("http://h:4318/base/v1/traces") };
+        assert_eq!(signal(one, &whole, &[]).unwrap().endpoint.as_str(), expected);
+        let own = format!("OTEL_EXPORTER_OTLP_{word}_ENDPOINT");
+        let timeout = format!("OTEL_EXPORTER_OTLP_{word}_TIMEOUT");
+        let variables = [(GENERAL, "http://g"), (&own, "http://o/x"), (&timeout, "7000")];
+        let settings = signal(one, &OtlpOptions::default(), &variables).unwrap();
+        assert_eq!(settings.endpoint.as_str(), "http://o/x");
+        assert_eq!(settings.timeout, Duration::from_secs(7));
+    }
+}
+
+#[test]
+fn log_records_are_batched_by_their_variables() {
+    let variables = [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "1"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "10"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "3"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "250"),
+    ];
+    let settings = signal(Signal::Logs, &option("http://h"), &variables).unwrap();
+    assert_eq!((settings.queue.items, settings.batch_items), (10, 3));
+    assert_eq!(settings.schedule_delay, Duration::from_millis(250));
+    let defaults = signal(Signal::Logs, &option("http://h"), &[]).unwrap();
+    assert_eq!((defaults.queue.items, defaults.batch_items), (2048, 512));
+    assert_eq!(defaults.schedule_delay, Duration::from_secs(1));
+}
+
+#[test]
+fn metrics_are_read_as_the_variables_say() {
+    const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let read = |options: &OtlpOptions, variables: &[(&str, &str)]| {
+        let reading =
+            MetricsReading::resolve(options, &variables.iter().copied().collect::<Variables>());
+        (reading.interval.as_millis(), reading.temporality)
+    };
+    let none = OtlpOptions::default();
+    assert_eq!(read(&none, &[]), (60_000, Temporality::Cumulative));
+    for (word, expected) in [
+        ("delta", Temporality::Delta),
+        ("LowMemory", Temporality::Delta),
+        ("cumulative", Temporality::Cumulative),
+        ("both", Temporality::Cumulative),
+    ] {
+        let variables = [(PREFERENCE, word), ("OTEL_METRIC_EXPORT_INTERVAL", "500")];
+        assert_eq!(read(&none, &variables), (500, expected));
+    }
+    let options = OtlpOptions {
+        metric_interval_ms: NonZeroU64::new(9),
+        metric_temporality: Some(Temporality::Delta),
+        ..none
+    };
+    let variables = [(PREFERENCE, "cumulative"), ("OTEL_METRIC_EXPORT_INTERVAL", "0")];
+    assert_eq!(read(&options, &variables), (9, Temporality::Delta));
+    assert_eq!(read(&OtlpOptions::default(), &variables).0, 60_000);
 }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 
 use ::http::StatusCode;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use prost::Message as _;
 use receiver::{Receiver, Reply};
 
 use super::*;
 use crate::{
     export::{Bounds, Variables},
-    trace::sample,
+    meter::{self, Meter},
+    trace::{sample, semconv},
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -22,12 +24,35 @@ fn settings(receiver: &Receiver) -> OtlpSettings {
         protocol: Some(receiver.protocol()),
         ..OtlpOptions::default()
     };
-    let settings = OtlpSettings::resolve(&options, &Variables::default()).unwrap().unwrap();
+    let settings =
+        OtlpSettings::resolve(Signal::Traces, &options, &Variables::default()).unwrap().unwrap();
     OtlpSettings { schedule_delay: Duration::from_millis(5), ..settings }
 }
 
-fn start(settings: &OtlpSettings) -> Otlp {
-    Otlp::start(settings, Arc::new(Resources::new(&Variables::default()))).unwrap()
+/// Sends traces alone.
+struct Traces(Otlp);
+
+impl Traces {
+    fn push(&self, span: &Span) {
+        self.0.push(span);
+    }
+
+    fn tally(&self) -> Tally {
+        self.0.tallies().traces.unwrap()
+    }
+
+    fn finish(self, time: Duration) -> Tally {
+        self.0.finish(time).traces.unwrap()
+    }
+}
+
+fn resources() -> Arc<Resources> {
+    Arc::new(Resources::new(&Variables::default()))
+}
+
+fn start(settings: &OtlpSettings) -> Traces {
+    let receivers = Receivers { traces: Some(settings.clone()), ..Receivers::default() };
+    Traces(Otlp::start(&receivers, &resources()).unwrap())
 }
 
 /// Waits for what must come, and fails if it does not.
@@ -130,16 +155,16 @@ fn receiver_that_comes_back_is_used_again() {
         receiver.stop();
         let otlp = start(&settings(&receiver));
         otlp.push(&named("first", 1, "shop"));
-        until("a failed attempt", || otlp.queue.tally().error.is_some());
+        until("a failed attempt", || otlp.tally().error.is_some());
         otlp.push(&named("second", 1, "shop"));
-        assert_eq!(otlp.queue.tally().unsent, 2);
+        assert_eq!(otlp.tally().unsent, 2);
         receiver.start();
-        until("delivery", || otlp.queue.tally().sent == 2);
+        until("delivery", || otlp.tally().sent == 2);
         receiver.stop();
         otlp.push(&named("third", 1, "shop"));
         std::thread::sleep(Duration::from_millis(50));
         receiver.start();
-        until("delivery after another stop", || otlp.queue.tally().sent == 3);
+        until("delivery after another stop", || otlp.tally().sent == 3);
         let tally = otlp.finish(LONG);
         assert_eq!((tally.sent, tally.lost()), (3, 0));
         assert_eq!(received(&receiver)["shop"], ["chat first", "chat second", "chat third"]);
@@ -183,7 +208,7 @@ fn busy_receiver_is_asked_again() {
         receiver.next(Reply::Busy);
         let otlp = start(&settings(&receiver));
         otlp.push(&sample::span());
-        until("delivery", || otlp.queue.tally().sent == 1);
+        until("delivery", || otlp.tally().sent == 1);
         assert_eq!(otlp.finish(LONG).lost(), 0);
         assert_eq!(receiver.requests().len(), 2);
     }
@@ -195,7 +220,7 @@ fn refusals_are_counted_not_retried() {
         receiver.next(Reply::Refuse);
         let otlp = start(&settings(&receiver));
         otlp.push(&sample::span());
-        until("the refusal", || otlp.queue.tally().refused == 1);
+        until("the refusal", || otlp.tally().refused == 1);
         otlp.push(&sample::span());
         let tally = otlp.finish(LONG);
         assert_eq!((tally.sent, tally.refused, tally.unsent), (1, 1, 0));
@@ -266,7 +291,7 @@ fn slow_receiver_times_out_and_is_asked_again() {
         let otlp =
             start(&OtlpSettings { timeout: Duration::from_millis(100), ..settings(&receiver) });
         otlp.push(&sample::span());
-        until("delivery", || otlp.queue.tally().sent == 1);
+        until("delivery", || otlp.tally().sent == 1);
         assert_eq!(receiver.requests().len(), 2);
     }
 }
@@ -292,21 +317,77 @@ fn broken_certificates_are_an_error() {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         let options =
             OtlpOptions { endpoint: Some("https://localhost".into()), ..OtlpOptions::default() };
-        let settings = OtlpSettings::resolve(&options, &Variables::default()).unwrap().unwrap();
+        let settings = OtlpSettings::resolve(Signal::Traces, &options, &Variables::default())
+            .unwrap()
+            .unwrap();
         for pem in ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no PEM", ""]
         {
             let authorities = Some(pem.as_bytes().to_vec());
             let settings = OtlpSettings { protocol, authorities, ..settings.clone() };
-            let result = Otlp::start(&settings, Arc::new(Resources::new(&Variables::default())));
+            let receivers = Receivers { traces: Some(settings), ..Receivers::default() };
+            let result = Otlp::start(&receivers, &resources());
             assert!(matches!(result, Err(OtlpError::Tls(_))), "{pem:?}");
         }
     }
 }
 
 #[test]
-fn pauses_stay_in_their_range() {
-    for _ in 0..1000 {
-        let pause = shortened(LONGEST_PAUSE);
-        assert!((LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(&pause));
+fn each_signal_has_its_own_way() {
+    for receiver in [Receiver::grpc(), Receiver::http()] {
+        let options = OtlpOptions {
+            endpoint: Some(receiver.url()),
+            protocol: Some(receiver.protocol()),
+            ..OtlpOptions::default()
+        };
+        let receivers = Receivers::resolve(&options, &Variables::default()).unwrap();
+        let otlp = Otlp::start(&receivers, &resources()).unwrap();
+        let mut operation = sample::operation();
+        operation.http.status = Some(500);
+        let span = sample::span_of(operation, &sample::process(42, "shop"));
+        let (collected, time) = measured(&span);
+        otlp.push_metrics(&collected, time, Temporality::Cumulative);
+        otlp.push(&span);
+        let tallies = otlp.finish(LONG);
+        assert_eq!(tallies.traces.map(|tally| (tally.sent, tally.lost())), Some((1, 0)));
+        assert_eq!(tallies.logs.map(|tally| (tally.sent, tally.lost())), Some((1, 0)));
+        let points = collected.metrics.iter().map(|(_, points)| points.len() as u64).sum();
+        assert_eq!(tallies.metrics.map(|tally| (tally.sent, tally.lost())), Some((points, 0)));
+        let requests = receiver.requests();
+        assert_eq!(requests.len(), 3, "a signal is one request");
+        let records = requests.iter().flat_map(|one| &one.logs.resource_logs);
+        let records: Vec<_> = records.flat_map(|one| &one.scope_logs[0].log_records).collect();
+        assert_eq!(records[0].event_name, "gen_ai.client.operation.exception");
+        let metrics = requests.iter().flat_map(|one| &one.metrics.resource_metrics);
+        let names: Vec<_> = metrics
+            .flat_map(|one| &one.scope_metrics[0].metrics)
+            .map(|metric| metric.name.as_str())
+            .collect();
+        assert!(names.contains(&"gen_ai.client.inference.duration"), "{names:?}");
     }
+}
+
+/// What a meter collects of the span's operation.
+fn measured(span: &Span) -> (Collected<ProcessId, Arc<Process>>, SystemTime) {
+    let list = semconv::measurements(&span.operation, sample::TLS, semconv::Profile::Latest);
+    let mut meter = Meter::new(meter::Bounds::default(), Temporality::Cumulative);
+    meter.record((span.process.id, || span.process.clone()), span.start, &list);
+    (meter.collect(span.end, |_| true).remove(0), span.end)
+}
+
+#[test]
+fn refused_points_are_counted_one_by_one() {
+    let receiver = Receiver::http();
+    receiver.next(Reply::Refuse);
+    let options = OtlpOptions { endpoint: Some(receiver.url()), ..OtlpOptions::default() };
+    let receivers = Receivers::resolve(&options, &Variables::default()).unwrap();
+    let metrics_alone = Receivers { metrics: receivers.metrics, ..Receivers::default() };
+    let otlp = Otlp::start(&metrics_alone, &resources()).unwrap();
+    let (collected, time) = measured(&sample::span());
+    otlp.push_metrics(&collected, time, Temporality::Cumulative);
+    otlp.push(&sample::span());
+    let tallies = otlp.finish(LONG);
+    let points = collected.metrics.iter().map(|(_, points)| points.len() as u64).sum::<u64>();
+    assert!(points > 1);
+    assert_eq!(tallies.metrics.map(|tally| (tally.sent, tally.refused)), Some((0, points)));
+    assert_eq!((tallies.traces, tallies.logs), (None, None));
 }

@@ -1,14 +1,11 @@
 //! One request to an OTLP receiver and what its answer means, whatever the protocol.
-//! Takes an `ExportTraceServiceRequest`; gives an [`Answer`].
+//! Takes a signal's request; gives an [`Answer`].
 //!
 //! `opentelemetry-otlp`'s own exporter is not used: it sends under one resource at a time, and tells
-//! its caller neither how many spans a receiver rejected nor whether a failure may be retried.
+//! its caller neither how much a receiver rejected nor whether a failure may be retried.
 
 use std::{error::Error, time::Duration};
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -18,6 +15,7 @@ use super::{
     grpc::Grpc,
     http::Http,
     settings::{OtlpError, OtlpSettings, Protocol},
+    signal::Item,
 };
 
 pub(super) const USER_AGENT: &str = concat!("llmtap/", env!("CARGO_PKG_VERSION"));
@@ -28,7 +26,7 @@ const WORDS_LIMIT: usize = 200;
 /// What a receiver made of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Taken, except for as many spans; with the receiver's words.
+    /// Taken, except for as many items; with the receiver's words.
     Accepted { rejected: u64, words: String },
     /// Not taken, and never will be.
     Refused(String),
@@ -56,10 +54,10 @@ impl Transport {
         }
     }
 
-    pub(super) async fn send(&mut self, request: &ExportTraceServiceRequest) -> Answer {
+    pub(super) async fn send<M: Item>(&mut self, request: &M::Request) -> Answer {
         match self {
-            Self::Http(http) => http.send(request).await,
-            Self::Grpc(grpc) => grpc.send(request).await,
+            Self::Http(http) => http.send::<M>(request).await,
+            Self::Grpc(grpc) => grpc.send::<M>(request).await,
         }
     }
 }
@@ -78,12 +76,9 @@ fn check_authorities(pem: &[u8]) -> Result<(), OtlpError> {
 }
 
 /// A receiver's answer to a request that it took.
-pub(super) fn accepted(response: ExportTraceServiceResponse) -> Answer {
-    let partial = response.partial_success.unwrap_or_default();
-    Answer::Accepted {
-        rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
-        words: shown(&partial.error_message),
-    }
+pub(super) fn accepted<M: Item>(response: M::Response) -> Answer {
+    let (rejected, words) = M::rejected(response);
+    Answer::Accepted { rejected: u64::try_from(rejected).unwrap_or(0), words: shown(&words) }
 }
 
 /// An error and what caused it, each part once.

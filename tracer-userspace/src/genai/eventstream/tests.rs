@@ -36,7 +36,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, Vec<u8>)
         stream.push(piece, |item| match item {
             Item::Data(data) => payload.extend_from_slice(data),
             Item::Event(name) => messages.push((name.to_owned(), std::mem::take(&mut payload))),
-            Item::Exception(name) => {
+            Item::Exception(name, _) => {
                 messages.push((format!("!{name}"), std::mem::take(&mut payload)));
             }
             Item::Corrupt => {

@@ -71,6 +71,7 @@ const RESPONSE: Shape = Shape::Object(&[
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
     ("trace", ROUTED),
+    ("metrics", Shape::Fact),
     ("error", ERROR),
 ]);
 
@@ -97,6 +98,7 @@ const EVENT: Shape = Shape::Object(&[
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
     ("trace", ROUTED),
+    ("metrics", Shape::Fact),
 ]);
 
 #[derive(Debug, Default, Deserialize)]

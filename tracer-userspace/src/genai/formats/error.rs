@@ -8,13 +8,16 @@ use serde::Deserialize;
 use crate::genai::{
     json::{
         Document, Shape,
-        lax::{Code, List, Text, TextOr},
+        lax::{Code, List, Text, TextOr, TextOrList},
     },
     operation::ProviderError,
 };
 
 /// Statuses from here on are errors (RFC 9110 §15).
 pub(in crate::genai) const FIRST_STATUS: u16 = 400;
+
+/// The finish reason of an answer whose own did not come (GenAI semantic conventions).
+pub(in crate::genai) const UNFINISHED: &str = "error";
 
 /// Shape of a member `error`.
 pub(super) const ERROR: Shape = Shape::Object(&[
@@ -34,6 +37,7 @@ pub(in crate::genai) const BODY: Shape = Shape::Object(&[
     ("detail", Shape::Text),
     ("error_type", Shape::Fact),
     ("error_code", Shape::Fact),
+    ("ErrorCode", Shape::Fact),
     ("tpe", Shape::Fact),
     ("__type", Shape::Fact),
     ("errors", Shape::Each(&ERROR)),
@@ -67,12 +71,16 @@ pub(super) fn member(error: ErrorMember<'_>) -> Option<ProviderError> {
     }
 }
 
+/// Types that name no error: what was limited (OpenAI, Groq), and a proxy's way to write nothing.
+const NAMELESS: [&str; 4] = ["tokens", "requests", "None", "null"];
+
 impl Fields<'_> {
     pub(super) fn into_error(self) -> ProviderError {
         ProviderError {
             kind: self
                 .kind
                 .into_filled()
+                .filter(|kind| !NAMELESS.contains(&kind.as_str()))
                 .or_else(|| self.status.into_filled())
                 .or(self.code.0)
                 .unwrap_or_default(),
@@ -92,27 +100,40 @@ struct Body<'a> {
     code: Code,
     #[serde(borrow)]
     message: Text<'a>,
-    /// FastAPI's way (`{"detail": "…"}`), as servers in Python answer.
+    /// FastAPI's way (`{"detail": "…"}`), as servers in Python answer, and RFC 9457's.
     #[serde(borrow)]
-    detail: TextOr<'a, Fields<'a>>,
+    detail: TextOrList<'a, Invalid<'a>>,
     /// AWS has both spellings.
     #[serde(rename = "Message", borrow)]
     capital_message: Text<'a>,
     /// Beside an `error` that is the message alone (Text Generation Inference).
     #[serde(borrow)]
     error_type: Text<'a>,
-    /// Databricks'.
+    /// Databricks, …
     #[serde(borrow)]
     error_code: Text<'a>,
-    /// Writer's.
+    /// … SageMaker …
+    #[serde(rename = "ErrorCode", borrow)]
+    capital_code: Text<'a>,
+    /// … Writer …
     #[serde(borrow)]
     tpe: Text<'a>,
-    /// AWS's JSON protocols, with the name space before a `#`.
+    /// … and what AWS puts there where it has no header, with a namespace before it.
     #[serde(rename = "__type", borrow)]
     aws_type: Text<'a>,
     /// Cloudflare's and watsonx's envelope.
     #[serde(borrow)]
     errors: List<Fields<'a>>,
+}
+
+/// What was wrong with one part of a request, by FastAPI; also an object alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Invalid<'a> {
+    #[serde(borrow)]
+    msg: Text<'a>,
+    #[serde(borrow)]
+    message: Text<'a>,
 }
 
 /// How AWS names an error: in a header, with where it is described behind a colon.
@@ -151,9 +172,12 @@ impl Body<'_> {
             listed.map_or((None, None), |listed| (Some(listed.kind), listed.message));
         let message = self.message.into_filled().or(self.capital_message.into_filled());
         let message = message.or(listed_message).or(match self.detail {
-            TextOr::Text(detail) => Some(detail.into_owned()),
-            TextOr::Object(fields) => fields.message.into_filled(),
-            TextOr::Neither => None,
+            TextOrList::Text(detail) => Some(detail.into_owned()),
+            TextOrList::List(list) => {
+                let first = list.into_iter().find_map(|one| one.0);
+                first.and_then(|one| one.msg.into_filled().or(one.message.into_filled()))
+            }
+            TextOrList::Neither => None,
         });
         ProviderError { kind: kind.or(listed_kind).unwrap_or_default(), message }
     }
@@ -161,13 +185,12 @@ impl Body<'_> {
     /// The error's name, where it stands at the top.
     fn kind(&mut self) -> Option<String> {
         // `error` says only that it is one (Anthropic), an address only where it is described (RFC 9457).
-        let kind = std::mem::take(&mut self.kind).into_filled();
-        let aws = self.aws_type.filled().and_then(|name| name.rsplit('#').next());
-        kind.filter(|kind| kind != "error" && !kind.contains(':'))
-            .or_else(|| self.error_type.filled().map(str::to_owned))
-            .or_else(|| self.error_code.filled().map(str::to_owned))
-            .or_else(|| self.tpe.filled().map(str::to_owned))
-            .or_else(|| aws.map(str::to_owned))
-            .or_else(|| self.code.0.take())
+        let is_name = |kind: &str| {
+            !kind.is_empty() && kind != "error" && !kind.contains(':') && !NAMELESS.contains(&kind)
+        };
+        let names = [&self.kind, &self.error_type, &self.error_code, &self.capital_code, &self.tpe];
+        let named = names.into_iter().find_map(|name| name.as_str().filter(|kind| is_name(kind)));
+        let aws = || self.aws_type.filled().and_then(|name| name.rsplit('#').next());
+        named.or_else(aws).map(str::to_owned).or_else(|| self.code.0.take())
     }
 }

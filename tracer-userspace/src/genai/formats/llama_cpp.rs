@@ -10,13 +10,14 @@ use super::{
     content::Kind,
     error::{self, ERROR, ErrorMember},
     texts::Texts,
+    times::Timings,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
         lax::{Count, Filled, Flag, Integer, Number, Object, Strings, Text},
     },
-    operation::{OperationName, ProviderError, Request, Response, Usage},
+    operation::{OperationName, ProviderError, Request, Response, ServerTimes, Usage},
 };
 
 pub(in crate::genai) static COMPLETION: Format = Format {
@@ -137,18 +138,12 @@ struct Body<'a> {
     error: ErrorMember<'a>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Timings {
-    /// Tokens of the prompt that were taken from the cache.
-    cache_n: Count,
-}
-
 #[derive(Debug)]
 struct Completion {
     texts: Texts,
     model: Option<String>,
     usage: Usage,
+    times: ServerTimes,
     error: Option<ProviderError>,
     done: bool,
 }
@@ -159,6 +154,7 @@ impl Completion {
             texts: Texts::new(capture_content),
             model: None,
             usage: Usage::default(),
+            times: ServerTimes::default(),
             error: None,
             done: false,
         }
@@ -172,6 +168,8 @@ impl Completion {
         let (Some(text), Some(stop)) = (body.content.as_str(), body.stop.0) else {
             return Step::Aside;
         };
+        let timings = body.timings.0.unwrap_or_default();
+        self.times = timings.times().or(self.times);
         self.texts.begin(0);
         let piece = self.texts.push(0, Kind::Text, Some(text));
         if stop {
@@ -181,7 +179,7 @@ impl Completion {
             self.usage = Usage {
                 input_tokens: body.tokens_evaluated.0,
                 output_tokens: body.tokens_predicted.0,
-                cache_read_input_tokens: body.timings.0.unwrap_or_default().cache_n.0,
+                cache_read_input_tokens: timings.cache_n.0,
                 ..Usage::default()
             };
         }
@@ -203,6 +201,10 @@ impl Answer for Completion {
 
     fn done(&self) -> bool {
         self.done
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(self: Box<Self>) -> Answered {

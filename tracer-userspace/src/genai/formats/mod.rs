@@ -38,6 +38,7 @@ pub(super) mod sagemaker;
 pub(super) mod sglang;
 mod texts;
 pub(super) mod tgi;
+mod times;
 pub(super) mod vertex_predict;
 pub(super) mod watsonx;
 
@@ -47,7 +48,7 @@ use serde_json::Value;
 
 use super::{
     json::{Document, Fault, Shape, Shapes, lax::Text},
-    operation::{OperationName, ProviderError, Request, Response, Usage},
+    operation::{OperationName, ProviderError, Request, Response, ServerTimes, Usage},
 };
 
 /// Tool calls of one answer whose names are kept; more are told by [`Answered::overflow`].
@@ -152,6 +153,11 @@ pub(super) trait Answer: std::fmt::Debug + Send {
     /// leave then, and the call succeeded all the same.
     fn done(&self) -> bool {
         false
+    }
+
+    /// Times that the server told of this answer.
+    fn server_times(&self) -> ServerTimes {
+        ServerTimes::default()
     }
 
     /// No more comes.

@@ -10,13 +10,14 @@ use super::{
     content::{self, Kind, Parts},
     error::{self, ErrorMember},
     keep_call,
+    times::Durations,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
         lax::{Count, Filled, Flag, Integer, Length, List, Number, Object, Strings, Text, TextOr},
     },
-    operation::{OperationName, ProviderError, Request, Response, Usage},
+    operation::{OperationName, ProviderError, Request, Response, ServerTimes, Usage},
 };
 
 pub(in crate::genai) static CHAT: Format = Format {
@@ -79,6 +80,10 @@ const RESPONSE: Shape = Shape::Object(&[
     ("done_reason", Shape::Fact),
     ("prompt_eval_count", Shape::Fact),
     ("eval_count", Shape::Fact),
+    ("total_duration", Shape::Fact),
+    ("load_duration", Shape::Fact),
+    ("prompt_eval_duration", Shape::Fact),
+    ("eval_duration", Shape::Fact),
     ("embedding", Shape::Sign),
     ("embeddings", Shape::Sign),
     ("error", error::ERROR),
@@ -206,6 +211,10 @@ struct Line<'a> {
     /// Left out where the prompt was cached.
     prompt_eval_count: Count,
     eval_count: Count,
+    total_duration: Count,
+    load_duration: Count,
+    prompt_eval_duration: Count,
+    eval_duration: Count,
     embedding: Filled,
     embeddings: Filled,
     #[serde(borrow)]
@@ -245,6 +254,7 @@ struct Ollama {
     capture_content: bool,
     response: Response,
     usage: Usage,
+    times: ServerTimes,
     error: Option<ProviderError>,
     reason: Option<String>,
     begun: bool,
@@ -266,6 +276,10 @@ impl Answer for Ollama {
     fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
         let (line, _) = data.facts::<Line<'_>>();
         self.take(line)
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(mut self: Box<Self>) -> Answered {
@@ -305,6 +319,13 @@ impl Ollama {
         self.reason = line.done_reason.into_filled().or(self.reason.take());
         self.usage.input_tokens = line.prompt_eval_count.0.or(self.usage.input_tokens);
         self.usage.output_tokens = line.eval_count.0.or(self.usage.output_tokens);
+        let durations = Durations {
+            total: line.total_duration,
+            load: line.load_duration,
+            prompt: line.prompt_eval_duration,
+            eval: line.eval_duration,
+        };
+        self.times = durations.times().or(self.times);
         let message = line.message.0.unwrap_or_default();
         let mut step = Step::Frame;
         for (kind, text) in [

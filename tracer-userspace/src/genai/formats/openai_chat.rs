@@ -113,12 +113,18 @@ const MESSAGE: Shape = Shape::Object(&[
 ]);
 
 const RESPONSE: Shape = Shape::Object(&[
+    ("object", Shape::Fact),
+    ("type", Shape::Fact),
+    ("code", Shape::Fact),
+    ("message", Shape::Text),
     ("id", Shape::Fact),
     ("model", Shape::Fact),
     ("model_id", Shape::Fact),
     ("service_tier", Shape::Fact),
     ("system_fingerprint", Shape::Fact),
     ("usage", Shape::Fact),
+    ("time_info", Shape::Fact),
+    ("timings", Shape::Fact),
     ("x_groq", Shape::Object(&[("usage", Shape::Fact), ("error", ERROR)])),
     ("error", ERROR),
     (

@@ -4,9 +4,10 @@
 
 use serde::Deserialize;
 
+use super::times::Seconds;
 use crate::genai::{
-    json::lax::{Count, Object},
-    operation::{Modalities, Usage},
+    json::lax::{Count, Number, Object},
+    operation::{Modalities, ServerTimes, Usage},
 };
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -38,6 +39,11 @@ pub(super) struct Tokens {
     cache_creation_input_tokens: Count,
     /// SGLang's and Perplexity's.
     reasoning_tokens: Count,
+    /// Groq's times, in seconds.
+    queue_time: Number,
+    prompt_time: Number,
+    completion_time: Number,
+    total_time: Number,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -112,6 +118,12 @@ impl Tokens {
             self.cache_creation_input_tokens,
         ];
         names.iter().find_map(|name| name.0)
+    }
+
+    /// What else stands beside the counts.
+    pub(super) fn times(&self) -> ServerTimes {
+        let Self { queue_time, prompt_time, completion_time, total_time, .. } = *self;
+        Seconds { queue_time, prompt_time, completion_time, total_time }.times()
     }
 
     /// xAI counts reasoning beside a chat's completion, not in it: the total says so.

@@ -11,7 +11,8 @@ use crate::genai::{
         Document, Fault, Shape,
         lax::{Count, Flag, Integer, Number, Object, Text},
     },
-    operation::{OperationName, ProviderError, Request, Response, Usage},
+    operation::{OperationName, ProviderError, Request, Response, ServerTimes, Usage},
+    server_times::seconds,
 };
 
 pub(in crate::genai) static PREDICT: Format = Format {
@@ -122,6 +123,10 @@ struct Body<'a> {
 struct Metrics {
     input_token_count: Count,
     output_token_count: Count,
+    /// In seconds: that the model ran, and since the prediction was made.
+    predict_time: Number,
+    total_time: Number,
+    time_to_first_token: Number,
 }
 
 #[derive(Debug)]
@@ -129,6 +134,7 @@ struct Prediction {
     texts: Texts,
     response: Response,
     usage: Usage,
+    times: ServerTimes,
     error: Option<ProviderError>,
     counts: bool,
     done: bool,
@@ -141,6 +147,7 @@ impl Prediction {
             texts: Texts::new(capture_content),
             response: Response::default(),
             usage: Usage::default(),
+            times: ServerTimes::default(),
             error: None,
             counts,
             done: false,
@@ -174,6 +181,12 @@ impl Answer for Prediction {
         }
         if self.counts {
             let metrics = facts.metrics.0.unwrap_or_default();
+            self.times = ServerTimes {
+                inference: metrics.predict_time.0.and_then(seconds),
+                total: metrics.total_time.0.and_then(seconds),
+                first_token: metrics.time_to_first_token.0.and_then(seconds),
+                ..ServerTimes::default()
+            };
             self.usage.input_tokens = metrics.input_token_count.0;
             self.usage.output_tokens = metrics.output_token_count.0;
         }
@@ -203,6 +216,10 @@ impl Answer for Prediction {
 
     fn done(&self) -> bool {
         self.done
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(self: Box<Self>) -> Answered {

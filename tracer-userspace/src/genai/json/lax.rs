@@ -327,7 +327,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOr<'a, T> {
     }
 }
 
-/// A string, or a list of objects read as `T`.
+/// A string, or a list of objects read as `T`, or one of them alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::genai) enum TextOrList<'a, T> {
     Text(Cow<'a, str>),
@@ -357,9 +357,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NestedVisitor<TextOrList<'de, T>
         Ok(TextOrList::List(elements))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(TextOrList::Neither)
+    /// One alone, without its list.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+            .map(|one| TextOrList::List(vec![Object(Some(one))]))
     }
 }
 

@@ -156,9 +156,7 @@ proptest! {
         cuts.extend([0, bytes.len()]);
         cuts.sort_unstable();
         let pieces: Vec<_> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-        // What serde_json itself reads back: its fast float parser may differ in the last digit.
-        let expected: Value = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(read(&ALL, &pieces), (expected, None, false));
+        prop_assert_eq!(read(&ALL, &pieces), (value, None, false));
     }
 
     #[test]

@@ -88,11 +88,42 @@ fn check(rows: &[(&'static str, &'static str, &str)], request: &Value, response:
 
 #[test]
 pub(super) fn hosts_of_openai_chats_are_known() {
-    let request = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
-    let response = json!({"id": "c", "model": "m", "choices": [{"index": 0,
-        "message": {"role": "assistant", "content": "Hey"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}});
+    let request = json!({"model": "m", "max_tokens": 7, "temperature": 0.5,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"type": "function", "function": {"name": "look"}}]});
+    let response = json!({"id": "c", "model": "m", "choices": [{"index": 0, "message":
+        {"role": "assistant", "content": "Hey", "tool_calls": [{"id": "t", "type": "function",
+            "function": {"name": "look", "arguments": "{}"}}]}, "finish_reason": "tool_calls"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 1},
+            "completion_tokens_details": {"reasoning_tokens": 1}}});
     check(CHATS, &request, &response);
+}
+
+#[test]
+pub(super) fn streams_and_failures_of_openai_chats_are_read_at_every_host() {
+    let request =
+        json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
+    let chunk = |delta: Value, reason: Value| json!({"id": "c", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+    let usage =
+        json!({"id": "c", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
+    let body = [
+        chunk(json!({"role": "assistant", "content": "He"}), Value::Null).to_string(),
+        chunk(json!({"content": "y"}), json!("stop")).to_string(),
+        usage.to_string(),
+        "[DONE]".to_owned(),
+    ]
+    .map(|data| format!("data: {data}\n\n"))
+    .concat();
+    let failure = json!({"error": {"message": "slow down", "type": "rate_limit", "code": "429"}});
+    for (host, path, name) in CHATS {
+        let call = Exchange::sse(path, host, &request, &body).run();
+        assert_eq!((&*call.provider, reasons(&call)), (*name, vec!["stop"]), "{host}");
+        assert_eq!((call.usage.output_tokens, call.response.chunks), (Some(2), 2), "{host}");
+        let mut exchange = Exchange::json(path, host, &request, &failure);
+        exchange.status = 429;
+        assert_eq!(exchange.run().error.unwrap().kind, "rate_limit", "{host}");
+    }
 }
 
 #[test]

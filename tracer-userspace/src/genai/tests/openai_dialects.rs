@@ -159,9 +159,10 @@ pub(super) fn errors_are_read_wherever_they_stand() {
         exchange.run().error.unwrap().kind
     };
     // OpenAI and most; OpenRouter; Azure; Google's compatible API, in a list.
+    // (What was limited is no error's name.)
     let openai =
         json!({"error": {"message": "m", "type": "tokens", "code": "rate_limit_exceeded"}});
-    assert_eq!(kind(429, openai), "tokens");
+    assert_eq!(kind(429, openai), "rate_limit_exceeded");
     assert_eq!(kind(402, json!({"error": {"message": "m", "code": 402}, "user_id": "u"})), "402");
     assert_eq!(
         kind(401, json!({"error": {"code": "Unauthorized", "message": "m"}})),

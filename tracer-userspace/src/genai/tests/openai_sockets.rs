@@ -1,7 +1,10 @@
 //! Answers asked for over a WebSocket: the Realtime API, and responses.
 
 use super::*;
-use crate::http::MessageKind;
+use crate::{
+    capture::{Data, Direction, Event, Opened, Origin, ProcessId, Security, Segment},
+    http::{Exchanges, MessageKind},
+};
 
 /// A message of one side.
 pub(super) enum Said {
@@ -270,4 +273,64 @@ pub(super) fn responses_come_one_after_the_other() {
 #[test]
 pub(super) fn sockets_of_others_are_left() {
     assert!(run("/v1/chat", &[ask("e1"), created("r1"), done("r1", "completed")]).is_empty());
+}
+
+/// A frame of HTTP/2 on stream 1 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0, len[0], len[1], kind, flags, 0, 0, 0, 1][..], payload].concat()
+}
+
+/// Header fields as literals without an index (RFC 7541 §6.2.2).
+fn head(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
+    let block: Vec<_> = fields
+        .iter()
+        .flat_map(|(name, value)| [vec![0], text(name), text(value)].concat())
+        .collect();
+    frame(1, 4, &block)
+}
+
+/// Asked for by an extended CONNECT (RFC 8441), where no `Upgrade` field is.
+#[test]
+pub(super) fn socket_in_a_stream_of_http2_is_read() {
+    let text = |said: Said| {
+        let (Client(message) | Server(message)) = said else { unreachable!("a message") };
+        let text = message.to_string();
+        let len = u16::try_from(text.len()).unwrap().to_be_bytes();
+        frame(0, 0, &[&[0x81, 126, len[0], len[1]][..], text.as_bytes()].concat())
+    };
+    let close = frame(0, 1, b"\x88\x02\x03\xe8");
+    let connect = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":authority", "api.openai.com"),
+        (":path", REALTIME),
+    ];
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let passes = [
+        (Direction::Sent, [&preface[..], &head(&connect)].concat()),
+        (Direction::Received, [&preface[24..], &head(&[(":status", "200")])].concat()),
+        (Direction::Sent, text(ask("e1"))),
+        (Direction::Received, [created("r1"), done("r1", "completed")].map(text).concat()),
+        (Direction::Sent, close.clone()),
+        (Direction::Received, close),
+    ];
+    let mut exchanges = Exchanges::new();
+    let mut calls = Calls::new(Options::default());
+    let mut operations = Vec::new();
+    let mut on = |event: &Event<'_>| {
+        exchanges.on(event, &mut |event: ExchangeEvent<'_>| operations.extend(calls.on(&event)));
+    };
+    let (connection, time) = (ConnectionId(1), Timestamp(1));
+    let process = ProcessId { pid: 1, incarnation: 1 };
+    let (origin, security) = (Origin::Created, Security::Tls);
+    on(&Event::Opened(Opened { connection, process, time, origin, security }));
+    for (direction, bytes) in &passes {
+        let (direction, data) = (*direction, Data::Bytes(bytes));
+        on(&Event::Segment(Segment { connection, direction, offset: 0, time, data }));
+    }
+    let [call] = &operations[..] else { panic!("{operations:#?}") };
+    assert_eq!((&*call.provider, call.usage.input_tokens), ("openai", Some(20)));
+    assert_eq!((call.request.model.as_deref(), call.end.how), (Some("gpt-rt"), Ended::Complete));
 }

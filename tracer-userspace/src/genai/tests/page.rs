@@ -99,6 +99,13 @@ const PROOFS: &[Proof] = proofs! {
         dashscope_application_is_an_agent,
         dashscope_embeddings_and_rankings_are_read,
     }
+    errors: {
+        bodies_of_failed_responses,
+        header_names_the_error,
+        limits_are_told_with_the_error,
+        errors_of_success,
+        filtered_answers_are_no_errors,
+    }
     gemini: {
         whole_answer_is_read,
         both_kinds_of_stream_are_folded,
@@ -135,6 +142,7 @@ const PROOFS: &[Proof] = proofs! {
     }
     hosts: {
         hosts_of_openai_chats_are_known,
+        streams_and_failures_of_openai_chats_are_read_at_every_host,
         hosts_of_anthropic_messages_are_known,
         hosts_of_openai_responses_are_known,
     }
@@ -209,6 +217,7 @@ const PROOFS: &[Proof] = proofs! {
         too_many_answers_are_told_as_far_as_they_came,
         responses_come_one_after_the_other,
         sockets_of_others_are_left,
+        socket_in_a_stream_of_http2_is_read,
     }
     routes: {
         azure_deployments_are_read,

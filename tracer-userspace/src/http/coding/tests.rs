@@ -144,6 +144,19 @@ fn corruption_is_told() {
     assert_eq!(decode("gzip", [&coded[..]]), (b"some text".to_vec(), Err(Unreadable::Corrupt)));
 }
 
+/// A frame that says it has 174 bytes and has none (RFC 8878 §3.1.1): two empty blocks, and as the
+/// last one a compressed block without a byte.
+#[test]
+fn fault_of_a_frame_is_the_same_in_pieces() {
+    let frame = b"\x28\xb5\x2f\xfd\x20\xae\0\0\0\0\0\0\x05\0\0";
+    for behind in [&b""[..], b"\0\0\0", &encode("zstd", b"more")] {
+        let coded = [frame, behind].concat();
+        let (text, end) = splits::check(&coded, |pieces| decode("zstd", pieces.iter().copied()));
+        assert_eq!(text, b"");
+        assert!(end.is_err());
+    }
+}
+
 #[test]
 fn bytes_behind_the_end_are_ignored() {
     let text = events(3);

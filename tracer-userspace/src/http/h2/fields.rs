@@ -2,7 +2,10 @@
 //! Takes what HPACK gave; gives [`RequestHead`], [`ResponseHead`] or trailers.
 //! A field that is not known is left out and counted.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header::HOST};
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
+    header::{HOST, UPGRADE},
+};
 
 use super::hpack::{FieldList, Name};
 use crate::http::{RequestHead, ResponseHead};
@@ -60,6 +63,9 @@ pub(super) fn head(list: FieldList, trailers: bool) -> (Head, u32) {
                     && !headers.contains_key(HOST)
                 {
                     headers.insert(HOST, authority.clone());
+                }
+                if let Some(protocol) = &pseudo.protocol {
+                    headers.insert(UPGRADE, protocol.clone());
                 }
                 let tunnel = method == Method::CONNECT && pseudo.protocol.is_none();
                 let target = if tunnel { pseudo.authority } else { pseudo.path };

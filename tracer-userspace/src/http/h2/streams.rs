@@ -309,7 +309,9 @@ impl Streams {
         out: &mut Output<'_>,
     ) {
         let Some(side) = self.side(direction) else { return };
-        if side == Side::Request && number > self.newest && self.make_room(out) {
+        // Its response may have come without it, on a connection joined late.
+        let is_new = number > self.newest && !self.open.contains_key(&number);
+        if side == Side::Request && is_new && self.make_room(out) {
             self.newest = number;
             self.open.insert(number, Stream::new(Open::new(out.ids.next())));
         }

@@ -43,6 +43,7 @@ fn own_close_is_told_apart() {
         (CloseCause::ProcessExited, Ended::ClientGone, Ended::ServerClosed),
         (CloseCause::ProcessExecuted, Ended::ClientGone, Ended::ServerClosed),
         (CloseCause::TracerStopped, Ended::TracerStopped, Ended::TracerStopped),
+        (CloseCause::Unseen, Ended::Gap, Ended::Gap),
     ] {
         for answer in ["", "HTTP/1.1 2", PART] {
             let last = [closed(cause)];

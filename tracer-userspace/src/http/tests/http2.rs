@@ -357,6 +357,28 @@ fn response_to_unseen_request_joins_late() {
     assert_eq!(lines.last(), Some(&(1, 0, End(late))));
 }
 
+/// The response came first, and of the request's head not all was captured.
+#[test]
+fn request_lost_behind_its_response_is_the_same_exchange() {
+    let head = frame(HEADERS, END_HEADERS | END_STREAM, 9, post());
+    let steps = [
+        Open(1, Origin::JoinedLate),
+        received(frame(HEADERS, END_HEADERS, 9, ok())),
+        sent(&head[..12]),
+        SentGap(1, head.len() as u64 - 12),
+        received(frame(DATA, END_STREAM, 9, "world")),
+    ];
+    let told: Vec<_> = run(&steps).into_iter().map(|(_, _, told)| told).collect();
+    let late = super::End {
+        how: Ended::Complete,
+        missing_request: head.len() as u64 - 12,
+        missing_response: 0,
+        joined_late: true,
+    };
+    let body = response_body("world");
+    assert_eq!(told, [response(200, 1), RequestGap, body, ResponseEnd, End(late)]);
+}
+
 #[test]
 fn frames_taken_for_http1_are_mended() {
     let steps = [
@@ -505,7 +527,7 @@ fn extended_connect_carries_a_websocket() {
     check(
         &steps,
         &[
-            request("CONNECT /rt", 0),
+            request("CONNECT /rt", 1),
             response(200, 1),
             request_body("hello"),
             RequestMessageEnd(MessageKind::Text),

@@ -335,3 +335,17 @@ fn next_call_is_whole_behind_what_was_passed_over() {
         assert_eq!(ends.len(), 2);
     }
 }
+
+/// Positions of a recording may be anything.
+#[test]
+fn missing_bytes_beyond_all_numbers_are_as_many_as_can_be_told() {
+    let start = "HTTP/1.1 200 OK\r\n\r\nendless";
+    let gap = ReceivedGap(1, u64::MAX - 1);
+    let steps = [created(), sent(GET), received(start), gap.clone(), gap];
+    let (_, counts) = ends(&steps);
+    assert_eq!(counts.exchanges, 0);
+    let stray = [ReceivedGap(2, u64::MAX - 1), ReceivedGap(2, u64::MAX - 1)];
+    assert_eq!(ends(&stray).1.stray_bytes, u64::MAX);
+    let steps = [&steps[..], &[closed(CloseCause::TracerStopped)]].concat();
+    assert_eq!(ends(&steps).0, [(0, ended(Ended::TracerStopped, 0, u64::MAX))]);
+}

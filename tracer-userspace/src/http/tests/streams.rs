@@ -254,7 +254,7 @@ fn extended_connect_ends_with_the_sockets_close() {
     check(
         &steps,
         &[
-            request("CONNECT /rt", 0),
+            request("CONNECT /rt", 1),
             response(200, 1),
             request_body("hello"),
             RequestMessageEnd(MessageKind::Text),
@@ -280,7 +280,7 @@ fn socket_closed_by_one_side_is_cut() {
         received(frame(RST_STREAM, 0, 1, [0, 0, 0, 8])),
     ]);
     let told = [
-        request("CONNECT /rt", 0),
+        request("CONNECT /rt", 1),
         response(200, 0),
         ResponseClose(Some(1000)),
         ResponseEnd,

@@ -48,7 +48,7 @@ pub(super) struct Inflater {
     inflate: Option<Decompress>,
     keeps_context: bool,
     /// Bytes are missing, or were corrupt: nothing can be decoded until the next fresh start.
-    spoilt: bool,
+    spoilt: Option<Unreadable>,
     read: u64,
     written: u64,
     buffer: Vec<u8>,
@@ -56,18 +56,25 @@ pub(super) struct Inflater {
 
 impl Inflater {
     pub(super) fn new(keeps_context: bool) -> Self {
-        Self {
-            inflate: None,
-            keeps_context,
-            spoilt: false,
-            read: 0,
-            written: 0,
-            buffer: Vec::new(),
-        }
+        Self { inflate: None, keeps_context, spoilt: None, read: 0, written: 0, buffer: Vec::new() }
     }
 
-    pub(super) fn spoil(&mut self) {
-        self.spoilt = true;
+    /// Bytes are missing.
+    ///
+    /// # Errors
+    /// The first time until the next fresh start.
+    pub(super) fn spoil(&mut self) -> Result<(), Unreadable> {
+        if self.spoilt.is_some() { Ok(()) } else { Err(self.spoilt_by(Unreadable::Gap)) }
+    }
+
+    /// Why what comes next can't be decoded, if it can't.
+    pub(super) fn spoilt(&self) -> Option<Unreadable> {
+        self.spoilt
+    }
+
+    fn spoilt_by(&mut self, reason: Unreadable) -> Unreadable {
+        self.spoilt = Some(reason);
+        reason
     }
 
     /// # Errors
@@ -77,7 +84,7 @@ impl Inflater {
         mut input: &[u8],
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Unreadable> {
-        if self.spoilt {
+        if self.spoilt.is_some() {
             return Ok(());
         }
         self.read += input.len() as u64;
@@ -91,8 +98,7 @@ impl Inflater {
             input = &input[(inflate.total_in() - read_before) as usize..];
             self.written += written as u64;
             if self.written > output_limit(self.read) {
-                self.spoilt = true;
-                return Err(Unreadable::Bomb);
+                return Err(self.spoilt_by(Unreadable::Bomb));
             }
             if written > 0 {
                 sink(&self.buffer[..written]);
@@ -102,10 +108,7 @@ impl Inflater {
                 Ok(Status::StreamEnd) => inflate.reset(false),
                 Ok(_) if input.is_empty() && written < STEP => return Ok(()),
                 Ok(_) => {}
-                Err(_) => {
-                    self.spoilt = true;
-                    return Err(Unreadable::Corrupt);
-                }
+                Err(_) => return Err(self.spoilt_by(Unreadable::Corrupt)),
             }
             if input.is_empty() && written < STEP {
                 return Ok(());
@@ -123,7 +126,7 @@ impl Inflater {
             if let Some(inflate) = &mut self.inflate {
                 inflate.reset(false);
             }
-            self.spoilt = false;
+            self.spoilt = None;
         }
         result
     }

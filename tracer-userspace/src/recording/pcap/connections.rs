@@ -86,7 +86,7 @@ impl Connections {
             && (known.client != packet.from || known.syn != Some(packet.sequence))
         {
             // Another connection between the same ends: the end of the one before was not captured.
-            self.end(key, packet.time, CloseCause::Freed, sink);
+            self.end(key, packet.time, CloseCause::Unseen, sink);
             self.known.remove(&key);
             self.over -= 1;
         }

@@ -278,7 +278,7 @@ impl Tracks {
                 let offset = described.ts_offset();
                 self.interfaces.push(Interface {
                     link: described.linktype.0,
-                    resolution: described.ts_resolution().filter(|resolution| *resolution > 0),
+                    resolution: resolution(described.if_tsresol),
                     offset: if self.big_endian { offset.swap_bytes() } else { offset },
                 });
             }
@@ -297,6 +297,13 @@ impl Tracks {
         }
         Ok(None)
     }
+}
+
+/// Units of time a second by `if_tsresol` (pcapng §4.2): a power of 10, or of 2 with the highest bit.
+/// pcap-parser 0.17 refuses the latter.
+fn resolution(code: u8) -> Option<u64> {
+    let exponent = u32::from(code & 0x7f);
+    if code & 0x80 == 0 { 10_u64.checked_pow(exponent) } else { 1_u64.checked_shl(exponent) }
 }
 
 /// A block of a pcapng file says that it is shorter than any can be.

@@ -233,6 +233,7 @@ fn event(
                 CloseCause::ProcessExited,
                 CloseCause::ProcessExecuted,
                 CloseCause::TracerStopped,
+                CloseCause::Unseen,
             ];
             let (cause, last_empty_read) = (causes[cause], last.map(Timestamp));
             Owned::Event(Event::Closed(Closed { connection: id, time, cause, last_empty_read }))

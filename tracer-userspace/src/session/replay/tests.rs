@@ -5,12 +5,16 @@ use crate::{
     capture::{
         CloseCause, Closed, ConnectionId, Data, Direction, Opened, Origin, Security, Segment,
     },
-    export::{Format, Host, Lines, Outputs, Resources, Variables},
+    export::{Format, Host, Lines, MetricsReading, Outputs, Resources, Signal, Variables},
     genai::{Calls, Options},
+    meter::Temporality,
     recording::{Start, Writer},
     session::Filters,
     trace::{Clock, Ids, Sampler, Spans, sample},
 };
+
+/// Of the calls, which are milliseconds apart, the metrics are collected several times.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 const SECRET: &str = "sk-0123456789-abc";
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
@@ -80,9 +84,14 @@ fn run(sink: &mut dyn FnMut(Item<'_>)) {
 }
 
 fn pipeline(start: &Start, lines: &Path) -> Pipeline {
+    pipeline_of(start, lines, &[Signal::Traces])
+}
+
+fn pipeline_of(start: &Start, lines: &Path, signals: &[Signal]) -> Pipeline {
     let resources = Arc::new(Resources::of_host(Host::default(), &Variables::default()));
     let lines = Lines::start("test", Box::new(fs::File::create(lines).unwrap())).unwrap();
-    let outputs = Outputs::new(resources).with_lines(Format::OtlpJson, lines).patient();
+    let outputs =
+        Outputs::new(resources).with_lines(Format::OtlpJson(signals.to_vec()), lines).patient();
     let spans = Spans::new(
         Sampler::default(),
         Clock::Recorded { boot: start.boot },
@@ -90,6 +99,7 @@ fn pipeline(start: &Start, lines: &Path) -> Pipeline {
     );
     let calls = Calls::new(Options { capture_content: true });
     Pipeline::new(Arc::new(Filters::default()), calls, spans, outputs)
+        .measured(MetricsReading { interval: INTERVAL, temporality: Temporality::Cumulative }, None)
 }
 
 fn recording() -> Vec<u8> {
@@ -103,13 +113,17 @@ fn recording() -> Vec<u8> {
     writer.finish(&finish).unwrap().0
 }
 
-/// Replays a file; gives the OTLP/JSON lines, and whether the file was whole.
+/// Replays a file; gives the OTLP/JSON lines of its spans, and whether the file was whole.
 fn replayed(directory: &Path, bytes: &[u8], pace: Pace) -> (String, bool) {
+    replayed_as(directory, bytes, pace, &[Signal::Traces])
+}
+
+fn replayed_as(directory: &Path, bytes: &[u8], pace: Pace, signals: &[Signal]) -> (String, bool) {
     let file = directory.join("file");
     fs::File::create(&file).unwrap().write_all(bytes).unwrap();
     let mut source = Source::open(&file).unwrap();
     let lines = directory.join("lines");
-    let mut pipeline = pipeline(source.start(), &lines);
+    let mut pipeline = pipeline_of(source.start(), &lines, signals);
     let result = replay(&mut source, &mut pipeline, pace, &AtomicBool::new(false));
     let tallies = pipeline.into_outputs().finish(Duration::from_secs(30));
     assert_eq!(tallies.lines.map(|tally| tally.lost()), Some(0));
@@ -204,4 +218,39 @@ fn process_that_was_not_described_is_unknown() {
     let file = writer.finish(&Finish::default()).unwrap().0;
     let (lines, _) = replayed(directory.path(), &file, Pace::Full);
     assert!(lines.contains("unknown_service") && !lines.contains("\"shop\""));
+}
+
+/// Points of the inference's duration by the lines they are in: time and count.
+fn durations(lines: &str) -> Vec<(u64, u64)> {
+    let number = |value: &serde_json::Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    let metrics = |line: &str| -> Vec<serde_json::Value> {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let scope = &line["resourceMetrics"][0]["scopeMetrics"][0];
+        scope["metrics"].as_array().cloned().unwrap_or_default()
+    };
+    lines
+        .lines()
+        .flat_map(metrics)
+        .filter(|metric| metric["name"] == "gen_ai.client.inference.duration")
+        .map(|metric| {
+            let point = &metric["histogram"]["dataPoints"][0];
+            (number(&point["timeUnixNano"]), number(&point["count"]))
+        })
+        .collect()
+}
+
+#[test]
+fn metrics_are_the_same_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let replayed = |pace| replayed_as(directory.path(), &recording(), pace, &Signal::ALL).0;
+    let first = replayed(Pace::Full);
+    assert_eq!(replayed(Pace::Full), first);
+    assert_eq!(replayed(Pace::RealTime), first);
+    let points = durations(&first);
+    assert!(points.len() > 2, "{points:?}");
+    assert!(points.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1), "{points:?}");
+    // The fourth call was under way when the tracer stopped.
+    assert_eq!(points.last().map(|(_, count)| *count), Some(3));
+    let boot = u64::try_from(start().boot).unwrap();
+    assert!(points.iter().all(|(time, _)| (boot..boot + 60_000_000_000).contains(time)));
 }

@@ -1,14 +1,32 @@
+use opentelemetry::{
+    Array, Value,
+    trace::{SpanKind, Status},
+};
 use serde_json::json;
 
-use super::*;
+use super::{
+    http::server,
+    own::{
+        CONTENT_TRUNCATED, JOINED_LATE, MISSING_REQUEST_BYTES, MISSING_RESPONSE_BYTES,
+        UNKNOWN_FIELDS, UNREADABLE,
+    },
+    *,
+};
 use crate::{
-    capture::Addresses,
-    genai::{Agent, ProviderError},
+    capture::{Addresses, Security},
+    genai::{
+        Agent, Content, HttpFacts, McpCall, Modalities, OperationName, ProviderError, Request,
+        Response, Usage,
+    },
+    http::{Ended, Role},
     trace::sample::{self, TLS},
 };
 
+mod http;
+mod times;
+
 fn find(operation: &Operation, key: &str) -> Option<Value> {
-    let list = attributes(operation, TLS);
+    let list = attributes(operation, TLS, Conventions::default());
     let mut found = list.iter().filter(|attribute| attribute.key.as_str() == key);
     let value = found.next().map(|attribute| attribute.value.clone());
     assert!(found.next().is_none(), "{key} is there twice");
@@ -105,15 +123,15 @@ fn attributes_have_the_conventions_types() {
         ("gen_ai.usage.text.input_tokens", 10.into()),
         ("gen_ai.usage.audio.input_tokens", 11.into()),
         ("gen_ai.usage.image.input_tokens", 12.into()),
-        ("gen_ai.usage.video.input_tokens", 13.into()),
+        ("llmtap.usage.video.input_tokens", 13.into()),
         ("gen_ai.usage.text.output_tokens", 20.into()),
         ("gen_ai.usage.audio.output_tokens", 21.into()),
         ("gen_ai.usage.image.output_tokens", 22.into()),
-        ("gen_ai.usage.video.output_tokens", 23.into()),
+        ("llmtap.usage.video.output_tokens", 23.into()),
         ("gen_ai.usage.text.cache_read.input_tokens", 30.into()),
         ("gen_ai.usage.audio.cache_read.input_tokens", 31.into()),
         ("gen_ai.usage.image.cache_read.input_tokens", 32.into()),
-        ("gen_ai.usage.video.cache_read.input_tokens", 33.into()),
+        ("llmtap.usage.video.cache_read.input_tokens", 33.into()),
         ("gen_ai.request.stream_cursor", "17".into()),
         ("gen_ai.prompt.name", "pmpt_1".into()),
         ("gen_ai.prompt.version", "2".into()),
@@ -139,7 +157,14 @@ fn attributes_have_the_conventions_types() {
     ] {
         assert_eq!(find(&operation, key), Some(value), "{key}");
     }
-    assert_eq!(attributes(&operation, TLS).len(), 63);
+    // And those of times and HTTP, which have tests of their own.
+    let all = attributes(&operation, TLS, Conventions::default());
+    let others = ["llmtap.response.time", "llmtap.response.output_tokens_per", "url.full"];
+    let counted = all.iter().filter(|one| {
+        let key = one.key.as_str();
+        !others.iter().any(|other| key.starts_with(other))
+    });
+    assert_eq!(counted.count(), 63);
 }
 
 #[test]
@@ -149,9 +174,10 @@ fn unknown_values_are_left_out() {
     operation.response = Response::default();
     operation.usage = Usage::default();
     operation.timing.first_chunk = None;
+    (operation.timing.first_content, operation.timing.last_content) = (None, None);
     operation.http = HttpFacts::default();
     operation.api_type = None;
-    let list = attributes(&operation, TLS);
+    let list = attributes(&operation, TLS, Conventions::default());
     let keys: Vec<_> = list.iter().map(|attribute| attribute.key.as_str()).collect();
     assert_eq!(keys, ["gen_ai.operation.name", "gen_ai.provider.name", "url.scheme"]);
     assert_eq!(name(&operation), "chat");
@@ -276,7 +302,8 @@ fn scheme_and_port_are_what_carried_the_call() {
         ("llm.example:8080", None, None, Some(8080)),
     ] {
         operation.http.authority = Some(authority.into());
-        let list = attributes(&operation, Transport { security, addresses: None });
+        let list =
+            attributes(&operation, Transport { security, addresses: None }, Conventions::default());
         let get = |key: &str| {
             let found = list.iter().find(|attribute| attribute.key.as_str() == key);
             found.map(|attribute| attribute.value.clone())
@@ -294,7 +321,11 @@ fn addresses_are_the_sockets() {
         local: "[::ffff:10.0.0.1]:50000".parse().unwrap(),
         peer: "192.0.2.7:443".parse().unwrap(),
     };
-    let list = attributes(&sample::operation(), Transport { addresses: Some(addresses), ..TLS });
+    let list = attributes(
+        &sample::operation(),
+        Transport { addresses: Some(addresses), ..TLS },
+        Conventions::default(),
+    );
     let get = |key: &str| {
         list.iter().find(|attribute| attribute.key.as_str() == key).unwrap().value.clone()
     };
@@ -328,13 +359,177 @@ fn content_is_json_text() {
     assert_eq!(find(&operation, CONTENT_TRUNCATED), Some(true.into()));
 }
 
+fn names(operation: &Operation, profile: Profile) -> Vec<String> {
+    let conventions = Conventions { profile, ..Conventions::default() };
+    let list = attributes(operation, TLS, conventions);
+    list.iter().map(|attribute| attribute.key.to_string()).collect()
+}
+
 #[test]
-fn own_attributes_are_all_declared() {
+fn profiles_differ_in_the_names_that_changed() {
     let mut operation = sample::operation();
-    operation.end.joined_late = true;
-    for attribute in attributes(&operation, TLS) {
-        let key = attribute.key.as_str();
-        let is_declared = OURS.iter().any(|(name, _)| *name == key);
-        assert_eq!(key.starts_with("llmtap."), is_declared, "{key}");
+    operation.usage.cache_write_input_tokens = Some(10);
+    operation.usage.input.text = Some(5);
+    operation.request.reasoning_level = Some("high".into());
+    operation.request.previous_response_id = Some("resp_0".into());
+    operation.request.prompt_version = Some("2".into());
+    let newer = [
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.text.input_tokens",
+        "gen_ai.request.reasoning.level",
+        "gen_ai.request.previous_response.id",
+        "gen_ai.prompt.version",
+    ];
+    let older = ["gen_ai.usage.cache_creation.input_tokens"];
+    let [latest, v1_41, dup] =
+        [Profile::Latest, Profile::V1_41, Profile::Dup].map(|profile| names(&operation, profile));
+    for name in newer {
+        let is_in = |list: &[String]| list.iter().any(|there| there == name);
+        assert!(is_in(&latest) && is_in(&dup) && !is_in(&v1_41), "{name}");
     }
+    for name in older {
+        let is_in = |list: &[String]| list.iter().any(|there| there == name);
+        assert!(!is_in(&latest) && is_in(&dup) && is_in(&v1_41), "{name}");
+    }
+    let common: Vec<_> = latest.iter().filter(|name| !newer.contains(&name.as_str())).collect();
+    let rest: Vec<_> = v1_41.iter().filter(|name| !older.contains(&name.as_str())).collect();
+    assert_eq!(common, rest);
+}
+
+#[test]
+fn top_k_has_the_type_of_its_edition() {
+    let mut operation = sample::operation();
+    operation.request.top_k = Some(40.0);
+    for (profile, expected) in [
+        (Profile::Latest, Value::I64(40)),
+        (Profile::V1_41, Value::F64(40.0)),
+        (Profile::Dup, Value::I64(40)),
+    ] {
+        let conventions = Conventions { profile, ..Conventions::default() };
+        let list = attributes(&operation, TLS, conventions);
+        let found = list.iter().find(|one| one.key.as_str() == "gen_ai.request.top_k");
+        assert_eq!(found.map(|one| one.value.clone()), Some(expected), "{profile:?}");
+    }
+}
+
+#[test]
+fn content_stays_off_the_span_where_it_goes_on_events() {
+    let mut operation = sample::operation();
+    operation.content = Some(Content { input_messages: Some(json!([])), ..Content::default() });
+    operation.mcp = Some(Box::new(McpCall {
+        method: "tools/call".into(),
+        arguments: Some(json!({})),
+        ..McpCall::default()
+    }));
+    for (content, expected) in [(ContentPlace::Events, 0), (ContentPlace::Both, 2)] {
+        let conventions = Conventions { content, ..Conventions::default() };
+        let list = attributes(&operation, TLS, conventions);
+        let names = ["gen_ai.input.messages", "gen_ai.tool.call.arguments"];
+        let found = list.iter().filter(|one| names.contains(&one.key.as_str()));
+        assert_eq!(found.count(), expected, "{content:?}");
+    }
+}
+
+/// Each attribute's type is the declared one.
+#[test]
+fn types_are_the_declared() {
+    let mut operation = sample::operation();
+    operation.request.top_k = Some(1.0);
+    operation.request.temperature = Some(0.5);
+    operation.end.joined_late = true;
+    operation.content = Some(Content { input_messages: Some(json!([])), ..Content::default() });
+    for attribute in attributes(&operation, TLS, Conventions::default()) {
+        let declared = declared::find(attribute.key.as_str()).unwrap();
+        let fits = match declared.kind {
+            Type::Text | Type::Structured => matches!(attribute.value, Value::String(_)),
+            Type::Texts => matches!(attribute.value, Value::Array(Array::String(_))),
+            Type::Int => matches!(attribute.value, Value::I64(_)),
+            Type::Double => matches!(attribute.value, Value::F64(_)),
+            Type::Flag => matches!(attribute.value, Value::Bool(true)),
+        };
+        assert!(fits, "{attribute:?}");
+    }
+}
+
+fn edition(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Both => "both",
+        Edition::V1_41 => "v1.41",
+        Edition::Latest => "latest",
+    }
+}
+
+fn attributes_page() -> String {
+    let mut page = String::from(
+        "| attribute | type | profile | when, and what it tells |\n|---|---|---|---|\n",
+    );
+    for attribute in ATTRIBUTES {
+        let kind = match attribute.kind {
+            Type::Text => "string",
+            Type::Texts => "string[]",
+            Type::Int => "int",
+            Type::Double => "double",
+            Type::Flag => "boolean, only true",
+            Type::Structured => "structured; JSON text on spans",
+        };
+        let Attribute { name, when, .. } = attribute;
+        page += &format!("| `{name}` | {kind} | {} | {when} |\n", edition(attribute.edition));
+    }
+    page
+}
+
+fn metrics_page() -> String {
+    let mut page = String::from(
+        "| metric | instrument | unit | profile | recorded for |\n|---|---|---|---|---|\n",
+    );
+    let mut buckets: Vec<(&[f64], Vec<&str>)> = Vec::new();
+    for instrument in INSTRUMENTS {
+        let kind = match instrument.kind {
+            InstrumentKind::Counter => "counter",
+            InstrumentKind::Histogram(bounds) => {
+                match buckets.iter_mut().find(|(there, _)| *there == bounds) {
+                    Some((_, names)) => names.push(instrument.name),
+                    None => buckets.push((bounds, vec![instrument.name])),
+                }
+                "histogram"
+            }
+        };
+        let Instrument { name, unit, when, .. } = instrument;
+        page += &format!(
+            "| `{name}` | {kind} | `{unit}` | {} | {when} |\n",
+            edition(instrument.edition)
+        );
+    }
+    page += "\nUpper bounds of buckets, in the metric's unit:\n\n| bounds | of |\n|---|---|\n";
+    for (bounds, names) in buckets {
+        let bounds: Vec<_> = bounds.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        page += &format!("| {} | {} |\n", bounds.join(", "), names.join(", "));
+    }
+    page
+}
+
+fn events_page() -> String {
+    let mut page = String::from("| event | severity | told | attributes |\n|---|---|---|---|\n");
+    for event in EVENTS {
+        let EventKind { name, severity, when, attributes } = event;
+        let severity = format!("{} ({})", severity.as_str(), *severity as i32);
+        page += &format!("| `{name}` | {severity} | {when} | {attributes} |\n");
+    }
+    page
+}
+
+/// The words around the tables are the template's.
+#[test]
+fn reference_page_is_the_declarations() {
+    let page = include_str!("telemetry.md")
+        .replace("{attributes}\n", &attributes_page())
+        .replace("{metrics}\n", &metrics_page())
+        .replace("{events}\n", &events_page());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/telemetry.md");
+    if std::env::var_os("LLMTAP_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page, "docs/telemetry.md is out of date: it says how to write it anew");
 }

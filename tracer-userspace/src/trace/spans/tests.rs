@@ -44,7 +44,7 @@ fn callers_sampling_decision_is_kept() {
 #[test]
 fn calls_without_context_are_roots() {
     let process = sample::process(1, "a");
-    let spans = spans(Sampler::default());
+    let mut spans = spans(Sampler::default());
     let first = spans.span(sample::operation(), &process, Transport::default()).unwrap();
     let second =
         spans.span(called_with("nonsense", "v=1"), &process, Transport::default()).unwrap();

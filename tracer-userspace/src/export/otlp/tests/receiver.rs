@@ -15,9 +15,19 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-    trace_service_server::{TraceService, TraceServiceServer},
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::{
+        ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+        logs_service_server::{LogsService, LogsServiceServer},
+    },
+    metrics::v1::{
+        ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+        metrics_service_server::{MetricsService, MetricsServiceServer},
+    },
+    trace::v1::{
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
 };
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -48,10 +58,13 @@ pub(super) enum Reply {
     Hang,
 }
 
-#[derive(Clone, Debug)]
+/// One signal's request; the others' are empty.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Request {
     pub headers: HeaderMap,
     pub message: ExportTraceServiceRequest,
+    pub metrics: ExportMetricsServiceRequest,
+    pub logs: ExportLogsServiceRequest,
 }
 
 impl Request {
@@ -68,9 +81,21 @@ struct Log {
 }
 
 impl Log {
-    fn take(&self, headers: HeaderMap, message: ExportTraceServiceRequest) -> Option<Reply> {
-        self.requests.lock().unwrap().push(Request { headers, message });
+    fn take(&self, request: Request) -> Option<Reply> {
+        self.requests.lock().unwrap().push(request);
         self.replies.lock().unwrap().pop()
+    }
+
+    /// How many were rejected, if it was accepted at all.
+    async fn answer_grpc(&self, request: Request) -> Result<i64, tonic::Status> {
+        match self.take(request) {
+            Some(Reply::Busy) => Err(tonic::Status::unavailable("later")),
+            Some(Reply::Refuse) => Err(tonic::Status::permission_denied("no such tenant")),
+            Some(Reply::Hang) => std::future::pending().await,
+            Some(Reply::Reject(rejected)) => Ok(rejected),
+            Some(Reply::Redirect(_) | Reply::Page) => panic!("not in gRPC"),
+            None => Ok(0),
+        }
     }
 }
 
@@ -204,11 +229,19 @@ async fn serve_grpc(listener: TcpListener, log: Log, tls: Option<Tls>) {
         let identity = Identity::from_pem(tls.certificate, tls.key);
         server = server.tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
     }
-    let service = TraceServiceServer::new(log)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
+    let codings = [CompressionEncoding::Gzip, CompressionEncoding::Zstd];
+    let [gzip, zstd] = codings;
+    let traces = TraceServiceServer::new(log.clone());
+    let metrics = MetricsServiceServer::new(log.clone());
+    let logs = LogsServiceServer::new(log);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    server.add_service(service).serve_with_incoming(incoming).await.unwrap();
+    server
+        .add_service(traces.accept_compressed(gzip).accept_compressed(zstd))
+        .add_service(metrics.accept_compressed(gzip).accept_compressed(zstd))
+        .add_service(logs.accept_compressed(gzip).accept_compressed(zstd))
+        .serve_with_incoming(incoming)
+        .await
+        .unwrap();
 }
 
 #[tonic::async_trait]
@@ -218,21 +251,62 @@ impl TraceService for Log {
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         let headers = request.metadata().clone().into_headers();
-        match self.take(headers, request.into_inner()) {
-            Some(Reply::Busy) => Err(tonic::Status::unavailable("later")),
-            Some(Reply::Refuse) => Err(tonic::Status::permission_denied("no such tenant")),
-            Some(Reply::Hang) => std::future::pending().await,
-            Some(Reply::Reject(rejected)) => Ok(tonic::Response::new(partial(rejected))),
-            Some(Reply::Redirect(_) | Reply::Page) => panic!("not in gRPC"),
-            None => Ok(tonic::Response::new(ExportTraceServiceResponse::default())),
-        }
+        let message = request.into_inner();
+        let rejected = self.answer_grpc(Request { headers, message, ..Request::default() }).await?;
+        Ok(tonic::Response::new(ExportTraceServiceResponse {
+            partial_success: Some(ExportTracePartialSuccess {
+                rejected_spans: rejected,
+                error_message: words(rejected),
+            }),
+        }))
     }
 }
 
-fn partial(rejected_spans: i64) -> ExportTraceServiceResponse {
-    let error_message = "too old".to_owned();
+#[tonic::async_trait]
+impl MetricsService for Log {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        let headers = request.metadata().clone().into_headers();
+        let metrics = request.into_inner();
+        let rejected = self.answer_grpc(Request { headers, metrics, ..Request::default() }).await?;
+        Ok(tonic::Response::new(ExportMetricsServiceResponse {
+            partial_success: Some(ExportMetricsPartialSuccess {
+                rejected_data_points: rejected,
+                error_message: words(rejected),
+            }),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Log {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
+        let headers = request.metadata().clone().into_headers();
+        let logs = request.into_inner();
+        let rejected = self.answer_grpc(Request { headers, logs, ..Request::default() }).await?;
+        Ok(tonic::Response::new(ExportLogsServiceResponse {
+            partial_success: Some(ExportLogsPartialSuccess {
+                rejected_log_records: rejected,
+                error_message: words(rejected),
+            }),
+        }))
+    }
+}
+
+fn words(rejected: i64) -> String {
+    if rejected > 0 { "too old".to_owned() } else { String::new() }
+}
+
+/// The responses of all signals are the same on the wire.
+fn partial(rejected_spans: i64) -> Vec<u8> {
+    let error_message = words(rejected_spans);
     let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message });
-    ExportTraceServiceResponse { partial_success }
+    ExportTraceServiceResponse { partial_success }.encode_to_vec()
 }
 
 async fn serve_http(listener: TcpListener, log: Log, tls: Option<Tls>) {
@@ -261,13 +335,19 @@ async fn answer(
     log: Log,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     assert_eq!(request.method(), "POST");
-    assert_eq!(request.uri().path(), "/v1/traces");
     assert_eq!(request.headers()["content-type"], "application/x-protobuf");
     let (head, body) = request.into_parts();
     let body = decoded(&head.headers, &body.collect().await.unwrap().to_bytes());
-    let message = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+    let mut request = Request { headers: head.headers, ..Request::default() };
+    let path = head.uri.path().to_owned();
+    match path.as_str() {
+        "/v1/traces" => request.message = Message::decode(&body[..]).unwrap(),
+        "/v1/metrics" => request.metrics = Message::decode(&body[..]).unwrap(),
+        "/v1/logs" => request.logs = Message::decode(&body[..]).unwrap(),
+        other => panic!("{other}"),
+    }
     let response = Response::builder().header("content-type", "application/x-protobuf");
-    let (response, body) = match log.take(head.headers, message) {
+    let (response, body) = match log.take(request) {
         Some(Reply::Busy) => (response.status(StatusCode::SERVICE_UNAVAILABLE), Vec::new()),
         Some(Reply::Refuse) => {
             let message = "no such tenant".to_owned();
@@ -275,9 +355,9 @@ async fn answer(
             (response.status(StatusCode::FORBIDDEN), status.encode_to_vec())
         }
         Some(Reply::Hang) => std::future::pending().await,
-        Some(Reply::Reject(rejected)) => (response, partial(rejected).encode_to_vec()),
+        Some(Reply::Reject(rejected)) => (response, partial(rejected)),
         Some(Reply::Redirect(status)) => {
-            (response.status(status).header("location", "/v1/traces"), Vec::new())
+            (response.status(status).header("location", path), Vec::new())
         }
         Some(Reply::Page) => {
             let page = Response::builder().header("content-type", "text/html; charset=utf-8");

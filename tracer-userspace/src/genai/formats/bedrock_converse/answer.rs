@@ -10,12 +10,13 @@ use crate::genai::{
         Answer, Answered, Step,
         content::{self, Kind, Parts},
         keep_call,
+        times::Latency,
     },
     json::{
         Document, Fault,
         lax::{Count, List, Object, Text},
     },
-    operation::{Response, Usage},
+    operation::{Response, ServerTimes, Usage},
 };
 
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub(in crate::genai::formats) struct Converse {
     capture_content: bool,
     response: Response,
     usage: Usage,
+    times: ServerTimes,
     stop_reason: Option<String>,
     begun: bool,
     parts: Parts,
@@ -41,6 +43,7 @@ pub(in crate::genai::formats) struct Body<'a> {
     #[serde(rename = "stopReason", borrow)]
     stop_reason: Text<'a>,
     usage: Object<Tokens>,
+    metrics: Object<Latency>,
     #[serde(borrow)]
     trace: Object<Box<Trace<'a>>>,
 }
@@ -118,6 +121,7 @@ pub(in crate::genai::formats) struct Event<'a> {
     usage: Object<Tokens>,
     #[serde(borrow)]
     trace: Object<Box<Trace<'a>>>,
+    metrics: Object<Latency>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,6 +150,7 @@ impl Answer for Converse {
         self.fits = self.begun;
         self.usage(facts.usage);
         self.routed(facts.trace);
+        self.times = Latency::of(facts.metrics);
         self.stopped(&facts.stop_reason);
         let message = facts.output.0.and_then(|output| output.message.0).unwrap_or_default();
         for block in message.content.into_objects() {
@@ -165,6 +170,10 @@ impl Answer for Converse {
     fn event(&mut self, name: &[u8], data: &mut Document) -> Step {
         let (event, _) = data.facts::<Event<'_>>();
         self.step(name, event)
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(mut self: Box<Self>) -> Answered {
@@ -219,6 +228,7 @@ impl Converse {
             b"metadata" => {
                 self.usage(event.usage);
                 self.routed(event.trace);
+                self.times = Latency::of(event.metrics);
             }
             _ => return Step::Aside,
         }

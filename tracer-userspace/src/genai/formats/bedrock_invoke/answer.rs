@@ -14,7 +14,8 @@ use crate::genai::{
         openai_chat,
     },
     json::{Document, Fault, Shape, Shapes, lax::Text},
-    operation::{OperationName, Response, Usage},
+    operation::{OperationName, Response, ServerTimes, Usage},
+    server_times::milliseconds,
 };
 
 /// Answers told apart in one body.
@@ -30,6 +31,7 @@ pub(super) struct Invoke {
     usage: Usage,
     /// Bedrock's own counts.
     counted: Usage,
+    times: ServerTimes,
     answers: Vec<Chosen>,
     streamed: bool,
     /// The model's own count came: a stop reason that is not there was not sent.
@@ -95,6 +97,7 @@ impl Answer for Invoke {
         let step = self.chunk(body);
         if let Some(metrics) = metrics {
             self.counted = metrics.usage();
+            self.times = metrics.times();
             self.done = true;
         }
         if let Some(step) = step {
@@ -112,6 +115,10 @@ impl Answer for Invoke {
 
     fn done(&self) -> bool {
         self.done
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(mut self: Box<Self>) -> Answered {
@@ -145,6 +152,7 @@ impl Invoke {
             response: Response::default(),
             usage: Usage::default(),
             counted: Usage::default(),
+            times: ServerTimes::default(),
             answers: Vec::new(),
             streamed: false,
             done: false,
@@ -300,6 +308,14 @@ impl Invoke {
 }
 
 impl Metrics {
+    fn times(self) -> ServerTimes {
+        ServerTimes {
+            total: self.invocation_latency.0.and_then(milliseconds),
+            first_token: self.first_byte_latency.0.and_then(milliseconds),
+            ..ServerTimes::default()
+        }
+    }
+
     fn usage(self) -> Usage {
         Usage {
             input_tokens: self.input_token_count.0,

@@ -198,4 +198,7 @@ pub(super) struct Metrics {
     pub(super) output_token_count: Count,
     pub(super) cache_read_input_token_count: Count,
     pub(super) cache_write_input_token_count: Count,
+    /// In milliseconds, as the next.
+    pub(super) invocation_latency: Number,
+    pub(super) first_byte_latency: Number,
 }

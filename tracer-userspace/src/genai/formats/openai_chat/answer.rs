@@ -15,7 +15,7 @@ use crate::genai::{
         error,
     },
     json::{Document, Fault, lax::TextOrList},
-    operation::{ProviderError, Response, Usage},
+    operation::{ProviderError, Response, ServerTimes, Usage},
 };
 
 /// Choices of one answer that are told apart (the API allows 128).
@@ -26,6 +26,7 @@ pub(in crate::genai::formats) struct Chat {
     capture_content: bool,
     response: Response,
     usage: Usage,
+    times: ServerTimes,
     error: Option<ProviderError>,
     choices: Vec<Chosen>,
     /// `[DONE]` passed: what did not come until then the provider did not send.
@@ -52,6 +53,10 @@ impl Answer for Chat {
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let content = body.content();
         let (completion, fault) = body.facts::<Completion<'_>>();
+        if completion.object.as_str() == Some("error") {
+            self.error = Some(error::read(body));
+            return fault;
+        }
         // Of a body that is whole, a finish reason that is not there was not sent.
         self.done = fault.is_none();
         self.take(completion, false);
@@ -68,11 +73,19 @@ impl Answer for Chat {
             return Step::Aside;
         }
         let (chunk, _) = data.facts::<Completion<'_>>();
+        if chunk.object.as_str() == Some("error") {
+            self.error.get_or_insert(error::read(data));
+            return Step::Aside;
+        }
         self.take(chunk, true)
     }
 
     fn done(&self) -> bool {
         self.done
+    }
+
+    fn server_times(&self) -> ServerTimes {
+        self.times
     }
 
     fn finish(mut self: Box<Self>) -> Answered {
@@ -132,6 +145,13 @@ impl Chat {
         let groq = completion.x_groq.0.unwrap_or_default();
         for tokens in completion.usage.0.into_iter().chain(groq.usage.0) {
             tokens.add_to(&mut self.usage);
+            self.times = tokens.times().or(self.times);
+        }
+        for times in [
+            completion.time_info.0.map(|times| times.times()),
+            completion.timings.0.map(|times| times.times()),
+        ] {
+            self.times = times.map_or(self.times, |times| times.or(self.times));
         }
         let failed = error::member(completion.error).or_else(|| error::member(groq.error));
         let mut step = if failed.is_some() { Step::Aside } else { Step::Frame };
@@ -189,7 +209,8 @@ impl Chat {
     }
 
     fn finish_reasons(&self) -> Vec<String> {
-        if self.done && self.choices.iter().all(|choice| choice.finish.is_none()) {
+        let over = self.done && self.error.is_none();
+        if over && self.choices.iter().all(|choice| choice.finish.is_none()) {
             return Vec::new();
         }
         self.choices

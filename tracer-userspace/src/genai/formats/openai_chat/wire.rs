@@ -6,7 +6,11 @@
 use serde::Deserialize;
 
 use crate::genai::{
-    formats::{error::ErrorMember, openai_usage::Tokens},
+    formats::{
+        error::ErrorMember,
+        openai_usage::Tokens,
+        times::{Seconds, Timings},
+    },
     json::lax::{Code, Count, List, Object, Text, TextOrList},
 };
 
@@ -14,6 +18,9 @@ use crate::genai::{
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::genai::formats) struct Completion<'a> {
+    /// `error` where the value is one (Mistral, vLLM).
+    #[serde(borrow)]
+    pub(in crate::genai::formats) object: Text<'a>,
     #[serde(borrow)]
     pub(in crate::genai::formats) id: Text<'a>,
     #[serde(borrow)]
@@ -26,6 +33,9 @@ pub(in crate::genai::formats) struct Completion<'a> {
     #[serde(borrow)]
     pub(in crate::genai::formats) system_fingerprint: Text<'a>,
     pub(in crate::genai::formats) usage: Object<Box<Tokens>>,
+    /// Of Cerebras and of the llama.cpp server.
+    pub(in crate::genai::formats) time_info: Object<Box<Seconds>>,
+    pub(in crate::genai::formats) timings: Object<Box<Timings>>,
     #[serde(borrow)]
     pub(in crate::genai::formats) x_groq: Object<XGroq<'a>>,
     #[serde(borrow)]

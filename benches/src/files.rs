@@ -13,7 +13,7 @@ use llmtap_benches::traffic;
 /// Makes input of that size, and what reads it.
 type Make = fn(usize) -> Box<dyn Fn()>;
 
-pub(super) const CASES: &[(&str, Make)] = &[
+pub(crate) const CASES: &[(&str, Make)] = &[
     ("packet capture of one-byte segments", |size| packets(size, |n| n)),
     ("packet capture of one-byte segments, the last first", |size| {
         packets(size, |n| u32::MAX / 2 - n)
