@@ -34,7 +34,7 @@ enum Wire {
 use Wire::{Form, Grpc, Json, Socket};
 
 /// Paths of every format, and one of none.
-const PATHS: [(&str, Wire, &str); 58] = [
+const PATHS: [(&str, Wire, &str); 81] = [
     ("POST", Json, "/v1/chat/completions"),
     ("POST", Json, "/v1/messages"),
     ("POST", Json, "/v1/responses"),
@@ -93,10 +93,37 @@ const PATHS: [(&str, Wire, &str); 58] = [
     ("POST", Grpc, "/xai_api.Chat/GetCompletionChunk"),
     ("GET", Socket, "/v1/realtime?model=m"),
     ("GET", Socket, "/v1/responses"),
+    ("POST", Json, "/v1/messages/count_tokens"),
+    ("POST", Json, "/v1/responses/compact"),
+    ("GET", Json, "/v1/chat/completions/c"),
+    ("POST", Json, "/v1/ocr"),
+    ("POST", Json, "/v1/conversations"),
+    ("POST", Json, "/v1beta/interactions"),
+    ("POST", Json, "/v1internal:streamGenerateContent"),
+    ("POST", Json, "/v1beta2/models/m:generateText"),
+    ("POST", Json, "/v1beta/models/m:countTokens"),
+    ("POST", Json, "/api/v1/services/aigc/text-generation/generation"),
+    ("POST", Json, "/api/v1/apps/a/completion"),
+    ("POST", Json, "/flows/f/aliases/a"),
+    ("POST", Json, "/guardrail/g/version/1/apply"),
+    ("POST", Json, "/ml/v1/text/chat_stream"),
+    ("POST", Json, "/ml/v1/text/embeddings"),
+    ("POST", Json, "/v1/predictions"),
+    ("POST", Json, "/score"),
+    ("POST", Json, "/classify"),
+    ("POST", Json, "/invocations"),
+    ("POST", Grpc, "/xai_api.Sample/SampleTextStreaming"),
+    ("POST", Grpc, "/xai_api.Embedder/Embed"),
+    ("POST", Grpc, "/google.ai.generativelanguage.v1.GenerativeService/CountTokens"),
+    (
+        "GET",
+        Socket,
+        "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+    ),
 ];
 
 /// Hosts whose paths are their own, and one that is unknown.
-const HOSTS: [&str; 8] = [
+const HOSTS: [&str; 12] = [
     "gateway",
     "api.cohere.com",
     "us-south.ml.cloud.ibm.com",
@@ -105,6 +132,10 @@ const HOSTS: [&str; 8] = [
     "bedrock-agent-runtime.us-east-1.amazonaws.com",
     "api.cloudflare.com",
     "bedrock-runtime.us-east-1.amazonaws.com",
+    "dashscope.aliyuncs.com",
+    "api.mistral.ai",
+    "generativelanguage.googleapis.com",
+    "api.replicate.com",
 ];
 
 const KINDS: [&str; 4] = [
@@ -128,7 +159,7 @@ const RESPONSE_GAP: u8 = 4;
 const MESSAGE: u8 = 5;
 
 /// Bytes of the heap of one call: "a body made to harm a few MiB" (`genai::Calls`), of which one at
-/// an unknown path is read in three formats.
+/// an unknown path is read in up to six formats.
 const HEAP: usize = 16 << 20;
 
 /// And of each operation that is told, in a list that doubles: they are the caller's. A batch of

@@ -101,7 +101,7 @@ impl About {
             exchange: self.exchange,
             turn: course.turn,
             role: self.role,
-            name: asked.operation.unwrap_or(format.operation),
+            name: asked.operation.or(read.answered.operation).unwrap_or(format.operation),
             // `openai.*` attributes are for OpenAI's own services.
             api_type: format
                 .api_type

@@ -6,7 +6,7 @@ use super::{
     about::media_type,
     answering::{Answering, Read},
     eventstream::{self, EventStream},
-    formats::{Format, error},
+    formats::{Asked, Format, error},
     json::{Document, Fault, Shapes},
     operation::ProviderError,
     sse::{self, Sse},
@@ -67,9 +67,17 @@ enum Framing {
 }
 
 impl Body {
-    pub(super) fn new(format: &'static Format, head: &ResponseHead, capture_content: bool) -> Self {
+    pub(super) fn new(
+        format: &'static Format,
+        head: &ResponseHead,
+        asked: Option<&Asked>,
+        capture_content: bool,
+    ) -> Self {
         let mut answer = (format.answer)(capture_content);
         answer.headers(&head.headers);
+        if let Some(asked) = asked {
+            answer.asked(asked);
+        }
         Self {
             format,
             capture_content,

@@ -25,7 +25,7 @@ use crate::{
 const LOOK: usize = 4 << 10;
 
 /// A body of any format says one of these near its start.
-const SIGNS: [&[u8]; 2] = [b"\"messages\"", b"\"model\""];
+const SIGNS: [&[u8]; 3] = [b"\"messages\"", b"\"model\"", b"\"input\""];
 
 #[derive(Debug)]
 pub(super) struct Call {
@@ -179,7 +179,7 @@ impl Call {
         for reading in &mut self.readings {
             reading.read_request();
         }
-        let must_fit = matches!(self.certainty, Certainty::Shape | Certainty::Shared);
+        let must_fit = !matches!(self.certainty, Certainty::Sure | Certainty::Path);
         if must_fit || self.readings.iter().any(Reading::asked_fits) {
             self.readings.retain(Reading::asked_fits);
         }
@@ -189,8 +189,10 @@ impl Call {
     fn response(&mut self, head: &ResponseHead) {
         self.about.response(head);
         self.trailers(&head.headers);
+        let capture_content = self.about.keep.has_content();
         for reading in &mut self.readings {
-            reading.body = Some(Body::new(reading.format, head, self.about.keep.has_content()));
+            let asked = reading.asked.as_ref();
+            reading.body = Some(Body::new(reading.format, head, asked, capture_content));
         }
     }
 
@@ -246,10 +248,16 @@ impl Call {
                 (reading.format, reading.asked.unwrap_or_default(), read)
             })
             .collect();
-        let fits = readings.iter().position(|(_, asked, read)| match certainty {
-            Certainty::Sure | Certainty::Path => asked.fits || read.answered.fits,
-            Certainty::Shared => asked.fits && (read.answered.fits || failed),
-            Certainty::Shape => asked.fits && read.answered.fits,
+        // Of several formats the one counts that both bodies have, before one that only one has.
+        let both = readings.iter().position(|(_, asked, read)| asked.fits && read.answered.fits);
+        let fits = both.or_else(|| {
+            readings.iter().position(|(_, asked, read)| match certainty {
+                Certainty::Sure | Certainty::Path => asked.fits || read.answered.fits,
+                Certainty::Shared => asked.fits && failed,
+                // Of a request that names its model, an error needs no shape.
+                Certainty::Borrowed => asked.fits && failed && asked.request.model.is_some(),
+                Certainty::Shape => false,
+            })
         });
         let place = fits.or((certainty == Certainty::Sure && !readings.is_empty()).then_some(0))?;
         Some(readings.swap_remove(place))

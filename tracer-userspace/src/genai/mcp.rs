@@ -216,4 +216,4 @@ impl Answer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -28,6 +28,14 @@ pub enum OperationName {
     ExecuteTool,
     /// None of the conventions' own: documents are put in order by a query.
     Rerank,
+    /// Likewise: texts are given labels.
+    Classification,
+    /// Likewise: tokens are counted that a request would use. None are used, so they are no usage;
+    /// [`Usage::input_tokens`] has them all the same, as in the instrumentations that know it.
+    CountTokens,
+    /// Likewise: a model makes a conversation shorter.
+    Compaction,
+    InvokeWorkflow,
 }
 
 impl OperationName {
@@ -44,6 +52,10 @@ impl OperationName {
             Self::Retrieval => "retrieval",
             Self::ExecuteTool => "execute_tool",
             Self::Rerank => "rerank",
+            Self::Classification => "classification",
+            Self::CountTokens => "count_tokens",
+            Self::Compaction => "compaction",
+            Self::InvokeWorkflow => "invoke_workflow",
         }
     }
 }

@@ -49,6 +49,9 @@ pub(super) enum Certainty {
     Path,
     /// A path that serves other things too: both must have it, unless the call failed.
     Shared,
+    /// A path that is only known of a provider's host, and this is another: both must have it, unless
+    /// the call failed and named a model.
+    Borrowed,
     /// Neither: request and answer must both have it.
     Shape,
 }
@@ -155,37 +158,89 @@ fn known(head: &RequestHead) -> Option<Recognized> {
         // Rows of one path are servers that use it for different formats.
         let table = provider.filter(|_| own.is_some()).map_or(ROUTES, |row| row.routes);
         let rows = table.iter().filter(|row| row.path == route.path && row.method == route.method);
+        let mut formats: Vec<_> = rows.map(|row| row.format).collect();
+        if provider.is_none() && route.shared {
+            // At an unknown host such a path is a word like any other.
+            extend(&mut formats, borrowed(head).map(|route| route.format));
+            extend(&mut formats, shapes(head));
+        }
         return Some(Recognized {
-            formats: rows.map(|row| row.format).collect(),
+            formats,
             certainty: match provider {
                 _ if route.shared => Certainty::Shared,
                 Some(_) => Certainty::Sure,
                 None => Certainty::Path,
             },
-            target: Target {
-                provider: provider.map(|row| row.name.into()),
-                model: part(route, route.model_after, path(head)),
-                id: part(route, route.id_after, path(head)),
-                streams: route.streams || query(head, "stream").as_deref() == Some("true"),
-                stream_cursor: query(head, "starting_after"),
-            },
+            target: target(route, provider, head),
             messages: route.messages,
         });
     }
     // A known host's other paths are known not to be of these formats.
-    if provider.is_some() || head.method != Method::POST || !is_json(head) {
+    if provider.is_some() {
         return None;
     }
-    let mut formats = SHAPES.to_vec();
-    if head.headers.contains_key("anthropic-version") {
-        formats.retain(|format| format.flavour == "anthropic");
+    if let Some(route) = borrowed(head).next() {
+        // A gateway, or the provider's software at a host of one's own.
+        let mut formats = Vec::new();
+        extend(&mut formats, borrowed(head).map(|route| route.format));
+        extend(&mut formats, shapes(head));
+        return Some(Recognized {
+            formats,
+            certainty: Certainty::Borrowed,
+            target: target(route, None, head),
+            messages: None,
+        });
     }
-    Some(Recognized {
+    let formats: Vec<_> = shapes(head).collect();
+    (!formats.is_empty()).then_some(Recognized {
         formats,
         certainty: Certainty::Shape,
         target: Target::default(),
         messages: None,
     })
+}
+
+/// Routes of the providers' own that `head` would belong to at their hosts. What asks by its path
+/// alone has no body that could show it to be theirs.
+fn borrowed(head: &RequestHead) -> impl Iterator<Item = &'static Route> {
+    let path = path(head);
+    let asks = head.method == Method::POST;
+    let routes = PROVIDERS.iter().flat_map(|row| row.routes).filter(move |_| asks);
+    routes.filter(move |route| route.method == Method::POST && matches(route.path, path))
+}
+
+/// Formats that the body may be in whatever the path.
+fn shapes(head: &RequestHead) -> impl Iterator<Item = &'static Format> {
+    let possible = head.method == Method::POST && is_json(head);
+    let anthropic = head.headers.contains_key("anthropic-version");
+    let formats = SHAPES.iter().copied();
+    formats.filter(move |format| possible && (!anthropic || format.flavour == "anthropic"))
+}
+
+/// Adds the formats that are not there yet.
+fn extend(formats: &mut Vec<&'static Format>, more: impl Iterator<Item = &'static Format>) {
+    for format in more {
+        if !formats.iter().any(|known| std::ptr::eq(*known, format)) {
+            formats.push(format);
+        }
+    }
+}
+
+/// Outside of path and body: by the query, or DashScope's header.
+fn asks_for_stream(head: &RequestHead) -> bool {
+    let header = head.headers.get("x-dashscope-sse");
+    query(head, "stream").as_deref() == Some("true")
+        || header.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"enable"))
+}
+
+fn target(route: &Route, provider: Option<&Provider>, head: &RequestHead) -> Target {
+    Target {
+        provider: provider.map(|row| row.name.into()),
+        model: part(route, route.model_after, path(head)),
+        id: part(route, route.id_after, path(head)),
+        streams: route.streams || asks_for_stream(head),
+        stream_cursor: query(head, "starting_after"),
+    }
 }
 
 /// Whether a WebSocket is asked for over which answers can be asked for, and how those are told.
@@ -209,7 +264,8 @@ pub(super) fn socket(head: &RequestHead) -> Option<(&'static Dialect, Target)> {
 
 /// A path or a host that is known to be an LLM's.
 pub(super) fn is_known(head: &RequestHead) -> bool {
-    let found = known(head).map(|found| found.certainty != Certainty::Shape);
+    let uncertain = [Certainty::Shape, Certainty::Borrowed];
+    let found = known(head).map(|found| !uncertain.contains(&found.certainty));
     found.unwrap_or_else(|| provider(head).is_some())
 }
 
@@ -233,6 +289,17 @@ fn matches(pattern: &str, path: &str) -> bool {
             None => segment == wanted,
         })
     })
+}
+
+/// The pattern by which a request of this provider was recognized, if it was by its path.
+#[cfg(test)]
+pub(super) fn route_of(provider: &str, method: &str, path: &str) -> Option<&'static str> {
+    let own = PROVIDERS.iter().filter(|row| row.name == provider).flat_map(|row| row.routes);
+    let others = PROVIDERS.iter().flat_map(|row| row.routes);
+    let mut routes = own.chain(ROUTES).chain(others);
+    let route = routes.find(|route| route.method == method && matches(route.path, path));
+    let socket = || SOCKETS.iter().find(|(pattern, _)| method == "GET" && matches(pattern, path));
+    route.map(|route| route.path).or_else(|| Some(socket()?.0))
 }
 
 /// What stands in `path` for the pattern's `*`s behind its segment `after`.
@@ -333,7 +400,7 @@ mod tests {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
             assert!(known(&head(method, "/v1/chat/completions", "api.openai.com")).is_none());
         }
-        for target in ["/v1/models", "/", "/v1/messages/count_tokens", "/v1/messages/batches"] {
+        for target in ["/v1/models", "/", "/v1/messages/batches", "/v1/messages/m/batches"] {
             assert_eq!(check(target, "api.anthropic.com"), None, "{target}");
         }
         let mut form = head(Method::POST, "/login", "example.org");

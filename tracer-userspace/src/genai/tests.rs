@@ -13,22 +13,32 @@ use crate::{
 
 mod anthropic;
 mod bedrock;
+mod bedrock_others;
 mod cohere;
+mod counting;
+mod dashscope;
 mod errors;
 mod gemini;
 mod gemini_live;
+mod google_others;
 mod grpc;
+mod grpc_others;
 mod hostile;
+mod hosts;
 mod named;
 mod ollama;
 mod openai_agents;
 mod openai_chat;
+mod openai_dialects;
 mod openai_media;
 mod openai_others;
 mod openai_sockets;
+pub(super) mod page;
 mod recognition;
+mod routes;
 pub(super) mod schemas;
 mod servers;
+mod servers_others;
 mod times;
 mod vendors;
 mod watsonx;
@@ -122,6 +132,7 @@ impl<'a> Exchange<'a> {
         let operations = on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
         assert!(operations.len() <= 1);
+        operations.iter().for_each(page::seen);
         operations.into_iter().next()
     }
 

@@ -68,7 +68,10 @@ impl Prices {
         // These make no tokens, so none are reported.
         let reads_alone = matches!(
             operation.name,
-            OperationName::Embeddings | OperationName::Rerank | OperationName::Moderation
+            OperationName::Embeddings
+                | OperationName::Rerank
+                | OperationName::Moderation
+                | OperationName::Classification
         );
         let output = match usage.output_tokens {
             None if reads_alone => Decimal::ZERO,

@@ -59,10 +59,22 @@ const TOOL: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
 const RESULT: &str =
     r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"x"}]}}"#;
+const DASHSCOPE: &str = r#"id:1
+event:result
+data:{"output":{"choices":[{"message":{"role":"assistant","content":"h"},"finish_reason":"null"}]},"usage":{"input_tokens":1,"output_tokens":1},"request_id":"r"}
+
+id:2
+event:result
+data:{"output":{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]},"usage":{"input_tokens":1,"output_tokens":2},"request_id":"r"}
+
+"#;
+const WRAPPED: &str = r#"data: {"response":{"candidates":[{"content":{"parts":[{"text":"hi"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":2}}}
+
+"#;
 const FAILURE: &str = r#"{"error":{"type":"invalid_request_error","code":"x","message":"no"}}"#;
 
 /// Path, host, flags, request, response.
-const SEEDS: [(&str, u8, u8, &str, &str); 16] = [
+const SEEDS: [(&str, u8, u8, &str, &str); 22] = [
     ("/v1/chat/completions", 3, CONTENT | FAILED, ASKED, FAILURE),
     ("/v1/messages", 0, CONTENT | 1, ASKED, CLAUDE),
     (
@@ -90,6 +102,48 @@ const SEEDS: [(&str, u8, u8, &str, &str); 16] = [
     ("/xai_api.Chat/GetCompletionChunk", 0, CONTENT, GRPC_ASKED, GRPC_ANSWER),
     ("/v1/embeddings", 0, CONTENT, r#"{"input":["a"]}"#, r#"{"data":[{"embedding":[0.1]}]}"#),
     ("/rerank", 0, CONTENT, r#"{"query":"a","documents":["b"]}"#, r#"{"results":[]}"#),
+    (
+        "/api/v1/services/aigc/text-generation/generation",
+        8,
+        CONTENT | 1,
+        r#"{"model":"q","input":{"messages":[]},"parameters":{}}"#,
+        DASHSCOPE,
+    ),
+    (
+        "/v1internal:streamGenerateContent",
+        0,
+        CONTENT | 1,
+        r#"{"model":"g","request":{"contents":[{"parts":[{"text":"hi"}]}]}}"#,
+        WRAPPED,
+    ),
+    (
+        "/v1/ocr",
+        9,
+        CONTENT,
+        r#"{"model":"o","document":{"document_url":"u"}}"#,
+        r#"{"model":"o","pages":[{"index":0,"markdown":"x"}]}"#,
+    ),
+    (
+        "/v1beta2/models/m:generateText",
+        10,
+        CONTENT,
+        r#"{"prompt":{"text":"hi"}}"#,
+        r#"{"candidates":[{"output":"x"}]}"#,
+    ),
+    (
+        "/guardrail/g/version/1/apply",
+        7,
+        CONTENT,
+        r#"{"source":"INPUT","content":[{"text":{"text":"hi"}}]}"#,
+        r#"{"action":"NONE","outputs":[{"text":"x"}]}"#,
+    ),
+    (
+        "/v1/messages/count_tokens",
+        0,
+        CONTENT,
+        r#"{"model":"c","messages":[]}"#,
+        r#"{"input_tokens":5}"#,
+    ),
     ("/v1/moderations", 0, CONTENT, r#"{"input":"a"}"#, r#"{"results":[{"flagged":false}]}"#),
 ];
 
@@ -134,7 +188,7 @@ const LEAST: &str = r#"{"model":"m","messages":[]}"#;
 /// often that it is a mebibyte. `#` stands for a number that grows.
 type Worst = (&'static str, &'static str, u8, [&'static str; 2], [&'static str; 2]);
 
-const WORST: [Worst; 24] = [
+const WORST: [Worst; 27] = [
     ("tiny-events", CHAT_PATH, CONTENT | 1, [LEAST, ""], ["", "data:{}\n\n"]),
     ("broken-events", CHAT_PATH, CONTENT | 1, [LEAST, ""], ["", "data:{\n\n"]),
     (
@@ -286,6 +340,33 @@ const WORST: [Worst; 24] = [
         CONTENT,
         ["{\"type\":\"response.create\"}", ""],
         ["", "{\"type\":\"response.created\",\"response\":{\"id\":\"#\"}}"],
+    ),
+    (
+        "borrowed-messages",
+        "/generate",
+        CONTENT,
+        [
+            "{\"model\":\"m\",\"inputs\":\"x\",\"text\":\"x\",\"messages\":[",
+            "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},",
+        ],
+        ["{}", ""],
+    ),
+    (
+        "dashscope-choices",
+        "/api/v1/services/aigc/text-generation/generation",
+        CONTENT | 1,
+        ["{\"model\":\"q\",\"input\":{\"messages\":[]}}", ""],
+        [
+            "",
+            "data:{\"output\":{\"choices\":[{\"index\":#,\"message\":{\"content\":\"x\"}}]}}\n\n",
+        ],
+    ),
+    (
+        "ocr-pages",
+        "/v1/ocr",
+        CONTENT,
+        ["{\"model\":\"o\",\"document\":{}}", ""],
+        ["{\"model\":\"o\",\"pages\":[", "{\"index\":0,\"markdown\":\"x\"},"],
     ),
     (
         "bedrock-base64",

@@ -11,7 +11,7 @@ use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
-        lax::{Flag, Integer, Length, Number, Object, Strings, Text},
+        lax::{Filled, Flag, Integer, Length, Number, Object, Strings, Text},
     },
     operation::{OperationName, Request},
 };
@@ -34,6 +34,7 @@ pub(in crate::genai) static COMPLETE: Format =
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
     ("messages", Shape::Sign),
+    ("prompt", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_tokens", Shape::Fact),
     ("max_tokens_to_sample", Shape::Fact),
@@ -116,6 +117,8 @@ struct RequestFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     messages: Length,
+    /// Of the old completions.
+    prompt: Filled,
     stream: Flag,
     max_tokens: Integer,
     max_tokens_to_sample: Integer,
@@ -147,7 +150,9 @@ fn read_request(body: &mut Document) -> Asked {
     let max_tokens = facts.max_tokens.0.or(facts.max_tokens_to_sample.0);
     let mut asked = Asked {
         // The API requires all three.
-        fits: facts.model.filled().is_some() && facts.messages.0.is_some() && max_tokens.is_some(),
+        fits: facts.model.filled().is_some()
+            && (facts.messages.0.is_some() || facts.prompt.0)
+            && max_tokens.is_some(),
         fault,
         ..Asked::default()
     };

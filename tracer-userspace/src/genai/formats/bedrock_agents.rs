@@ -2,6 +2,7 @@
 //! Takes bodies and the events of `InvokeAgent` and `RetrieveAndGenerateStream`; gives facts and content.
 //! Counts stand in the trace of each model that the agent asked, if the client asked for the trace.
 
+use ::http::HeaderMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,9 +11,9 @@ use super::{Answer, Answered, Asked, Format, Step, Views, content, content::Kind
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Count, Length, Object, Text},
+        lax::{Count, Length, List, Number, Object, Text},
     },
-    operation::{OperationName, Request, Response, Usage},
+    operation::{Agent, OperationName, Request, Response, Usage},
 };
 
 pub(in crate::genai) static AGENT: Format = Format {
@@ -24,7 +25,7 @@ pub(in crate::genai) static AGENT: Format = Format {
     event: &EVENT,
     streams_values: false,
     read_request,
-    answer: |capture_content| Box::new(Agent::new(capture_content)),
+    answer: |capture_content| Box::new(Run::new(capture_content)),
 };
 
 /// A model answers from what a knowledge base gives.
@@ -40,7 +41,16 @@ const REQUEST: Shape = Shape::Object(&[
     ("inputText", Shape::Sign),
     ("input", Shape::Sign),
     ("retrievalQuery", Shape::Sign),
+    (
+        "retrievalConfiguration",
+        Shape::Object(&[(
+            "vectorSearchConfiguration",
+            Shape::Object(&[("numberOfResults", Shape::Fact)]),
+        )]),
+    ),
     ("sessionId", Shape::Fact),
+    ("foundationModel", Shape::Fact),
+    ("agentName", Shape::Fact),
     (
         "retrieveAndGenerateConfiguration",
         Shape::Object(&[
@@ -70,6 +80,13 @@ const EVENT: Shape = Shape::Object(&[
     ("text", Shape::Text),
     ("sessionId", Shape::Fact),
     (
+        "invocationInputs",
+        Shape::Each(&Shape::Object(&[(
+            "functionInvocationInput",
+            Shape::Object(&[("function", Shape::Fact), ("parameters", Shape::Text)]),
+        )])),
+    ),
+    (
         "trace",
         Shape::Object(&[
             ("preProcessingTrace", ASKED),
@@ -87,10 +104,30 @@ struct RequestFacts<'a> {
     input_text: Text<'a>,
     input: Object<super::Nothing>,
     retrieval_query: Object<super::Nothing>,
+    retrieval_configuration: Object<Retrieval>,
     #[serde(borrow)]
     session_id: Text<'a>,
+    /// Of an agent that the request defines itself.
+    #[serde(borrow)]
+    foundation_model: Text<'a>,
+    #[serde(borrow)]
+    agent_name: Text<'a>,
     #[serde(rename = "retrieveAndGenerateConfiguration", borrow)]
     configuration: Object<Configuration<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Retrieval {
+    #[serde(rename = "vectorSearchConfiguration")]
+    vectors: Object<Search>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Search {
+    #[serde(rename = "numberOfResults")]
+    results: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,7 +159,9 @@ fn read_request(body: &mut Document) -> Asked {
             || facts.retrieval_query.0.is_some(),
         fault,
         request: Request {
-            model: base.model_arn.into_filled(),
+            model: base.model_arn.into_filled().or(facts.foundation_model.into_filled()),
+            agent: Agent { name: facts.agent_name.into_filled(), ..Agent::default() },
+            top_k: facts.retrieval_configuration.0.and_then(|it| it.vectors.0?.results.0),
             data_source_id: base.knowledge_base_id.into_filled(),
             conversation_id: facts.session_id.into_filled(),
             ..Request::default()
@@ -170,6 +209,24 @@ struct Event<'a> {
     #[serde(borrow)]
     session_id: Text<'a>,
     trace: Object<Trace>,
+    /// Functions that the client is to call.
+    #[serde(borrow)]
+    invocation_inputs: List<Invocation<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Invocation<'a> {
+    #[serde(rename = "functionInvocationInput", borrow)]
+    function: Object<Function<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Function<'a> {
+    #[serde(rename = "function", borrow)]
+    name: Text<'a>,
+    parameters: Option<Value>,
 }
 
 /// One of them is there.
@@ -220,14 +277,14 @@ impl Trace {
 }
 
 #[derive(Debug)]
-struct Agent {
+struct Run {
     texts: Texts,
     usage: Usage,
     conversation_id: Option<String>,
     fits: bool,
 }
 
-impl Agent {
+impl Run {
     fn new(capture_content: bool) -> Self {
         Self {
             texts: Texts::new(capture_content),
@@ -238,10 +295,15 @@ impl Agent {
     }
 }
 
-impl Answer for Agent {
+impl Answer for Run {
+    fn headers(&mut self, headers: &HeaderMap) {
+        let session = headers.get("x-amz-bedrock-agent-session-id");
+        self.conversation_id = session.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    }
+
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let (facts, fault) = body.facts::<Body<'_>>();
-        self.conversation_id = facts.session_id.into_filled();
+        self.conversation_id = facts.session_id.into_filled().or(self.conversation_id.take());
         self.fits = facts.output.0.is_some() || facts.retrieval_results.0.is_some();
         let output = facts.output.0.unwrap_or_default();
         self.texts.push(0, Kind::Text, output.text.filled());
@@ -264,6 +326,16 @@ impl Answer for Agent {
             b"output" => {
                 let piece = self.texts.push(0, Kind::Text, event.text.as_str());
                 if piece { Step::Piece } else { Step::Frame }
+            }
+            b"returnControl" => {
+                let functions =
+                    event.invocation_inputs.into_objects().filter_map(|it| it.function.0);
+                for function in functions {
+                    let arguments = function.parameters.map(|it| it.to_string());
+                    let name = function.name.as_str().unwrap_or_default();
+                    self.texts.call(name, None, &arguments.unwrap_or_default());
+                }
+                Step::Piece
             }
             b"trace" => {
                 if let Some(tokens) = event.trace.0.and_then(Trace::tokens) {

@@ -7,11 +7,11 @@ pub(super) mod answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Format, Views, content, error::ERROR};
+use super::{Asked, Format, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
-        lax::{Integer, Length, Number, Object, Strings},
+        lax::{Integer, Length, Number, Object, Strings, Text},
     },
     operation::{OperationName, Request},
 };
@@ -35,6 +35,13 @@ const REQUEST: Shape = Shape::Object(&[
     (
         "additionalModelRequestFields",
         Shape::Object(&[("top_k", Shape::Fact), ("topK", Shape::Fact)]),
+    ),
+    (
+        "outputConfig",
+        Shape::Object(&[
+            ("effort", Shape::Fact),
+            ("textFormat", Shape::Object(&[("type", Shape::Fact)])),
+        ]),
     ),
 ]);
 
@@ -63,9 +70,14 @@ const RESPONSE: Shape = Shape::Object(&[
     ),
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
+    ("trace", ROUTED),
     ("metrics", Shape::Fact),
     ("error", ERROR),
 ]);
+
+/// Which model a prompt router chose.
+const ROUTED: Shape =
+    Shape::Object(&[("promptRouter", Shape::Object(&[("invokedModelId", Shape::Fact)]))]);
 
 const RESPONSE_CONTENT: Shape = Shape::Object(&[(
     "output",
@@ -85,12 +97,13 @@ const EVENT: Shape = Shape::Object(&[
     ),
     ("stopReason", Shape::Fact),
     ("usage", Shape::Fact),
+    ("trace", ROUTED),
     ("metrics", Shape::Fact),
 ]);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct RequestFacts {
+struct RequestFacts<'a> {
     messages: Length,
     #[serde(rename = "inferenceConfig")]
     inference: Object<Inference>,
@@ -98,6 +111,17 @@ struct RequestFacts {
     tools: Object<Tools>,
     #[serde(rename = "additionalModelRequestFields")]
     additional: Object<Additional>,
+    #[serde(rename = "outputConfig", borrow)]
+    output: Object<OutputConfig<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputConfig<'a> {
+    #[serde(borrow)]
+    effort: Text<'a>,
+    #[serde(rename = "textFormat", borrow)]
+    format: Object<Typed<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -125,9 +149,10 @@ struct Additional {
 
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
-    let (facts, fault) = body.facts::<RequestFacts>();
+    let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let inference = facts.inference.0.unwrap_or_default();
     let additional = facts.additional.0.unwrap_or_default();
+    let output = facts.output.0.unwrap_or_default();
     let mut asked = Asked {
         fits: facts.messages.0.is_some(),
         fault,
@@ -138,6 +163,12 @@ fn read_request(body: &mut Document) -> Asked {
             top_k: additional.top_k.0.or(additional.camel_top_k.0),
             stop_sequences: inference.stop_sequences.0,
             tools: facts.tools.0.and_then(|config| config.tools.0),
+            output_type: output
+                .format
+                .0
+                .is_some_and(|format| format.kind.as_str() == Some("json_schema"))
+                .then_some("json"),
+            reasoning_level: output.effort.into_filled(),
             ..Request::default()
         },
         ..Asked::default()
@@ -176,6 +207,12 @@ pub(super) fn block(block: &Value) -> Value {
     if let Some(result) = block.get("toolResult") {
         let response = result.get("content").unwrap_or(&Value::Null);
         return content::tool_response(content::member(result, "toolUseId"), response);
+    }
+    if let Some(cited) = block.get("citationsContent") {
+        let texts = content::elements(cited, "content");
+        return content::text(
+            &texts.filter_map(|it| content::member(it, "text")).collect::<String>(),
+        );
     }
     let reasoning = block.get("reasoningContent").and_then(|inner| inner.get("reasoningText"));
     if let Some(text) = reasoning.and_then(|inner| content::member(inner, "text")) {

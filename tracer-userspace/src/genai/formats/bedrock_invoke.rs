@@ -12,13 +12,13 @@ use super::{Asked, Format, Views, anthropic, bedrock_converse, content, openai_c
 use crate::genai::{
     json::{
         Document, Shape,
-        lax::{Filled, Integer, Length, Number, Object, Strings},
+        lax::{Filled, Integer, Length, Number, Object, Sent, Strings, Text},
     },
     operation::{OperationName, Request},
 };
 
 pub(in crate::genai) static FORMAT: Format = Format {
-    operation: OperationName::Chat,
+    operation: OperationName::TextCompletion,
     flavour: "aws.bedrock",
     api_type: None,
     request: Views { facts: &REQUEST, content: &REQUEST_CONTENT },
@@ -34,7 +34,15 @@ const REQUEST: Shape = Shape::Object(&[
     ("message", Shape::Sign),
     ("prompt", Shape::Sign),
     ("inputText", Shape::Sign),
+    ("inputImage", Shape::Sign),
     ("texts", Shape::Sign),
+    ("images", Shape::Sign),
+    ("inputs", Shape::Sign),
+    ("singleEmbeddingParams", Shape::Sign),
+    ("query", Shape::Sign),
+    ("documents", Shape::Sign),
+    ("text_prompts", Shape::Sign),
+    ("taskType", Shape::Fact),
     ("textGenerationConfig", Shape::Fact),
     ("inferenceConfig", Shape::Fact),
     ("max_tokens", Shape::Fact),
@@ -66,13 +74,27 @@ const REQUEST_CONTENT: Shape = Shape::Object(&[
 /// The union of the vendors' parameters; each vendor has its own few of them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct RequestFacts {
+struct RequestFacts<'a> {
     messages: Length,
     message: Filled,
     prompt: Filled,
     #[serde(rename = "inputText")]
     input_text: Filled,
+    /// Embeddings: Titan's, Cohere's, Nova's.
+    #[serde(rename = "inputImage")]
+    input_image: Sent,
     texts: Length,
+    images: Length,
+    inputs: Length,
+    #[serde(rename = "singleEmbeddingParams")]
+    nova_embedding: Sent,
+    /// Reranking.
+    query: Sent,
+    documents: Length,
+    /// Images: Stability's, Titan's and Nova Canvas'.
+    text_prompts: Length,
+    #[serde(rename = "taskType", borrow)]
+    task_type: Text<'a>,
     #[serde(rename = "textGenerationConfig")]
     titan: Object<Titan>,
     #[serde(rename = "inferenceConfig")]
@@ -133,18 +155,10 @@ struct Nova {
 
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
-    let (facts, fault) = body.facts::<RequestFacts>();
+    let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    let operation = facts.operation();
     let titan = facts.titan.0.unwrap_or_default();
     let nova = facts.nova.0.unwrap_or_default();
-    let prompt = facts.prompt.0 || facts.input_text.0;
-    let chat = facts.messages.0.is_some() || facts.message.0;
-    let operation = if chat {
-        OperationName::Chat
-    } else if facts.texts.0.is_some() {
-        OperationName::Embeddings
-    } else {
-        OperationName::TextCompletion
-    };
     let stops = [
         facts.stop,
         facts.stop_sequences,
@@ -153,8 +167,9 @@ fn read_request(body: &mut Document) -> Asked {
         nova.stop_sequences,
     ];
     let mut asked = Asked {
-        operation: Some(operation),
-        fits: chat || prompt || facts.texts.0.is_some(),
+        // Titan's embeddings are asked for like its texts: their answer tells them.
+        operation: operation.filter(|name| *name != OperationName::TextCompletion),
+        fits: operation.is_some(),
         fault,
         request: Request {
             max_tokens: first([
@@ -191,6 +206,28 @@ fn read_request(body: &mut Document) -> Asked {
         asked.truncated = truncated;
     }
     asked
+}
+
+impl RequestFacts<'_> {
+    /// What is asked for, by the members that are there.
+    fn operation(&self) -> Option<OperationName> {
+        let embeds = self.input_image.0
+            || self.nova_embedding.0
+            || [self.texts, self.images, self.inputs].iter().any(|list| list.0.is_some());
+        if self.messages.0.is_some() || self.message.0 {
+            Some(OperationName::Chat)
+        } else if self.query.0 && self.documents.0.is_some() {
+            Some(OperationName::Rerank)
+        } else if embeds {
+            Some(OperationName::Embeddings)
+        } else if self.text_prompts.0.is_some() || self.task_type.filled().is_some() {
+            Some(OperationName::GenerateContent)
+        } else if self.prompt.0 || self.input_text.0 {
+            Some(OperationName::TextCompletion)
+        } else {
+            None
+        }
+    }
 }
 
 /// The parameter, under whichever of the vendors' names it was sent.

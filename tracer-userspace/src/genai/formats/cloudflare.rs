@@ -9,13 +9,18 @@ use super::{
     Answer, Answered, Asked, Format, Step, Views, content,
     content::Kind,
     error::{ERROR, Fields},
-    openai_chat,
+    openai_chat::{
+        self,
+        answer::Chat,
+        wire::{Choice, Completion},
+    },
+    openai_usage,
     texts::Texts,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Count, Filled, Flag, Integer, Length, List, Number, Object, Text},
+        lax::{Filled, Flag, Integer, Length, List, Number, Object, Text},
     },
     operation::{OperationName, ProviderError, Request, Usage},
 };
@@ -56,6 +61,9 @@ const RESULT: Shape = Shape::Object(&[
     ("usage", Shape::Fact),
     ("data", Shape::Sign),
     ("image", Shape::Sign),
+    ("id", Shape::Fact),
+    ("model", Shape::Fact),
+    ("choices", Shape::Text),
 ]);
 
 const RESPONSE: Shape =
@@ -134,9 +142,16 @@ struct Output<'a> {
     response: Text<'a>,
     #[serde(borrow)]
     tool_calls: List<Call<'a>>,
-    usage: Object<Tokens>,
+    usage: Object<openai_usage::Tokens>,
     data: Filled,
     image: Filled,
+    /// Of models that speak OpenAI's chat.
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    choices: List<Choice<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,16 +162,10 @@ struct Call<'a> {
     arguments: Option<Value>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    prompt_tokens: Count,
-    completion_tokens: Count,
-}
-
 #[derive(Debug)]
 struct Run {
     texts: Texts,
+    chat: Chat,
     usage: Usage,
     error: Option<ProviderError>,
     fits: bool,
@@ -167,6 +176,7 @@ impl Run {
     fn new(capture_content: bool) -> Self {
         Self {
             texts: Texts::new(capture_content),
+            chat: Chat::new(capture_content),
             usage: Usage::default(),
             error: None,
             fits: false,
@@ -184,8 +194,14 @@ impl Run {
             self.texts.call(call.name.as_str().unwrap_or_default(), None, &arguments);
         }
         if let Some(tokens) = output.usage.0 {
-            self.usage.input_tokens = tokens.prompt_tokens.0;
-            self.usage.output_tokens = tokens.completion_tokens.0;
+            tokens.add_to(&mut self.usage);
+        }
+        if !output.choices.0.is_empty() {
+            let Output { id, model, choices, .. } = output;
+            let choices = Some(choices);
+            return self
+                .chat
+                .take(Completion { id, model, choices, ..Completion::default() }, true);
         }
         match (piece, told) {
             (true, _) => Step::Piece,
@@ -203,12 +219,16 @@ impl Answer for Run {
         if let Some(output) = facts.result.0 {
             self.take(output);
         }
+        if fault.is_none() {
+            self.chat.end();
+        }
         fault
     }
 
     fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
         if data.bytes().is_some_and(|bytes| bytes.trim_ascii() == b"[DONE]") {
             self.done = true;
+            self.chat.end();
             return Step::Aside;
         }
         let (output, _) = data.facts::<Output<'_>>();
@@ -220,7 +240,12 @@ impl Answer for Run {
     }
 
     fn finish(self: Box<Self>) -> Answered {
-        let answered = self.texts.finish(self.done, |reason| reason);
-        Answered { usage: self.usage, error: self.error, fits: self.fits, ..answered }
+        let Self { texts, chat, usage, error, fits, done } = *self;
+        let chat = Box::new(chat).finish();
+        if chat.fits {
+            return Answered { usage, error, ..chat };
+        }
+        let answered = texts.finish(done, |reason| reason);
+        Answered { usage, error, fits, ..answered }
     }
 }

@@ -32,6 +32,9 @@ pub(in crate::genai) static CHAT: Format = Format {
 pub(in crate::genai) static GENERATE: Format =
     Format { operation: OperationName::TextCompletion, ..CHAT };
 
+/// Before chats did it.
+pub(in crate::genai) static SUMMARIZE: Format = GENERATE;
+
 pub(in crate::genai) static EMBED: Format =
     Format { operation: OperationName::Embeddings, streams_values: false, ..CHAT };
 
@@ -40,6 +43,7 @@ const REQUEST: Shape = Shape::Object(&[
     ("messages", Shape::Sign),
     ("message", Shape::Sign),
     ("prompt", Shape::Sign),
+    ("text", Shape::Sign),
     ("texts", Shape::Sign),
     ("inputs", Shape::Sign),
     ("images", Shape::Sign),
@@ -66,6 +70,7 @@ const REQUEST_CONTENT: Shape = Shape::Object(&[
     ("message", Shape::Text),
     ("preamble", Shape::Text),
     ("prompt", Shape::Text),
+    ("text", Shape::Text),
     (
         "tools",
         Shape::Ends(&Shape::Object(&[
@@ -83,6 +88,8 @@ struct RequestFacts<'a> {
     messages: Length,
     message: Filled,
     prompt: Filled,
+    /// To be summed up.
+    text: Filled,
     texts: Length,
     inputs: Length,
     images: Length,
@@ -110,7 +117,10 @@ fn read_request(body: &mut Document) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let asked_for = [facts.messages.0, facts.texts.0, facts.inputs.0, facts.images.0];
     let mut asked = Asked {
-        fits: facts.message.0 || facts.prompt.0 || asked_for.iter().any(Option::is_some),
+        fits: facts.message.0
+            || facts.prompt.0
+            || facts.text.0
+            || asked_for.iter().any(Option::is_some),
         fault,
         request: Request {
             output_type: match facts.response_format.0.unwrap_or_default().kind.as_str() {
@@ -156,7 +166,7 @@ fn read_content(body: &Value, asked: &mut Asked) {
         let text = content::member(message, "message").unwrap_or_default();
         content::message(role, &[content::text(text)])
     });
-    let last = content::member(body, "message").or_else(|| content::member(body, "prompt"));
+    let last = ["message", "prompt", "text"].iter().find_map(|name| content::member(body, name));
     let messages: Vec<_> = content::elements(body, "messages")
         .map(openai_chat::input)
         .chain(history)

@@ -30,7 +30,6 @@ pub(super) const ERROR: Shape = Shape::Object(&[
 /// Shape of the body of a failed response.
 pub(in crate::genai) const BODY: Shape = Shape::Object(&[
     ("error", ERROR),
-    ("object", Shape::Fact),
     ("type", Shape::Fact),
     ("code", Shape::Fact),
     ("message", Shape::Text),
@@ -39,6 +38,7 @@ pub(in crate::genai) const BODY: Shape = Shape::Object(&[
     ("error_type", Shape::Fact),
     ("error_code", Shape::Fact),
     ("ErrorCode", Shape::Fact),
+    ("tpe", Shape::Fact),
     ("__type", Shape::Fact),
     ("errors", Shape::Each(&ERROR)),
 ]);
@@ -94,9 +94,7 @@ impl Fields<'_> {
 struct Body<'a> {
     #[serde(borrow)]
     error: ErrorMember<'a>,
-    /// `error` where the members are at the top (Mistral, vLLM); `type` is then the error's.
-    #[serde(borrow)]
-    object: Text<'a>,
+    /// The error's members at the top (Mistral, vLLM, Cerebras, DashScope).
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
     code: Code,
@@ -117,10 +115,13 @@ struct Body<'a> {
     /// … SageMaker …
     #[serde(rename = "ErrorCode", borrow)]
     capital_code: Text<'a>,
+    /// … Writer …
+    #[serde(borrow)]
+    tpe: Text<'a>,
     /// … and what AWS puts there where it has no header, with a namespace before it.
     #[serde(rename = "__type", borrow)]
     aws_type: Text<'a>,
-    /// Cloudflare's envelope.
+    /// Cloudflare's and watsonx's envelope.
     #[serde(borrow)]
     errors: List<Fields<'a>>,
 }
@@ -158,28 +159,19 @@ pub(in crate::genai) fn read(body: &mut Document) -> ProviderError {
 struct Wrapped<'a>(#[serde(borrow)] List<Body<'a>>);
 
 impl Body<'_> {
-    fn into_error(self) -> ProviderError {
-        if let Some(mut error) = member(self.error) {
+    fn into_error(mut self) -> ProviderError {
+        if let Some(mut error) = member(std::mem::take(&mut self.error)) {
             if error.kind.is_empty() {
-                let kind = self.error_type.into_filled().or(self.code.0);
-                error.kind = kind.unwrap_or_default();
+                error.kind = self.kind().unwrap_or_default();
             }
             return error;
         }
-        if let Some(first) = self.errors.into_objects().next() {
-            return first.into_error();
-        }
-        let flat = self.object.as_str() == Some("error");
-        let kind = self
-            .kind
-            .into_filled()
-            .filter(|_| flat)
-            .or(self.code.0)
-            .or_else(|| self.error_code.into_filled())
-            .or_else(|| self.capital_code.into_filled())
-            .or_else(|| self.aws_type.filled()?.rsplit('#').next().map(str::to_owned));
+        let kind = self.kind();
+        let listed = self.errors.into_objects().next().map(Fields::into_error);
+        let (listed_kind, listed_message) =
+            listed.map_or((None, None), |listed| (Some(listed.kind), listed.message));
         let message = self.message.into_filled().or(self.capital_message.into_filled());
-        let message = message.or(match self.detail {
+        let message = message.or(listed_message).or(match self.detail {
             TextOrList::Text(detail) => Some(detail.into_owned()),
             TextOrList::List(list) => {
                 let first = list.into_iter().find_map(|one| one.0);
@@ -187,6 +179,18 @@ impl Body<'_> {
             }
             TextOrList::Neither => None,
         });
-        ProviderError { kind: kind.unwrap_or_default(), message }
+        ProviderError { kind: kind.or(listed_kind).unwrap_or_default(), message }
+    }
+
+    /// The error's name, where it stands at the top.
+    fn kind(&mut self) -> Option<String> {
+        // `error` says only that it is one (Anthropic), an address only where it is described (RFC 9457).
+        let is_name = |kind: &str| {
+            !kind.is_empty() && kind != "error" && !kind.contains(':') && !NAMELESS.contains(&kind)
+        };
+        let names = [&self.kind, &self.error_type, &self.error_code, &self.capital_code, &self.tpe];
+        let named = names.into_iter().find_map(|name| name.as_str().filter(|kind| is_name(kind)));
+        let aws = || self.aws_type.filled().and_then(|name| name.rsplit('#').next());
+        named.or_else(aws).map(str::to_owned).or_else(|| self.code.0.take())
     }
 }

@@ -3,6 +3,7 @@
 //! Every element of a stream is a whole response with counts so far.
 
 mod answer;
+pub(in crate::genai) mod code_assist;
 pub(in crate::genai) mod grpc;
 pub(in crate::genai) mod live;
 
@@ -158,6 +159,15 @@ struct Thinking<'a> {
 fn read_request(body: &mut Document) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    let mut asked = Asked { fault, ..asked(facts) };
+    if let Some((body, truncated)) = content {
+        read_content(&body, &mut asked);
+        asked.truncated = truncated;
+    }
+    asked
+}
+
+fn asked(facts: RequestFacts<'_>) -> Asked {
     let config = facts.config.0.unwrap_or_default();
     // A tool is a list of functions, or one of the provider's own.
     let tools = facts
@@ -165,9 +175,8 @@ fn read_request(body: &mut Document) -> Asked {
         .0
         .iter()
         .map(|tool| tool.0.as_ref().and_then(|tool| tool.functions.0).unwrap_or(1));
-    let mut asked = Asked {
+    Asked {
         fits: facts.contents.0.is_some(),
-        fault,
         request: Request {
             model: model(&facts.model),
             output_type: output_type(&config),
@@ -185,12 +194,7 @@ fn read_request(body: &mut Document) -> Asked {
             ..Request::default()
         },
         ..Asked::default()
-    };
-    if let Some((body, truncated)) = content {
-        read_content(&body, &mut asked);
-        asked.truncated = truncated;
     }
-    asked
 }
 
 /// REST names the model in the path; gRPC here, as the last segment of a resource's name.

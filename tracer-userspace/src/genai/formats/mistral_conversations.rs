@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Answered, Asked, Format, Step, Typed, Views, content, content::Kind, openai_chat,
-    texts::Texts,
+    openai_usage::Tokens, texts::Texts,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
         lax::{
-            Code, Count, Filled, Flag, Integer, Length, List, Number, Object, Strings, Text,
-            TextOrList,
+            Code, Filled, Flag, Integer, Length, List, Number, Object, Strings, Text, TextOrList,
         },
     },
     operation::{Agent, OperationName, ProviderError, Request, Response, Usage},
@@ -196,13 +195,6 @@ struct Chunk<'a> {
     text: Text<'a>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    prompt_tokens: Count,
-    completion_tokens: Count,
-}
-
 #[derive(Debug)]
 struct Conversation {
     texts: Texts,
@@ -230,8 +222,7 @@ impl Conversation {
 
     fn usage(&mut self, tokens: Object<Tokens>) {
         if let Some(tokens) = tokens.0 {
-            self.usage.input_tokens = tokens.prompt_tokens.0;
-            self.usage.output_tokens = tokens.completion_tokens.0;
+            tokens.add_to(&mut self.usage);
         }
     }
 

@@ -6,16 +6,20 @@ pub(super) mod aleph_alpha;
 pub(super) mod anthropic;
 pub(super) mod bedrock_agents;
 pub(super) mod bedrock_converse;
+pub(super) mod bedrock_flows;
 pub(super) mod bedrock_invoke;
 pub(super) mod cloudflare;
 pub(super) mod cohere;
 mod content;
+pub(super) mod count_tokens;
+pub(super) mod dashscope;
 pub(super) mod embed;
 pub(super) mod error;
 pub(super) mod gemini;
 pub(super) mod gemini_interactions;
 pub(super) mod llama_cpp;
 pub(super) mod mistral_conversations;
+pub(super) mod mistral_ocr;
 pub(super) mod ollama;
 pub(super) mod openai_assistants;
 pub(super) mod openai_audio;
@@ -27,6 +31,7 @@ pub(super) mod openai_moderations;
 pub(super) mod openai_realtime;
 pub(super) mod openai_responses;
 mod openai_usage;
+pub(super) mod palm;
 pub(super) mod replicate;
 pub(super) mod rerank;
 pub(super) mod sagemaker;
@@ -115,6 +120,8 @@ pub(super) struct Asked {
     pub fault: Option<Fault>,
     /// Where the body decides which operation it is.
     pub operation: Option<OperationName>,
+    /// Each event of a stream is to repeat the answer so far.
+    pub cumulative: bool,
 }
 
 /// What one stream event was.
@@ -132,6 +139,9 @@ pub(super) enum Step {
 pub(super) trait Answer: std::fmt::Debug + Send {
     /// Headers that carry facts, for the few formats that have such.
     fn headers(&mut self, _headers: &HeaderMap) {}
+
+    /// What was asked, for the few formats whose answers can't be read without it.
+    fn asked(&mut self, _asked: &Asked) {}
 
     /// The answer (or the error) came as one JSON value.
     fn whole(&mut self, body: &mut Document) -> Option<Fault>;
@@ -168,4 +178,37 @@ pub(super) struct Answered {
     pub overflow: bool,
     /// The body has the shape of this format's answers.
     pub fits: bool,
+    /// Where the answer tells which operation it was, and the request does not.
+    pub operation: Option<OperationName>,
+}
+
+/// An answer that is told again: what it used was told when it was made, and the conventions want
+/// it once.
+#[derive(Debug)]
+struct Retold(Box<dyn Answer>);
+
+impl Answer for Retold {
+    fn headers(&mut self, headers: &HeaderMap) {
+        self.0.headers(headers);
+    }
+
+    fn asked(&mut self, asked: &Asked) {
+        self.0.asked(asked);
+    }
+
+    fn whole(&mut self, body: &mut Document) -> Option<Fault> {
+        self.0.whole(body)
+    }
+
+    fn event(&mut self, name: &[u8], data: &mut Document) -> Step {
+        self.0.event(name, data)
+    }
+
+    fn done(&self) -> bool {
+        self.0.done()
+    }
+
+    fn finish(self: Box<Self>) -> Answered {
+        Answered { usage: Usage::default(), ..self.0.finish() }
+    }
 }

@@ -299,6 +299,7 @@ impl Answer for Ollama {
             truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }

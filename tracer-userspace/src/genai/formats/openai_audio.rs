@@ -1,5 +1,5 @@
-//! OpenAI audio: speech to text (transcription, translation), and text to speech.
-//! Takes `POST …/audio/*` bodies (forms read as JSON, or JSON), `transcript.*` and `speech.*` events;
+//! OpenAI audio, as Mistral and others speak it too: speech to text (transcription, translation), and text to speech.
+//! Takes `POST …/audio/*` bodies (forms read as JSON, or JSON), `transcript[ion].*` and `speech.*` events;
 //! gives facts and content. Sound is stepped over.
 
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::{
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Loose, Object, Text},
+        lax::{Loose, Object, Sent, Text},
     },
     operation::{OperationName, Request},
 };
@@ -38,6 +38,9 @@ const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
     ("input", Shape::Sign),
     ("file", Shape::Sign),
+    ("file_id", Shape::Sign),
+    ("file_url", Shape::Sign),
+    ("url", Shape::Sign),
     ("temperature", Shape::Fact),
     ("stream", Shape::Fact),
     ("stream_format", Shape::Fact),
@@ -52,8 +55,10 @@ const REQUEST_CONTENT: Shape = Shape::Object(&[
 /// Of a body, or of an event's data.
 const RESPONSE: Shape = Shape::Object(&[
     ("type", Shape::Fact),
+    ("model", Shape::Fact),
     ("text", Shape::Text),
     ("delta", Shape::Text),
+    ("audio_data", Shape::Sign),
     ("usage", Shape::Fact),
     ("error", ERROR),
 ]);
@@ -69,6 +74,10 @@ struct RequestFacts<'a> {
     input: Text<'a>,
     #[serde(borrow)]
     file: Text<'a>,
+    /// Instead of the file, Mistral's and Groq's.
+    file_id: Sent,
+    file_url: Sent,
+    url: Sent,
     #[serde(borrow)]
     temperature: Loose<'a>,
     #[serde(borrow)]
@@ -80,7 +89,8 @@ struct RequestFacts<'a> {
 fn read_request(body: &mut Document, output_type: Option<&'static str>) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let given = facts.input.0.is_some() || facts.file.0.is_some();
+    let elsewhere = [facts.file_id, facts.file_url, facts.url].iter().any(|it| it.0);
+    let given = facts.input.0.is_some() || facts.file.0.is_some() || elsewhere;
     let streams = facts.stream.read() == Some(true) || facts.stream_format.as_str() == Some("sse");
     let mut asked =
         Asked { fits: facts.model.filled().is_some() && given, fault, ..Asked::default() };
@@ -112,10 +122,15 @@ fn texts(body: &Value, names: &[&str]) -> Option<Vec<Value>> {
 struct Body<'a> {
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
+    /// Mistral's.
+    #[serde(borrow)]
+    model: Text<'a>,
     #[serde(borrow)]
     text: Text<'a>,
     #[serde(borrow)]
     delta: Text<'a>,
+    /// Mistral's sound.
+    audio_data: Sent,
     usage: Object<Tokens>,
     #[serde(borrow)]
     error: ErrorMember<'a>,
@@ -159,7 +174,8 @@ impl Answer for Audio {
         }
         let content = body.content();
         let (facts, fault) = body.facts::<Body<'_>>();
-        self.answered.fits = facts.text.0.is_some();
+        self.answered.fits = facts.text.0.is_some() || facts.audio_data.0;
+        self.answered.response.model = facts.model.into_filled();
         self.take(facts.usage, facts.error);
         if let Some((body, truncated)) = content {
             self.answered.truncated = truncated;
@@ -172,16 +188,25 @@ impl Answer for Audio {
     fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
         let (facts, _) = data.facts::<Body<'_>>();
         let step = match facts.kind.as_str() {
-            Some("transcript.text.delta" | "speech.audio.delta") => Step::Piece,
-            Some("transcript.text.segment") => Step::Frame,
-            Some("transcript.text.done" | "speech.audio.done") => {
+            Some("transcript.text.delta" | "transcription.text.delta" | "speech.audio.delta") => {
+                Step::Piece
+            }
+            Some(
+                "transcript.text.segment" | "transcription.segment" | "transcription.language",
+            ) => Step::Frame,
+            Some("transcript.text.done" | "transcription.done" | "speech.audio.done") => {
                 self.done = true;
                 Step::Frame
             }
             _ => Step::Aside,
         };
+        if let Some(model) = facts.model.filled() {
+            self.answered.response.model = Some(model.to_owned());
+        }
         self.answered.fits |= step != Step::Aside;
-        if let Some(text) = facts.delta.filled() {
+        // Mistral's delta is called `text`, as is the whole that is repeated at the end.
+        let delta = facts.delta.filled().or(facts.text.filled().filter(|_| step == Step::Piece));
+        if let Some(text) = delta {
             self.text(text);
         }
         self.take(facts.usage, facts.error);

@@ -2,20 +2,20 @@
 //! Takes `POST …/chat/completions` bodies and `chat.completion.chunk` events; gives facts and content.
 //! Quirks of others are read by what is there: usage in `x_groq`, in a choice, under DeepSeek's names.
 
-mod answer;
+pub(super) mod answer;
 pub(in crate::genai) mod grpc;
-mod wire;
+pub(super) mod wire;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Format, Typed, Views, content, error::ERROR};
+use super::{Asked, Format, Retold, Typed, Views, content, error::ERROR};
 use crate::genai::{
     json::{
         Document, Shape,
         lax::{Flag, Integer, Length, Number, Object, Strings, Text},
     },
-    operation::{OperationName, Request},
+    operation::{Agent, OperationName, Request},
 };
 
 pub(in crate::genai) static FORMAT: Format = Format {
@@ -34,8 +34,16 @@ pub(in crate::genai) static FORMAT: Format = Format {
 pub(in crate::genai) static SERVED: Format =
     Format { read_request: |body| read(body, false), ..FORMAT };
 
+/// A stored completion is asked for again.
+pub(in crate::genai) static FETCH: Format = Format {
+    operation: OperationName::FetchResponse,
+    answer: |capture_content| Box::new(Retold((FORMAT.answer)(capture_content))),
+    ..FORMAT
+};
+
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
+    ("model_id", Shape::Fact),
     ("messages", Shape::Sign),
     ("stream", Shape::Fact),
     ("max_completion_tokens", Shape::Fact),
@@ -46,9 +54,13 @@ const REQUEST: Shape = Shape::Object(&[
     ("n", Shape::Fact),
     ("stop", Shape::Fact),
     ("seed", Shape::Fact),
+    ("random_seed", Shape::Fact),
     ("frequency_penalty", Shape::Fact),
     ("presence_penalty", Shape::Fact),
     ("reasoning_effort", Shape::Fact),
+    ("reasoning", Shape::Object(&[("effort", Shape::Fact)])),
+    ("agent_id", Shape::Fact),
+    ("previous_response_id", Shape::Fact),
     ("response_format", Shape::Object(&[("type", Shape::Fact)])),
     ("modalities", Shape::Fact),
     ("service_tier", Shape::Fact),
@@ -72,7 +84,8 @@ const REQUEST_CONTENT: Shape = Shape::Object(&[
 ]);
 
 /// Of a tool call or an old function call: its arguments only tell that a piece came.
-const CALLED: Shape = Shape::Object(&[("name", Shape::Fact), ("arguments", Shape::Text)]);
+const CALLED: Shape =
+    Shape::Object(&[("name", Shape::Fact), ("arguments", Shape::Text), ("input", Shape::Text)]);
 
 const MESSAGE: Shape = Shape::Object(&[
     ("role", Shape::Fact),
@@ -81,11 +94,19 @@ const MESSAGE: Shape = Shape::Object(&[
     ("reasoning_content", Shape::Text),
     ("reasoning", Shape::Text),
     (
+        "reasoning_details",
+        Shape::Each(&Shape::Object(&[("text", Shape::Text), ("summary", Shape::Text)])),
+    ),
+    // Sound may be long: that some came is all that matters of it.
+    ("audio", Shape::Object(&[("transcript", Shape::Text), ("data", Shape::Text)])),
+    (
         "tool_calls",
         Shape::Each(&Shape::Object(&[
             ("index", Shape::Fact),
             ("id", Shape::Fact),
+            ("type", Shape::Fact),
             ("function", CALLED),
+            ("custom", CALLED),
         ])),
     ),
     ("function_call", CALLED),
@@ -98,6 +119,7 @@ const RESPONSE: Shape = Shape::Object(&[
     ("message", Shape::Text),
     ("id", Shape::Fact),
     ("model", Shape::Fact),
+    ("model_id", Shape::Fact),
     ("service_tier", Shape::Fact),
     ("system_fingerprint", Shape::Fact),
     ("usage", Shape::Fact),
@@ -110,7 +132,9 @@ const RESPONSE: Shape = Shape::Object(&[
         Shape::Each(&Shape::Object(&[
             ("index", Shape::Fact),
             ("finish_reason", Shape::Fact),
+            ("stop_reason", Shape::Fact),
             ("usage", Shape::Fact),
+            ("error", ERROR),
             ("text", Shape::Text),
             ("delta", MESSAGE),
             ("message", MESSAGE),
@@ -133,6 +157,9 @@ const RESPONSE_CONTENT: Shape = Shape::Object(&[(
 struct RequestFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
+    /// watsonx's name.
+    #[serde(borrow)]
+    model_id: Text<'a>,
     messages: Length,
     stream: Flag,
     max_completion_tokens: Integer,
@@ -143,10 +170,21 @@ struct RequestFacts<'a> {
     n: Integer,
     stop: Strings,
     seed: Integer,
+    /// Mistral's name.
+    random_seed: Integer,
     frequency_penalty: Number,
     presence_penalty: Number,
     #[serde(borrow)]
     reasoning_effort: Text<'a>,
+    /// OpenRouter's form of it.
+    #[serde(borrow)]
+    reasoning: Object<Reasoning<'a>>,
+    /// Mistral's agents.
+    #[serde(borrow)]
+    agent_id: Text<'a>,
+    /// xAI's, over gRPC.
+    #[serde(borrow)]
+    previous_response_id: Text<'a>,
     #[serde(borrow)]
     response_format: Object<Typed<'a>>,
     modalities: Strings,
@@ -156,14 +194,21 @@ struct RequestFacts<'a> {
     functions: Length,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Reasoning<'a> {
+    #[serde(borrow)]
+    effort: Text<'a>,
+}
+
 fn read(body: &mut Document, names_model: bool) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
-    let named = facts.model.filled().is_some() || !names_model;
+    let named = facts.model.filled().or(facts.model_id.filled()).is_some() || !names_model;
     let mut asked = Asked { fits: named && facts.messages.0.is_some(), fault, ..Asked::default() };
     asked.request = Request {
         output_type: output_type(&facts),
-        model: facts.model.into_filled(),
+        model: facts.model.into_filled().or(facts.model_id.into_filled()),
         stream: facts.stream.0 == Some(true),
         max_tokens: facts.max_completion_tokens.0.or(facts.max_tokens.0),
         temperature: facts.temperature.0,
@@ -171,10 +216,15 @@ fn read(body: &mut Document, names_model: bool) -> Asked {
         top_k: facts.top_k.0,
         frequency_penalty: facts.frequency_penalty.0,
         presence_penalty: facts.presence_penalty.0,
-        seed: facts.seed.0,
+        seed: facts.seed.0.or(facts.random_seed.0),
         stop_sequences: facts.stop.0,
         choice_count: facts.n.0.filter(|count| *count != 1),
-        reasoning_level: facts.reasoning_effort.into_filled(),
+        reasoning_level: facts
+            .reasoning_effort
+            .into_filled()
+            .or(facts.reasoning.0.and_then(|reasoning| reasoning.effort.into_filled())),
+        previous_response_id: facts.previous_response_id.into_filled(),
+        agent: Agent { id: facts.agent_id.into_filled(), ..Agent::default() },
         service_tier: facts.service_tier.into_filled().filter(|tier| tier != "auto"),
         tools: facts.tools.0.or(facts.functions.0),
         ..Request::default()
@@ -235,16 +285,23 @@ pub(super) fn input(message: &Value) -> Value {
 /// Parts of a whole message, of either direction.
 fn parts(message: &Value) -> Vec<Value> {
     let mut parts = Vec::new();
-    let reasoning = content::member(message, "reasoning_content")
-        .or_else(|| content::member(message, "reasoning"));
-    parts.extend(reasoning.filter(|text| !text.is_empty()).map(content::reasoning));
+    let filled = |name| content::member(message, name).filter(|text| !text.is_empty());
+    match filled("reasoning_content").or_else(|| filled("reasoning")) {
+        Some(text) => parts.push(content::reasoning(text)),
+        None => parts.extend(
+            content::elements(message, "reasoning_details")
+                .filter_map(|it| content::member(it, "text").or(content::member(it, "summary")))
+                .map(content::reasoning),
+        ),
+    }
     match message.get("content") {
         Some(Value::String(text)) if !text.is_empty() => parts.push(content::text(text)),
         Some(Value::Array(pieces)) => parts.extend(pieces.iter().map(part)),
         _ => {}
     }
-    let refusal = content::member(message, "refusal");
-    parts.extend(refusal.filter(|text| !text.is_empty()).map(content::refusal));
+    parts.extend(filled("refusal").map(content::refusal));
+    let transcript = message.get("audio").and_then(|audio| content::member(audio, "transcript"));
+    parts.extend(transcript.filter(|text| !text.is_empty()).map(content::text));
     for call in content::elements(message, "tool_calls") {
         let called = call.get("function").or_else(|| call.get("custom")).unwrap_or(call);
         parts.push(called_part(content::member(call, "id"), called));

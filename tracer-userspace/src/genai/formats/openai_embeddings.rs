@@ -6,11 +6,12 @@ use serde::Deserialize;
 use super::{
     Answer, Answered, Asked, Format, Step, Views,
     error::{self, ERROR, ErrorMember},
+    openai_usage::Tokens,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Count, Filled, Integer, Object, Text},
+        lax::{Filled, Integer, Object, Text},
     },
     operation::{OperationName, Request, Response, Usage},
 };
@@ -34,6 +35,9 @@ pub(in crate::genai) static SERVED: Format =
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
     ("input", Shape::Sign),
+    ("inputs", Shape::Sign),
+    ("text", Shape::Sign),
+    ("messages", Shape::Sign),
     ("dimensions", Shape::Fact),
     ("encoding_format", Shape::Fact),
 ]);
@@ -53,6 +57,11 @@ struct RequestFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     input: Filled,
+    /// Voyage's, of several kinds at once …
+    inputs: Filled,
+    /// … Snowflake's, and vLLM's of images.
+    text: Filled,
+    messages: Filled,
     dimensions: Integer,
     #[serde(borrow)]
     encoding_format: Text<'a>,
@@ -61,8 +70,9 @@ struct RequestFacts<'a> {
 fn read(body: &mut Document, names_model: bool) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let named = facts.model.filled().is_some() || !names_model;
+    let given = [facts.input, facts.inputs, facts.text, facts.messages];
     Asked {
-        fits: named && facts.input.0,
+        fits: named && given.iter().any(|given| given.0),
         fault,
         request: Request {
             model: facts.model.into_filled(),
@@ -87,14 +97,6 @@ struct ResponseFacts<'a> {
     error: ErrorMember<'a>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tokens {
-    prompt_tokens: Count,
-    /// Told by some, as 0.
-    completion_tokens: Count,
-}
-
 #[derive(Debug, Default)]
 struct Embeddings {
     answered: Answered,
@@ -103,7 +105,10 @@ struct Embeddings {
 impl Answer for Embeddings {
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let (facts, fault) = body.facts::<ResponseFacts<'_>>();
-        let tokens = facts.usage.0.unwrap_or_default();
+        let mut usage = Usage::default();
+        if let Some(tokens) = facts.usage.0 {
+            tokens.add_to(&mut usage);
+        }
         self.answered = Answered {
             fits: facts.data.0 && facts.usage.0.is_some(),
             response: Response {
@@ -111,11 +116,7 @@ impl Answer for Embeddings {
                 model: facts.model.into_filled(),
                 ..Response::default()
             },
-            usage: Usage {
-                input_tokens: tokens.prompt_tokens.0,
-                output_tokens: tokens.completion_tokens.0,
-                ..Usage::default()
-            },
+            usage,
             error: error::member(facts.error),
             ..Answered::default()
         };

@@ -42,6 +42,7 @@ const REQUEST_CONTENT: Shape = Shape::Object(&[("prompt", Shape::Text)]);
 /// Of a body, or of an event's data.
 const RESPONSE: Shape = Shape::Object(&[
     ("type", Shape::Fact),
+    ("model", Shape::Fact),
     ("data", Shape::Each(&Shape::Skip)),
     ("usage", Shape::Fact),
     ("error", ERROR),
@@ -87,6 +88,9 @@ fn read_request(body: &mut Document) -> Asked {
 struct Body<'a> {
     #[serde(rename = "type", borrow)]
     kind: Text<'a>,
+    /// xAI's and Together's.
+    #[serde(borrow)]
+    model: Text<'a>,
     data: Length,
     usage: Object<Tokens>,
     #[serde(borrow)]
@@ -115,6 +119,7 @@ impl Answer for Images {
         let content = body.content();
         let (facts, fault) = body.facts::<Body<'_>>();
         self.answered.fits = facts.data.0.is_some();
+        self.answered.response.model = facts.model.into_filled();
         self.take(facts.usage, facts.error);
         if let Some((body, truncated)) = content {
             let links: Vec<_> = content::elements(&body, "data")

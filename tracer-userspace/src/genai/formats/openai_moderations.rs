@@ -1,5 +1,5 @@
-//! OpenAI moderations, as Mistral and others speak them too.
-//! Takes `POST …/moderations` bodies; gives model and id. What was judged and how is stepped over.
+//! OpenAI moderations, as Mistral and others speak them too; and classification, which has the same form.
+//! Takes `POST …/moderations` and `…/classif*` bodies; gives model and id. What was judged and how is stepped over.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Filled, Length, Object, Text},
+        lax::{Length, Object, Sent, Text},
     },
     operation::{OperationName, Request, Response},
 };
@@ -28,12 +28,23 @@ pub(in crate::genai) static FORMAT: Format = Format {
     answer: |_| Box::new(Moderation::default()),
 };
 
-const REQUEST: Shape = Shape::Object(&[("model", Shape::Fact), ("input", Shape::Sign)]);
+/// Mistral's, vLLM's, Cohere's and Jina's.
+pub(in crate::genai) static CLASSIFY: Format =
+    Format { operation: OperationName::Classification, ..FORMAT };
+
+const REQUEST: Shape = Shape::Object(&[
+    ("model", Shape::Fact),
+    ("input", Shape::Sign),
+    ("inputs", Shape::Sign),
+    ("messages", Shape::Sign),
+]);
 
 const RESPONSE: Shape = Shape::Object(&[
     ("id", Shape::Fact),
     ("model", Shape::Fact),
     ("results", Shape::Each(&Shape::Skip)),
+    ("classifications", Shape::Each(&Shape::Skip)),
+    ("data", Shape::Each(&Shape::Skip)),
     ("usage", Shape::Fact),
     ("error", ERROR),
 ]);
@@ -43,13 +54,16 @@ const RESPONSE: Shape = Shape::Object(&[
 struct RequestFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    input: Filled,
+    input: Sent,
+    inputs: Sent,
+    messages: Sent,
 }
 
 fn read_request(body: &mut Document) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
     Asked {
-        fits: facts.model.filled().is_some() && facts.input.0,
+        // OpenAI's and Cohere's have a model of their own accord.
+        fits: [facts.input, facts.inputs, facts.messages].iter().any(|it| it.0),
         fault,
         request: Request { model: facts.model.into_filled(), ..Request::default() },
         ..Asked::default()
@@ -64,6 +78,8 @@ struct ResponseFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     results: Length,
+    classifications: Length,
+    data: Length,
     usage: Object<Tokens>,
     #[serde(borrow)]
     error: ErrorMember<'a>,
@@ -77,7 +93,9 @@ struct Moderation {
 impl Answer for Moderation {
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let (facts, fault) = body.facts::<ResponseFacts<'_>>();
-        self.answered.fits = facts.results.0.is_some() && facts.model.0.is_some();
+        let lists = [facts.results, facts.classifications, facts.data];
+        let named = facts.model.0.is_some() || facts.id.0.is_some() || facts.usage.0.is_some();
+        self.answered.fits = named && lists.iter().any(|list| list.0.is_some());
         self.answered.response = Response {
             id: facts.id.into_filled(),
             model: facts.model.into_filled(),

@@ -37,6 +37,10 @@ pub(in crate::genai) static FETCH: Format = Format {
     ..FORMAT
 };
 
+/// A model makes a conversation shorter; what it gives is for the next request's input.
+pub(in crate::genai) static COMPACT: Format =
+    Format { operation: OperationName::Compaction, ..FORMAT };
+
 /// Over a WebSocket a request says what it is, and answers come one after the other.
 pub(in crate::genai) const DIALECT: Dialect =
     Dialect { format: &MESSAGE, message_id: |_| None, subject };
@@ -188,7 +192,8 @@ fn read_request(body: &mut Document) -> Asked {
     let format = facts.text.0.and_then(|text| text.format.0).unwrap_or_default();
     let prompt = facts.prompt.0.unwrap_or_default();
     // A stored prompt may name the model and hold the input.
-    let fits = facts.model.filled().is_some() && facts.input.0 || prompt.id.filled().is_some();
+    let given = facts.input.0 || facts.previous_response_id.filled().is_some();
+    let fits = facts.model.filled().is_some() && given || prompt.id.filled().is_some();
     let mut asked = Asked { fits, fault, ..Asked::default() };
     asked.request = Request {
         output_type: openai_chat::output_format(&format),

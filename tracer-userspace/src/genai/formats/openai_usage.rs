@@ -28,9 +28,17 @@ pub(super) struct Tokens {
     /// … of audio and realtime.
     input_token_details: Object<Details>,
     output_token_details: Object<Details>,
-    /// DeepSeek's name for cached tokens.
-    prompt_cache_hit_tokens: Count,
     total_tokens: Count,
+    /// Beside the counts, in no details: DeepSeek's cached tokens …
+    prompt_cache_hit_tokens: Count,
+    /// … those of Moonshot and Together, of Mistral …
+    cached_tokens: Count,
+    num_cached_tokens: Count,
+    /// … and of servers that pass Anthropic's models on, which count them among the prompt's.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    /// SGLang's and Perplexity's.
+    reasoning_tokens: Count,
     /// Groq's times, in seconds.
     queue_time: Number,
     prompt_time: Number,
@@ -43,6 +51,9 @@ pub(super) struct Tokens {
 struct Details {
     cached_tokens: Count,
     cache_write_tokens: Count,
+    /// DashScope's and LiteLLM's names for it.
+    cache_creation_input_tokens: Count,
+    cache_creation_tokens: Count,
     reasoning_tokens: Count,
     text_tokens: Count,
     audio_tokens: Count,
@@ -61,26 +72,24 @@ struct Parts {
 impl Tokens {
     /// Counts that are told replace those told before: streams repeat them cumulatively.
     pub(super) fn add_to(self, usage: &mut Usage) {
-        let input = self
-            .prompt_tokens_details
-            .0
-            .or(self.input_tokens_details.0)
-            .or(self.input_token_details.0)
-            .or(self.prompt_token_details.0)
-            .unwrap_or_default();
-        let output = self
-            .completion_tokens_details
-            .0
-            .or(self.output_tokens_details.0)
-            .or(self.output_token_details.0)
-            .unwrap_or_default();
-        let cached = input.cached_tokens.0.or(self.prompt_cache_hit_tokens.0);
+        let input = Details::union([
+            self.prompt_tokens_details,
+            self.input_tokens_details,
+            self.input_token_details,
+            self.prompt_token_details,
+        ]);
+        let output = Details::union([
+            self.completion_tokens_details,
+            self.output_tokens_details,
+            self.output_token_details,
+        ]);
+        let reasoning = output.reasoning_tokens.0.or(self.reasoning_tokens.0);
         for (known, told) in [
             (&mut usage.input_tokens, self.prompt_tokens.0.or(self.input_tokens.0)),
-            (&mut usage.output_tokens, self.output(output.reasoning_tokens.0)),
-            (&mut usage.cache_read_input_tokens, cached),
-            (&mut usage.cache_write_input_tokens, input.cache_write_tokens.0),
-            (&mut usage.reasoning_output_tokens, output.reasoning_tokens.0),
+            (&mut usage.output_tokens, self.output(reasoning)),
+            (&mut usage.cache_read_input_tokens, self.cache_read(&input)),
+            (&mut usage.cache_write_input_tokens, self.cache_write(&input)),
+            (&mut usage.reasoning_output_tokens, reasoning),
         ] {
             *known = told.or(*known);
         }
@@ -88,6 +97,27 @@ impl Tokens {
         cached.add_to(&mut usage.cache_read);
         input.parts().add_to(&mut usage.input);
         output.parts().add_to(&mut usage.output);
+    }
+
+    fn cache_read(&self, input: &Details) -> Option<u64> {
+        let names = [
+            input.cached_tokens,
+            self.prompt_cache_hit_tokens,
+            self.cached_tokens,
+            self.num_cached_tokens,
+            self.cache_read_input_tokens,
+        ];
+        names.iter().find_map(|name| name.0)
+    }
+
+    fn cache_write(&self, input: &Details) -> Option<u64> {
+        let names = [
+            input.cache_write_tokens,
+            input.cache_creation_input_tokens,
+            input.cache_creation_tokens,
+            self.cache_creation_input_tokens,
+        ];
+        names.iter().find_map(|name| name.0)
     }
 
     /// What else stands beside the counts.
@@ -107,6 +137,27 @@ impl Tokens {
 }
 
 impl Details {
+    /// What any of them tells, the first before the others (DashScope has two at once).
+    fn union<const N: usize>(names: [Object<Self>; N]) -> Self {
+        let mut told = names.into_iter().filter_map(|details| details.0);
+        let Some(mut all) = told.next() else { return Self::default() };
+        for more in told {
+            for (known, told) in [
+                (&mut all.cached_tokens, more.cached_tokens),
+                (&mut all.cache_write_tokens, more.cache_write_tokens),
+                (&mut all.cache_creation_input_tokens, more.cache_creation_input_tokens),
+                (&mut all.cache_creation_tokens, more.cache_creation_tokens),
+                (&mut all.reasoning_tokens, more.reasoning_tokens),
+                (&mut all.text_tokens, more.text_tokens),
+                (&mut all.audio_tokens, more.audio_tokens),
+                (&mut all.image_tokens, more.image_tokens),
+            ] {
+                known.0 = known.0.or(told.0);
+            }
+        }
+        all
+    }
+
     fn parts(self) -> Parts {
         let Self { text_tokens, audio_tokens, image_tokens, .. } = self;
         Parts { text_tokens, audio_tokens, image_tokens }

@@ -1,5 +1,5 @@
 //! Reranking: documents put in order by a query. Cohere's form of it, which Voyage, Jina, vLLM and others took over.
-//! Takes `POST …/rerank` bodies; gives model and what was counted. Documents and scores are stepped over.
+//! Takes `POST …/{rerank,score,ranking}` bodies; gives model and what was counted. Documents and scores are stepped over.
 //! A total of tokens alone is no count of the input, so it is not taken for one.
 
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::{
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Count, Length, List, Number, Object, Text},
+        lax::{Count, Length, List, Number, Object, Sent, Text},
     },
     operation::{OperationName, Request, Response, Usage},
 };
@@ -28,6 +28,9 @@ pub(in crate::genai) static RERANK: Format = Format {
     answer: |_| Box::new(Ranking::default()),
 };
 
+/// vLLM's scores of texts against each other.
+pub(in crate::genai) static SCORE: Format = Format { flavour: "vllm", ..RERANK };
+
 /// Text Embeddings Inference: documents are `texts`, and the answer is the list alone.
 pub(in crate::genai) static TEI: Format = Format {
     flavour: "huggingface",
@@ -41,6 +44,12 @@ const REQUEST: Shape = Shape::Object(&[
     ("query", Shape::Sign),
     ("documents", Shape::Sign),
     ("texts", Shape::Sign),
+    ("passages", Shape::Sign),
+    ("queries", Shape::Sign),
+    ("text_1", Shape::Sign),
+    ("text_2", Shape::Sign),
+    ("data_1", Shape::Sign),
+    ("data_2", Shape::Sign),
     ("top_n", Shape::Fact),
     ("top_k", Shape::Fact),
 ]);
@@ -56,6 +65,7 @@ const RESPONSE: Shape = Shape::Object(&[
     ("model", Shape::Fact),
     ("results", Shape::Sign),
     ("data", Shape::Sign),
+    ("rankings", Shape::Sign),
     ("usage", Shape::Fact),
     ("meta", Shape::Fact),
     ("error", ERROR),
@@ -66,18 +76,27 @@ const RESPONSE: Shape = Shape::Object(&[
 struct RequestFacts<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow)]
-    query: Text<'a>,
-    documents: Length,
-    texts: Length,
+    /// A text; of NVIDIA an object with one.
+    query: Sent,
+    documents: Sent,
+    texts: Sent,
+    passages: Sent,
+    /// Of vLLM's scores: one against one, or each of the one side against one of the other.
+    queries: Sent,
+    text_1: Sent,
+    text_2: Sent,
+    data_1: Sent,
+    data_2: Sent,
     top_n: Number,
     top_k: Number,
 }
 
 fn read_request(body: &mut Document) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    let asked = [facts.query, facts.queries, facts.text_1, facts.data_1];
+    let among = [facts.documents, facts.texts, facts.passages, facts.text_2, facts.data_2];
     Asked {
-        fits: facts.query.as_str().is_some() && facts.documents.0.or(facts.texts.0).is_some(),
+        fits: asked.iter().any(|it| it.0) && among.iter().any(|it| it.0),
         fault,
         request: Request {
             model: facts.model.into_filled(),
@@ -97,6 +116,8 @@ struct Body<'a> {
     model: Text<'a>,
     results: Length,
     data: Length,
+    /// NVIDIA's.
+    rankings: Length,
     usage: Object<Tokens>,
     meta: Object<Meta>,
     #[serde(borrow)]
@@ -136,7 +157,7 @@ impl Answer for Ranking {
         let tokens = meta.tokens.0.unwrap_or_default();
         let prompt = facts.usage.0.unwrap_or_default().prompt_tokens.0;
         self.answered = Answered {
-            fits: facts.results.0.or(facts.data.0).is_some(),
+            fits: facts.results.0.or(facts.data.0).or(facts.rankings.0).is_some(),
             response: Response {
                 id: facts.id.into_filled(),
                 model: facts.model.into_filled(),

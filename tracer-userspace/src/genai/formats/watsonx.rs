@@ -1,6 +1,7 @@
-//! IBM watsonx text generation.
-//! Takes `POST /ml/v1…/generation/text[_stream]` bodies and events; gives facts and content.
-//! Each event tells the tokens generated so far, and the input's only once.
+//! IBM watsonx: text generation, chat, embeddings and reranking.
+//! Takes `POST /ml/v1…/text/*` bodies, of models and of deployments, and events; gives facts and content.
+//! Chat is OpenAI's but for the model's name. Each event of a generation tells the tokens generated so
+//! far, and the input's only once.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -9,11 +10,12 @@ use super::{
     Answer, Answered, Asked, Format, Step, Views,
     content::{self, Kind, Parts},
     error::{ERROR, Fields},
+    openai_chat,
 };
 use crate::genai::{
     json::{
         Document, Fault, Shape,
-        lax::{Count, Filled, Integer, List, Number, Object, Strings, Text},
+        lax::{Count, Filled, Integer, Length, List, Number, Object, Strings, Text},
     },
     operation::{OperationName, ProviderError, Request, Response, Usage},
 };
@@ -21,7 +23,7 @@ use crate::genai::{
 /// What an event says while the generation goes on; it is no reason to finish.
 const GOES_ON: &str = "not_finished";
 
-pub(in crate::genai) static FORMAT: Format = Format {
+pub(in crate::genai) static GENERATE: Format = Format {
     operation: OperationName::TextCompletion,
     flavour: "ibm.watsonx.ai",
     api_type: None,
@@ -33,9 +35,22 @@ pub(in crate::genai) static FORMAT: Format = Format {
     answer: |capture_content| Box::new(Generation { capture_content, ..Generation::default() }),
 };
 
+/// A deployment names its model itself.
+pub(in crate::genai) static CHAT: Format =
+    Format { flavour: "ibm.watsonx.ai", api_type: None, ..openai_chat::SERVED };
+
+pub(in crate::genai) static EMBED: Format = Format {
+    operation: OperationName::Embeddings,
+    answer: |_| Box::new(Counted::default()),
+    ..GENERATE
+};
+
+pub(in crate::genai) static RERANK: Format = Format { operation: OperationName::Rerank, ..EMBED };
+
 const REQUEST: Shape = Shape::Object(&[
     ("model_id", Shape::Fact),
     ("input", Shape::Sign),
+    ("inputs", Shape::Sign),
     ("parameters", Shape::Fact),
 ]);
 
@@ -52,6 +67,7 @@ const RESPONSE: Shape = Shape::Object(&[
             ("stop_reason", Shape::Fact),
         ])),
     ),
+    ("input_token_count", Shape::Fact),
     ("errors", Shape::Each(&ERROR)),
 ]);
 
@@ -61,6 +77,7 @@ struct RequestFacts<'a> {
     #[serde(borrow)]
     model_id: Text<'a>,
     input: Filled,
+    inputs: Length,
     parameters: Object<Parameters>,
 }
 
@@ -80,7 +97,8 @@ fn read_request(body: &mut Document) -> Asked {
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
     let parameters = facts.parameters.0.unwrap_or_default();
     let mut asked = Asked {
-        fits: facts.model_id.filled().is_some() && facts.input.0,
+        // A deployment may hold the prompt too.
+        fits: facts.input.0 || facts.inputs.0.is_some(),
         fault,
         request: Request {
             model: facts.model_id.into_filled(),
@@ -108,7 +126,10 @@ struct Body<'a> {
     #[serde(borrow)]
     model_id: Text<'a>,
     #[serde(borrow)]
-    results: List<Generated<'a>>,
+    results: Option<List<Generated<'a>>>,
+    /// Of embeddings and rankings.
+    input_token_count: Count,
+    /// Inside a stream.
     #[serde(borrow)]
     errors: List<Fields<'a>>,
 }
@@ -165,22 +186,23 @@ impl Answer for Generation {
             error: self.error,
             output_messages: (self.capture_content && self.begun).then_some(messages),
             truncated,
-            overflow: false,
             fits: self.begun,
+            ..Answered::default()
         }
     }
 }
 
 impl Generation {
     fn take(&mut self, body: Body<'_>) -> Step {
+        if let Some(failed) = body.errors.into_objects().next() {
+            self.error.get_or_insert_with(|| failed.into_error());
+            return Step::Aside;
+        }
         if self.response.model.is_none() {
             self.response.model = body.model_id.into_filled();
         }
-        if let Some(first) = body.errors.into_objects().next() {
-            self.error.get_or_insert(first.into_error());
-        }
         let mut step = Step::Aside;
-        for generated in body.results.into_objects() {
+        for generated in body.results.unwrap_or_default().into_objects() {
             self.begun = true;
             if step == Step::Aside {
                 step = Step::Frame;
@@ -199,5 +221,29 @@ impl Generation {
             self.reason = reason.or(self.reason.take());
         }
         step
+    }
+}
+
+/// Embeddings or a ranking, of which only the count is told.
+#[derive(Debug, Default)]
+struct Counted {
+    answered: Answered,
+}
+
+impl Answer for Counted {
+    fn whole(&mut self, body: &mut Document) -> Option<Fault> {
+        let (facts, fault) = body.facts::<Body<'_>>();
+        self.answered.fits = facts.results.is_some();
+        self.answered.response.model = facts.model_id.into_filled();
+        self.answered.usage.input_tokens = facts.input_token_count.0;
+        fault
+    }
+
+    fn event(&mut self, _name: &[u8], _data: &mut Document) -> Step {
+        Step::Aside
+    }
+
+    fn finish(self: Box<Self>) -> Answered {
+        self.answered
     }
 }

@@ -140,6 +140,12 @@ scalar!(
 );
 
 scalar!(
+    /// A string, a list or an object is there.
+    Sent(bool),
+    |scalar| matches!(scalar, Scalar::Text(_) | Scalar::List(_) | Scalar::Object)
+);
+
+scalar!(
     /// Number of elements of a list.
     Length(Option<u64>),
     |scalar| match scalar {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     capture::{ConnectionId, Timestamp},
-    genai::{Calls, Operation, Options},
+    genai::{Calls, Operation, Options, tests::page},
     http::{End, Ended, ExchangeEvent, ExchangeId, Kind, RequestHead, ResponseHead, Role},
 };
 
@@ -35,7 +35,9 @@ impl World {
         self.now += 1;
         let exchange = ExchangeId { connection: ConnectionId(1), index };
         let time = Timestamp(self.now);
-        self.done.extend(self.calls.on(&ExchangeEvent { exchange, time, kind }));
+        let done = self.calls.on(&ExchangeEvent { exchange, time, kind });
+        done.iter().for_each(page::seen);
+        self.done.extend(done);
     }
 
     fn get(&mut self, index: u64, target: &str, list: &[(&'static str, &str)]) {
@@ -113,7 +115,7 @@ fn result(id: impl Into<Value>) -> Value {
 }
 
 #[test]
-fn session_begins_with_initialize() {
+pub(in crate::genai) fn session_begins_with_initialize() {
     let mut world = World::new(Role::Client);
     let request = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}}});
@@ -129,7 +131,7 @@ fn session_begins_with_initialize() {
 }
 
 #[test]
-fn tool_is_called_and_answered() {
+pub(in crate::genai) fn tool_is_called_and_answered() {
     for role in [Role::Client, Role::Server] {
         let mut world = World::new(role);
         let session = [BOTH, ("mcp-session-id", "s1"), ("mcp-protocol-version", "2025-11-25")];
@@ -152,7 +154,7 @@ fn tool_is_called_and_answered() {
 }
 
 #[test]
-fn answer_comes_as_an_event() {
+pub(in crate::genai) fn answer_comes_as_an_event() {
     let mut world = World::new(Role::Client);
     world.post(0, "/mcp", &[BOTH], &tool("a"));
     world.head(0, 200, &[("content-type", "text/event-stream")]);
@@ -164,7 +166,7 @@ fn answer_comes_as_an_event() {
 }
 
 #[test]
-fn failures_are_told() {
+pub(in crate::genai) fn failures_are_told() {
     let mut world = World::new(Role::Client);
     let failed = json!({"jsonrpc": "2.0", "id": 1, "result":
         {"content": [{"type": "text", "text": "no such city"}], "isError": true}});
@@ -191,7 +193,7 @@ fn failures_are_told() {
 }
 
 #[test]
-fn batch_is_told_call_by_call() {
+pub(in crate::genai) fn batch_is_told_call_by_call() {
     let mut world = World::new(Role::Client);
     let answers = json!([result(2), result(1)]);
     world.call(0, &[BOTH], &json!([tool(1), tool(2)]), &answers);
@@ -201,7 +203,7 @@ fn batch_is_told_call_by_call() {
 }
 
 #[test]
-fn server_asks_on_its_stream_and_client_answers_by_post() {
+pub(in crate::genai) fn server_asks_on_its_stream_and_client_answers_by_post() {
     let mut world = World::new(Role::Client);
     let session = ("mcp-session-id", "s1");
     world.get(0, "/mcp", &[("accept", "text/event-stream"), session]);
@@ -223,7 +225,7 @@ fn server_asks_on_its_stream_and_client_answers_by_post() {
 }
 
 #[test]
-fn older_transport_answers_on_the_stream() {
+pub(in crate::genai) fn older_transport_answers_on_the_stream() {
     let mut world = World::new(Role::Client);
     world.get(0, "/sse", &[("accept", "text/event-stream")]);
     world.head(0, 200, &[("content-type", "text/event-stream; charset=utf-8")]);
@@ -253,7 +255,7 @@ fn older_transport_answers_on_the_stream() {
 }
 
 #[test]
-fn notification_of_the_client_is_told() {
+pub(in crate::genai) fn notification_of_the_client_is_told() {
     let mut world = World::new(Role::Client);
     let body = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     world.post(0, "/mcp", &[BOTH, ("mcp-session-id", "s1")], &body);
@@ -264,7 +266,7 @@ fn notification_of_the_client_is_told() {
 }
 
 #[test]
-fn prompts_and_resources_have_their_names() {
+pub(in crate::genai) fn prompts_and_resources_have_their_names() {
     let mut world = World::new(Role::Client);
     let asked = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
@@ -276,7 +278,7 @@ fn prompts_and_resources_have_their_names() {
 }
 
 #[test]
-fn other_traffic_is_left() {
+pub(in crate::genai) fn other_traffic_is_left() {
     let mut world = World::new(Role::Client);
     let chain = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []});
     world.post(0, "/rpc", &[], &chain);

@@ -24,7 +24,7 @@ fn start() -> Value {
 }
 
 #[test]
-fn whole_message_is_read() {
+pub(super) fn whole_message_is_read() {
     let mut request = asked();
     for (name, value) in [
         ("temperature", json!(0.5)),
@@ -75,7 +75,7 @@ fn whole_message_is_read() {
 }
 
 #[test]
-fn stream_takes_the_last_usage() {
+pub(super) fn stream_takes_the_last_usage() {
     let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
     let events = [
         start(),
@@ -116,7 +116,7 @@ fn stream_takes_the_last_usage() {
 }
 
 #[test]
-fn cut_stream_ends_in_error() {
+pub(super) fn cut_stream_ends_in_error() {
     let mut exchange = Exchange::sse(PATH, HOST, &asked(), &streamed(&[start()]));
     exchange.how = Ended::ServerClosed;
     let call = exchange.run();
@@ -165,7 +165,7 @@ fn tool_of_the_server_is_no_call() {
 }
 
 #[test]
-fn errors_are_named() {
+pub(super) fn errors_are_named() {
     let error = json!({"type": "error", "request_id": "r",
         "error": {"type": "overloaded_error", "message": "Overloaded"}});
     let mut exchange = Exchange::json(PATH, HOST, &asked(), &error);
@@ -182,7 +182,7 @@ fn errors_are_named() {
 }
 
 #[test]
-fn system_is_apart_from_messages() {
+pub(super) fn system_is_apart_from_messages() {
     let mut request = asked();
     request["system"] = json!([{"type": "text", "text": "Be brief"}]);
     request["messages"] = json!([{"role": "user", "content": [
@@ -202,7 +202,7 @@ fn system_is_apart_from_messages() {
 }
 
 #[test]
-fn old_completion_is_read() {
+pub(super) fn old_completion_is_read() {
     let request = json!({"model": "claude-0", "prompt": "H:", "max_tokens_to_sample": 3});
     let response = json!({"type": "completion", "id": "compl_1", "completion": " hi",
         "stop_reason": "stop_sequence", "model": "claude-0"});

@@ -23,7 +23,7 @@ fn asked() -> Value {
 }
 
 #[test]
-fn converse_is_read() {
+pub(super) fn converse_is_read() {
     let response = json!({"output": {"message": {"role": "assistant", "content": [
         {"reasoningContent": {"reasoningText": {"text": "hm"}}}, {"text": "Hello"},
         {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"a": 1}}}]}},
@@ -69,7 +69,7 @@ fn converse_frames() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn converse_stream_is_folded() {
+pub(super) fn converse_stream_is_folded() {
     let target = "/model/m/converse-stream";
     let mut exchange = streamed(target, &asked(), &converse_frames());
     exchange.capture_content = true;
@@ -86,7 +86,7 @@ fn converse_stream_is_folded() {
 }
 
 #[test]
-fn exception_inside_a_stream_is_told() {
+pub(super) fn exception_inside_a_stream_is_told() {
     let mut frames = converse_frames();
     frames.truncate(2);
     frames.push(frames::message(
@@ -101,7 +101,7 @@ fn exception_inside_a_stream_is_told() {
 }
 
 #[test]
-fn damaged_stream_keeps_what_was_whole() {
+pub(super) fn damaged_stream_keeps_what_was_whole() {
     let mut frames = converse_frames();
     let last = frames[2].len() - 1;
     frames[2][last] ^= 1;
@@ -128,7 +128,7 @@ fn told(call: &Operation) -> (Vec<&str>, Option<u64>, Option<u64>, Option<&str>)
 }
 
 #[test]
-fn vendors_bodies_are_told_apart() {
+pub(super) fn vendors_bodies_are_told_apart() {
     let titan = json!({"inputText": "Hi", "textGenerationConfig": {"maxTokenCount": 3,
         "temperature": 0, "topP": 1, "stopSequences": ["|"]}});
     let call = invoke(
@@ -198,7 +198,7 @@ fn vendors_bodies_are_told_apart() {
 }
 
 #[test]
-fn chunks_are_unwrapped() {
+pub(super) fn chunks_are_unwrapped() {
     let chunk = |inner: &Value| {
         let bytes = BASE64_STANDARD.encode(inner.to_string());
         frames::event("chunk", &json!({"bytes": bytes, "p": "abcdef"}).to_string())
@@ -237,7 +237,7 @@ fn chunks_are_unwrapped() {
 }
 
 #[test]
-fn failed_invocation_tells_the_status() {
+pub(super) fn failed_invocation_tells_the_status() {
     let mut exchange = Exchange::json(CONVERSE, HOST, &asked(), &json!({"message": "Slow down"}));
     exchange.status = 429;
     let told = ProviderError { kind: "429".to_owned(), message: Some("Slow down".to_owned()) };

@@ -10,7 +10,7 @@ fn asked() -> Value {
 }
 
 #[test]
-fn whole_chat_is_read() {
+pub(super) fn whole_chat_is_read() {
     let response = json!({"id": "c1", "finish_reason": "TOOL_CALL", "message": {
         "role": "assistant", "tool_plan": "I will look", "content": [{"type": "text", "text": "Hm"}],
         "tool_calls": [{"id": "t1", "function": {"name": "look", "arguments": "{\"a\":1}"}}]},
@@ -37,7 +37,7 @@ fn whole_chat_is_read() {
 }
 
 #[test]
-fn events_are_folded_together() {
+pub(super) fn events_are_folded_together() {
     let events = [
         json!({"type": "message-start", "id": "c1", "delta": {"message": {"role": "assistant"}}}),
         json!({"type": "content-start", "index": 0,
@@ -70,7 +70,7 @@ fn events_are_folded_together() {
 }
 
 #[test]
-fn lines_of_the_first_version_are_folded() {
+pub(super) fn lines_of_the_first_version_are_folded() {
     let request = json!({"message": "Hi", "stream": true, "preamble": "Be brief",
         "chat_history": [{"role": "CHATBOT", "message": "Hello"}]});
     let lines = [
@@ -97,7 +97,7 @@ fn lines_of_the_first_version_are_folded() {
 }
 
 #[test]
-fn generations_have_a_reason_each() {
+pub(super) fn generations_have_a_reason_each() {
     let request = json!({"prompt": "Hi", "num_generations": 2});
     let response = json!({"id": "g1", "generations": [
         {"text": "a", "finish_reason": "COMPLETE"}, {"text": "b", "finish_reason": "MAX_TOKENS"}],
@@ -109,7 +109,7 @@ fn generations_have_a_reason_each() {
 }
 
 #[test]
-fn embeddings_are_recognized() {
+pub(super) fn embeddings_are_recognized() {
     let request = json!({"model": "e", "texts": ["a"], "embedding_types": ["float"]});
     let response = json!({"id": "e1", "embeddings": {"float": [[0.1]]},
         "meta": {"billed_units": {"input_tokens": 2}}});

@@ -68,7 +68,7 @@ fn check(call: &Operation, kind: &str, message: &str) {
 }
 
 #[test]
-fn bodies_of_failed_responses() {
+pub(super) fn bodies_of_failed_responses() {
     for (api, status, body, kind, message) in [
         (
             &OPENAI,
@@ -319,7 +319,7 @@ fn bodies_of_failed_responses() {
 }
 
 #[test]
-fn header_names_the_error() {
+pub(super) fn header_names_the_error() {
     for (header, kind) in [
         (
             "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/",
@@ -335,7 +335,7 @@ fn header_names_the_error() {
 }
 
 #[test]
-fn limits_are_told_with_the_error() {
+pub(super) fn limits_are_told_with_the_error() {
     let mut exchange = answered(
         &ANTHROPIC,
         429,
@@ -357,7 +357,7 @@ fn limits_are_told_with_the_error() {
 
 /// An answer that is an error although its status says success.
 #[test]
-fn errors_of_success() {
+pub(super) fn errors_of_success() {
     for (api, body, kind, message) in [
         (
             &AZURE,
@@ -396,7 +396,7 @@ fn errors_of_success() {
 
 /// An answer that a filter ended is an answer, with a reason of its own.
 #[test]
-fn filtered_answers_are_no_errors() {
+pub(super) fn filtered_answers_are_no_errors() {
     for (api, body, reason) in [
         (
             &AZURE,

@@ -31,7 +31,7 @@ fn answer(parts: &Value, reason: &Value) -> Value {
 }
 
 #[test]
-fn whole_answer_is_read() {
+pub(super) fn whole_answer_is_read() {
     let parts = json!([{"text": "hm", "thought": true}, {"text": "Hello"},
         {"functionCall": {"name": "look", "args": {"a": 1}}}]);
     let response = answer(&parts, &json!("STOP"));
@@ -76,7 +76,7 @@ fn whole_answer_is_read() {
 }
 
 #[test]
-fn both_kinds_of_stream_are_folded() {
+pub(super) fn both_kinds_of_stream_are_folded() {
     let first = answer(&json!([{"text": "Hel"}]), &Value::Null);
     let mut last = answer(&json!([{"text": "lo"}]), &json!("MAX_TOKENS"));
     last["usageMetadata"]["candidatesTokenCount"] = 8.into();
@@ -103,7 +103,7 @@ fn both_kinds_of_stream_are_folded() {
 }
 
 #[test]
-fn blocked_prompt_is_an_error() {
+pub(super) fn blocked_prompt_is_an_error() {
     let response = json!({"promptFeedback": {"blockReason": "SAFETY"},
         "usageMetadata": {"promptTokenCount": 3}});
     let target = "/v1beta/models/g:generateContent";
@@ -113,7 +113,7 @@ fn blocked_prompt_is_an_error() {
 }
 
 #[test]
-fn error_status_names_the_kind() {
+pub(super) fn error_status_names_the_kind() {
     let error = json!({"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}});
     for (method, body) in
         [("generateContent", error.clone()), ("streamGenerateContent", json!([error]))]
@@ -130,7 +130,7 @@ fn error_status_names_the_kind() {
 }
 
 #[test]
-fn embeddings_are_recognized() {
+pub(super) fn embeddings_are_recognized() {
     let request = json!({"requests": [{"content": {"parts": []}, "outputDimensionality": 768}]});
     let response = json!({"embeddings": [{"values": [0.1]}],
         "usageMetadata": {"promptTokenCount": 4}});
@@ -142,7 +142,7 @@ fn embeddings_are_recognized() {
 }
 
 #[test]
-fn long_text_is_marked_as_cut() {
+pub(super) fn long_text_is_marked_as_cut() {
     let response = answer(&json!([{"text": "x".repeat(200_000)}]), &json!("STOP"));
     let target = "/v1beta/models/g:generateContent";
     let mut exchange = Exchange::json(target, HOST, &asked(), &response);

@@ -20,7 +20,7 @@ fn says(text: &str) -> Value {
 }
 
 #[test]
-fn turns_are_told_one_by_one() {
+pub(super) fn turns_are_told_one_by_one() {
     let asks = |text: &str| {
         let turn = json!({"role": "user", "parts": [{"text": text}]});
         json!({"clientContent": {"turns": [turn], "turnComplete": true}})
@@ -61,7 +61,7 @@ fn turns_are_told_one_by_one() {
 }
 
 #[test]
-fn speech_is_answered_without_asking() {
+pub(super) fn speech_is_answered_without_asking() {
     let sound = json!({"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}});
     let told = run(
         LIVE,
@@ -82,7 +82,7 @@ fn speech_is_answered_without_asking() {
 }
 
 #[test]
-fn call_ends_a_turn_and_its_result_asks_again() {
+pub(super) fn call_ends_a_turn_and_its_result_asks_again() {
     let call = json!({"id": "c1", "name": "look", "args": {"city": "Köln"}});
     let result = json!({"id": "c1", "name": "look", "response": {"sky": "blue"}});
     let told = run(
@@ -99,4 +99,17 @@ fn call_ends_a_turn_and_its_result_asks_again() {
     assert_eq!(called.response.tool_calls, ["look"]);
     let input = answered.content.as_ref().unwrap().input_messages.as_ref().unwrap();
     assert_eq!(input[0]["parts"][0]["response"], json!({"sky": "blue"}));
+}
+
+#[test]
+pub(super) fn vertex_live_is_the_same() {
+    let target = "/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent";
+    let asks = json!({"clientContent": {"turns": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        "turnComplete": true}});
+    let setup = json!({"setup": {"model": "projects/p/locations/l/publishers/google/models/live"}});
+    let over = json!({"serverContent": {"turnComplete": true}, "usageMetadata":
+        {"promptTokenCount": 3, "candidatesTokenCount": 2}});
+    let calls = run(target, &[Client(setup), Client(asks), Server(says("Hey")), Server(over)]);
+    assert_eq!((calls.len(), calls[0].request.model.as_deref()), (1, Some("live")));
+    assert_eq!((calls[0].usage.input_tokens, calls[0].usage.output_tokens), (Some(3), Some(2)));
 }

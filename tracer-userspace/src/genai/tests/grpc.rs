@@ -199,7 +199,7 @@ fn run_in(
         .expect("an LLM call")
 }
 
-fn run(
+pub(super) fn run(
     target: (&str, &str),
     request: &[u8],
     responses: &[Vec<u8>],
@@ -212,11 +212,12 @@ fn run(
         assert_eq!(format!("{cut:?}"), format!("{whole:?}"), "in pieces of {size}");
     }
     schemas::check_all(&whole);
+    page::seen(&whole);
     whole
 }
 
 const VERTEX: &str = "us-central1-aiplatform.googleapis.com";
-const OK: &[(&str, &str)] = &[("grpc-status", "0")];
+pub(super) const OK: &[(&str, &str)] = &[("grpc-status", "0")];
 
 fn vertex_request() -> Vec<u8> {
     let part = vertex::Part { text: "Hi".into(), call: None };
@@ -250,7 +251,7 @@ fn text(call: &Operation) -> String {
 }
 
 #[test]
-fn vertex_call_is_read() {
+pub(super) fn vertex_call_is_read() {
     let path = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent";
     let usage = vertex::Usage { prompt: 4, candidates: 2, thoughts: 3 };
     let response = vertex_response("Hey", 1, Some(usage));
@@ -272,7 +273,7 @@ fn vertex_call_is_read() {
 }
 
 #[test]
-fn vertex_stream_is_read() {
+pub(super) fn vertex_stream_is_read() {
     let path = "/google.cloud.aiplatform.v1beta1.PredictionService/StreamGenerateContent";
     let usage = vertex::Usage { prompt: 4, candidates: 2, thoughts: 0 };
     let responses = [vertex_response("He", 0, None), vertex_response("y", 2, Some(usage))];
@@ -283,7 +284,7 @@ fn vertex_stream_is_read() {
 }
 
 #[test]
-fn functions_are_called_over_grpc() {
+pub(super) fn functions_are_called_over_grpc() {
     let path = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent";
     let value = prost_types::value::Kind::StringValue("Köln".into());
     let city = prost_types::Value { kind: Some(value) };
@@ -302,7 +303,7 @@ fn functions_are_called_over_grpc() {
 }
 
 #[test]
-fn status_of_a_failed_call_is_told() {
+pub(super) fn status_of_a_failed_call_is_told() {
     let path = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent";
     let trailers = &[("grpc-status", "8"), ("grpc-message", "slow%20down")];
     let error = run((VERTEX, path), &vertex_request(), &[], trailers).error.unwrap();
@@ -310,7 +311,7 @@ fn status_of_a_failed_call_is_told() {
 }
 
 #[test]
-fn xai_stream_is_read() {
+pub(super) fn xai_stream_is_read() {
     let request = xai::Request {
         messages: vec![xai::Message { content: vec![xai::Content { text: "Hi".into() }], role: 1 }],
         model: "grok-9".into(),
@@ -340,7 +341,7 @@ fn xai_stream_is_read() {
 }
 
 #[test]
-fn bytes_that_are_no_message_are_told() {
+pub(super) fn bytes_that_are_no_message_are_told() {
     let path = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent";
     let call = run((VERTEX, path), &vertex_request(), &[vec![0xff; 40]], OK);
     assert_eq!(call.unreadable, Some("event-stream-corrupt"));

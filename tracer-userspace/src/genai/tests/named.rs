@@ -16,7 +16,7 @@ fn bodies() -> (Value, Value) {
 }
 
 #[test]
-fn named_path_is_read_as_told() {
+pub(super) fn named_path_is_read_as_told() {
     let named = Named {
         host: "llm.internal".into(),
         path: Some("/gw".into()),
@@ -34,7 +34,7 @@ fn named_path_is_read_as_told() {
 }
 
 #[test]
-fn named_host_keeps_the_known_paths() {
+pub(super) fn named_host_keeps_the_known_paths() {
     let named =
         Named { host: "llm.internal".into(), provider: Some("acme".into()), ..Named::default() };
     let (mut request, response) = bodies();

@@ -5,7 +5,7 @@ use super::*;
 const HOST: &str = "localhost:11434";
 
 #[test]
-fn lines_are_folded_together() {
+pub(super) fn lines_are_folded_together() {
     let request = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}],
         "format": "json", "options": {"num_predict": 5, "temperature": 0, "seed": 7}});
     let body = "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"thinking\":\"hm\"},\"done\":false}\n\
@@ -41,7 +41,7 @@ fn lines_are_folded_together() {
 }
 
 #[test]
-fn whole_answer_is_no_stream() {
+pub(super) fn whole_answer_is_no_stream() {
     let request = json!({"model": "m", "prompt": "Hi", "stream": false});
     let response = json!({"model": "m", "response": "Hello", "done": true, "done_reason": "length",
         "eval_count": 4, "context": [1, 2, 3]});
@@ -54,7 +54,7 @@ fn whole_answer_is_no_stream() {
 }
 
 #[test]
-fn cut_lines_end_in_error() {
+pub(super) fn cut_lines_end_in_error() {
     let request = json!({"model": "m", "prompt": "Hi"});
     let mut exchange = Exchange::json("/api/generate", HOST, &request, &Value::Null);
     exchange.kind = "application/x-ndjson";
@@ -70,7 +70,7 @@ fn cut_lines_end_in_error() {
 }
 
 #[test]
-fn embeddings_are_recognized() {
+pub(super) fn embeddings_are_recognized() {
     let request = json!({"model": "m", "input": ["a"]});
     let response = json!({"model": "m", "embeddings": [[0.1, 0.2]], "prompt_eval_count": 2});
     let call = Exchange::json("/api/embed", HOST, &request, &response).run();

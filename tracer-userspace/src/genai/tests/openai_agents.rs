@@ -11,7 +11,7 @@ fn run(status: &str) -> Value {
 }
 
 #[test]
-fn assistant_is_an_agent_that_is_made() {
+pub(super) fn assistant_is_an_agent_that_is_made() {
     let request = json!({"model": "gpt-x", "name": "Tutor", "description": "Helps",
         "instructions": "Be kind", "tools": [{"type": "code_interpreter"},
             {"type": "function", "function": {"name": "look"}}]});
@@ -35,7 +35,7 @@ fn assistant_is_an_agent_that_is_made() {
 }
 
 #[test]
-fn run_is_told_of_its_agent() {
+pub(super) fn run_is_told_of_its_agent() {
     let request = json!({"assistant_id": "asst_1", "max_completion_tokens": 9, "thread":
         {"messages": [{"role": "user", "content": "Hi"}]}});
     let mut exchange = Exchange::json("/v1/threads/runs", HOST, &request, &run("queued"));
@@ -53,7 +53,7 @@ fn run_is_told_of_its_agent() {
 }
 
 #[test]
-fn polled_run_tells_usage_and_failure() {
+pub(super) fn polled_run_tells_usage_and_failure() {
     let mut done = run("completed");
     done["usage"] = json!({"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11,
         "prompt_token_details": {"cached_tokens": 2},
@@ -82,7 +82,7 @@ fn polled_run_tells_usage_and_failure() {
 }
 
 #[test]
-fn what_is_about_threads_is_no_run() {
+pub(super) fn what_is_about_threads_is_no_run() {
     for (method, path) in [
         (Method::POST, "/v1/threads"),
         (Method::POST, "/v1/threads/thread_1/messages"),
@@ -118,7 +118,7 @@ fn streamed(status: &str, last: &Value) -> String {
 }
 
 #[test]
-fn streamed_run_is_folded() {
+pub(super) fn streamed_run_is_folded() {
     let mut last = run("completed");
     last["usage"] = json!({"prompt_tokens": 5, "completion_tokens": 6});
     let request = json!({"assistant_id": "asst_1", "stream": true});
@@ -140,7 +140,7 @@ fn streamed_run_is_folded() {
 }
 
 #[test]
-fn run_may_fail_while_it_streams() {
+pub(super) fn run_may_fail_while_it_streams() {
     let request = json!({"assistant_id": "asst_1", "stream": true});
     let body = "event: error\ndata: {\"error\": {\"type\": \"server_error\"}}\n\n";
     let call = Exchange::sse("/v1/threads/thread_1/runs", HOST, &request, body).run();

@@ -23,7 +23,7 @@ fn chunk(choices: &Value) -> Value {
 }
 
 #[test]
-fn whole_completion_is_read() {
+pub(super) fn whole_completion_is_read() {
     let request = json!({
         "model": "gpt-x", "messages": [], "max_tokens": 5, "max_completion_tokens": 50,
         "temperature": 1, "top_p": 0.5, "n": 2, "stop": "END", "seed": -3,
@@ -86,7 +86,7 @@ fn whole_completion_is_read() {
 }
 
 #[test]
-fn stream_is_folded_together() {
+pub(super) fn stream_is_folded_together() {
     let events = [
         chunk(&json!([{"index": 0, "delta": {"role": "assistant", "content": ""}}])),
         chunk(&json!([{"index": 0, "delta": {"content": "Hel"}}])),
@@ -115,7 +115,7 @@ fn stream_is_folded_together() {
 }
 
 #[test]
-fn first_chunk_has_its_own_time() {
+pub(super) fn first_chunk_has_its_own_time() {
     let events = [
         chunk(&json!([{"index": 0, "delta": {"content": "a"}}])),
         chunk(&json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
@@ -136,7 +136,7 @@ fn first_chunk_has_its_own_time() {
 }
 
 #[test]
-fn stream_without_usage_has_none() {
+pub(super) fn stream_without_usage_has_none() {
     let events =
         [chunk(&json!([{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]))];
     let call = Exchange::sse(PATH, HOST, &asked(), &streamed(&events)).run();
@@ -144,7 +144,7 @@ fn stream_without_usage_has_none() {
 }
 
 #[test]
-fn cut_stream_ends_in_error() {
+pub(super) fn cut_stream_ends_in_error() {
     let events = [
         chunk(&json!([{"index": 1, "delta": {"content": "a"}, "finish_reason": "stop"}])),
         chunk(&json!([{"index": 0, "delta": {"content": "b"}}])),
@@ -161,7 +161,7 @@ fn cut_stream_ends_in_error() {
 }
 
 #[test]
-fn streamed_tool_calls_are_joined() {
+pub(super) fn streamed_tool_calls_are_joined() {
     let call = |delta: Value| chunk(&json!([{"index": 0, "delta": {"tool_calls": [delta]}}]));
     let events = [
         call(json!({"index": 0, "id": "c1", "function": {"name": "look", "arguments": ""}})),
@@ -185,7 +185,7 @@ fn streamed_tool_calls_are_joined() {
 }
 
 #[test]
-fn error_bodies_name_the_kind() {
+pub(super) fn error_bodies_name_the_kind() {
     let check = |status: u16, body: Value, kind: &str, message: Option<&str>| {
         let mut exchange = Exchange::json(PATH, HOST, &asked(), &body);
         exchange.status = status;
@@ -218,7 +218,7 @@ fn error_bodies_name_the_kind() {
 }
 
 #[test]
-fn html_error_page_is_no_answer() {
+pub(super) fn html_error_page_is_no_answer() {
     let mut exchange = Exchange::json(PATH, HOST, &asked(), &Value::Null);
     exchange.status = 502;
     exchange.kind = "text/html";
@@ -228,7 +228,7 @@ fn html_error_page_is_no_answer() {
 }
 
 #[test]
-fn error_inside_a_stream_is_told() {
+pub(super) fn error_inside_a_stream_is_told() {
     let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n\
         data: {\"error\":{\"message\":\"broke\",\"type\":\"server_error\"}}\n\n";
     let call = Exchange::sse(PATH, HOST, &asked(), body).run();
@@ -239,7 +239,7 @@ fn error_inside_a_stream_is_told() {
 }
 
 #[test]
-fn other_providers_quirks_are_read() {
+pub(super) fn other_providers_quirks_are_read() {
     let groq = chunk(&json!([])).to_string().replace(
         "\"usage\":null",
         "\"x_groq\":{\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}",
@@ -263,7 +263,7 @@ fn other_providers_quirks_are_read() {
 }
 
 #[test]
-fn thoughts_in_a_list_are_pieces() {
+pub(super) fn thoughts_in_a_list_are_pieces() {
     let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]);
     let events = [
         chunk(&json!([{"index": 0, "delta": {"content": thinking}}])),
@@ -281,7 +281,7 @@ fn thoughts_in_a_list_are_pieces() {
 }
 
 #[test]
-fn mislabelled_stream_is_still_one() {
+pub(super) fn mislabelled_stream_is_still_one() {
     let events =
         [chunk(&json!([{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]))];
     for kind in ["application/json", "text/plain", "application/octet-stream"] {
@@ -293,7 +293,7 @@ fn mislabelled_stream_is_still_one() {
 }
 
 #[test]
-fn azure_model_comes_from_the_path() {
+pub(super) fn azure_model_comes_from_the_path() {
     let request = json!({"messages": [{"role": "user", "content": "x"}]});
     let target = "/openai/deployments/my-gpt/chat/completions?api-version=2024";
     let answer = json!({"model": "gpt-x-1", "choices": []});
@@ -304,7 +304,7 @@ fn azure_model_comes_from_the_path() {
 }
 
 #[test]
-fn role_is_no_content() {
+pub(super) fn role_is_no_content() {
     let chunk = |delta: Value| {
         let choice = json!({"index": 0, "delta": delta, "finish_reason": null});
         format!("data: {}\n\n", json!({"choices": [choice]}))
@@ -327,7 +327,7 @@ fn role_is_no_content() {
 }
 
 #[test]
-fn chunk_times_fall_in_the_prescribed_buckets() {
+pub(super) fn chunk_times_fall_in_the_prescribed_buckets() {
     let mut times = ChunkTimes::default();
     for nanos in [0, 10_000_000, 10_000_001, 81_920_000_000, 81_920_000_001] {
         times.record(nanos);

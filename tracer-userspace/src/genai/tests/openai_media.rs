@@ -33,7 +33,7 @@ fn upload(
 }
 
 #[test]
-fn images_are_generated() {
+pub(super) fn images_are_generated() {
     let request = json!({"model": "img", "prompt": "A fox", "n": 2, "size": "1024x1024"});
     let inline = "A".repeat(200_000);
     let response = json!({"created": 1, "data": [{"url": "https://example.org/1.png"},
@@ -57,7 +57,7 @@ fn images_are_generated() {
 }
 
 #[test]
-fn image_forms_are_read() {
+pub(super) fn image_forms_are_read() {
     let fields = [
         ("image[]", None),
         ("model", Some("img")),
@@ -79,7 +79,7 @@ fn image_forms_are_read() {
 }
 
 #[test]
-fn images_are_streamed() {
+pub(super) fn images_are_streamed() {
     let request = json!({"model": "img", "prompt": "A fox", "stream": true, "partial_images": 1});
     let event = |kind: &str, rest: &str| {
         format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"b64_json\":\"AAAA\"{rest}}}\n\n")
@@ -94,7 +94,7 @@ fn images_are_streamed() {
 }
 
 #[test]
-fn speech_becomes_text() {
+pub(super) fn speech_becomes_text() {
     let fields = [("file", None), ("model", Some("stt")), ("temperature", Some("0.5"))];
     let answer = json!({"text": "Grüße", "usage": {"type": "tokens", "input_tokens": 14,
         "input_token_details": {"text_tokens": 0, "audio_tokens": 14}, "output_tokens": 3}});
@@ -127,7 +127,7 @@ fn speech_becomes_text() {
 }
 
 #[test]
-fn text_becomes_speech() {
+pub(super) fn text_becomes_speech() {
     let request = json!({"model": "tts", "input": "Hello", "voice": "a", "instructions": "calm"});
     let mut exchange = Exchange::json("/v1/audio/speech", HOST, &request, &Value::Null);
     for kind in ["audio/mpeg", "application/octet-stream"] {
@@ -152,7 +152,7 @@ fn text_becomes_speech() {
 }
 
 #[test]
-fn moderations_are_told() {
+pub(super) fn moderations_are_told() {
     let request = json!({"model": "mod", "input": ["a", {"type": "text", "text": "b"}]});
     let response = json!({"id": "modr-1", "model": "mod-7", "results": [{"flagged": false}]});
     let call = Exchange::json("/v1/moderations", HOST, &request, &response).run();
@@ -162,7 +162,7 @@ fn moderations_are_told() {
 }
 
 #[test]
-fn deployments_of_each_kind_are_known() {
+pub(super) fn deployments_of_each_kind_are_known() {
     let host = "x.openai.azure.com";
     for (path, request) in [
         ("images/generations", json!({"prompt": "A fox"})),

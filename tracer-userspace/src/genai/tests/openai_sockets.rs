@@ -74,6 +74,7 @@ pub(super) fn run(target: &str, said: &[Said]) -> Vec<Operation> {
         assert_eq!(format!("{cut:?}"), format!("{whole:?}"));
     }
     for (turn, operation) in whole.iter().enumerate() {
+        page::seen(operation);
         assert_eq!(operation.turn, turn as u64);
     }
     whole
@@ -109,7 +110,7 @@ fn done(id: &str, status: &str) -> Said {
 }
 
 #[test]
-fn each_realtime_answer_is_an_operation() {
+pub(super) fn each_realtime_answer_is_an_operation() {
     let calls = run(
         REALTIME,
         &[
@@ -153,7 +154,7 @@ fn each_realtime_answer_is_an_operation() {
 }
 
 #[test]
-fn answers_at_the_same_time_are_told_apart() {
+pub(super) fn answers_at_the_same_time_are_told_apart() {
     let calls = run(
         REALTIME,
         &[
@@ -178,7 +179,7 @@ fn answers_at_the_same_time_are_told_apart() {
 }
 
 #[test]
-fn error_ends_what_it_is_of() {
+pub(super) fn error_ends_what_it_is_of() {
     let error = |id: Value| {
         Server(json!({"type": "error", "error": {"type": "invalid_request_error",
             "event_id": id, "message": "no"}}))
@@ -204,7 +205,7 @@ fn error_ends_what_it_is_of() {
 }
 
 #[test]
-fn answer_cut_short_is_told() {
+pub(super) fn answer_cut_short_is_told() {
     let said = [ask("e1"), created("r1"), delta("r1", "one"), ask("e2")];
     let calls = run(REALTIME, &said);
     assert_eq!((calls.len(), calls[0].end.how), (2, Ended::ServerClosed));
@@ -214,7 +215,7 @@ fn answer_cut_short_is_told() {
 }
 
 #[test]
-fn gap_costs_one_message() {
+pub(super) fn gap_costs_one_message() {
     let calls = run(
         REALTIME,
         &[
@@ -232,14 +233,14 @@ fn gap_costs_one_message() {
 }
 
 #[test]
-fn too_many_answers_are_told_as_far_as_they_came() {
+pub(super) fn too_many_answers_are_told_as_far_as_they_came() {
     let calls = run(REALTIME, &(0..100).map(|n| ask(&n.to_string())).collect::<Vec<_>>());
     assert_eq!(calls.len(), 100);
     assert_eq!(calls.iter().filter(|call| call.unreadable.is_some()).count(), 84);
 }
 
 #[test]
-fn responses_come_one_after_the_other() {
+pub(super) fn responses_come_one_after_the_other() {
     let response = |status: &str| {
         json!({"object": "response", "id": "resp_1", "status": status,
         "model": "gpt-x-1", "output": [], "usage": {"input_tokens": 3, "output_tokens": 4}})
@@ -270,7 +271,7 @@ fn responses_come_one_after_the_other() {
 }
 
 #[test]
-fn sockets_of_others_are_left() {
+pub(super) fn sockets_of_others_are_left() {
     assert!(run("/v1/chat", &[ask("e1"), created("r1"), done("r1", "completed")]).is_empty());
 }
 
@@ -292,7 +293,7 @@ fn head(fields: &[(&str, &str)]) -> Vec<u8> {
 
 /// Asked for by an extended CONNECT (RFC 8441), where no `Upgrade` field is.
 #[test]
-fn socket_in_a_stream_of_http2_is_read() {
+pub(super) fn socket_in_a_stream_of_http2_is_read() {
     let text = |said: Said| {
         let (Client(message) | Server(message)) = said else { unreachable!("a message") };
         let text = message.to_string();

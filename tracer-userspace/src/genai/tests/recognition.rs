@@ -17,7 +17,7 @@ fn anthropic() -> (Value, Value) {
 }
 
 #[test]
-fn unknown_path_is_known_by_shape() {
+pub(super) fn unknown_path_is_known_by_shape() {
     for ((request, response), provider) in [(openai(), "openai"), (anthropic(), "anthropic")] {
         let call = Exchange::json("/gateway/ask", "10.0.0.1:9000", &request, &response).run();
         assert_eq!(call.provider, provider);
@@ -26,7 +26,7 @@ fn unknown_path_is_known_by_shape() {
 }
 
 #[test]
-fn shape_must_be_on_both_sides() {
+pub(super) fn shape_must_be_on_both_sides() {
     let (request, response) = openai();
     let other = json!({"ok": true});
     for (request, response) in [(&request, &other), (&other, &response)] {
@@ -36,7 +36,7 @@ fn shape_must_be_on_both_sides() {
 }
 
 #[test]
-fn path_alone_does_not_suffice() {
+pub(super) fn path_alone_does_not_suffice() {
     let sms = json!({"to": "+1", "body": "hello"});
     for target in ["/v1/messages", "/v1/chat/completions"] {
         let exchange = Exchange::json(target, "sms.example.org", &sms, &json!({"id": "1"}));
@@ -45,7 +45,7 @@ fn path_alone_does_not_suffice() {
 }
 
 #[test]
-fn failed_call_is_known_by_its_request() {
+pub(super) fn failed_call_is_known_by_its_request() {
     let (request, _) = openai();
     let mut exchange =
         Exchange::json("/v1/chat/completions", "gateway", &request, &json!({"error": "down"}));
@@ -54,7 +54,7 @@ fn failed_call_is_known_by_its_request() {
 }
 
 #[test]
-fn other_posts_are_left_early() {
+pub(super) fn other_posts_are_left_early() {
     let mut calls = Calls::new(Options::default());
     let exchange = ExchangeId { connection: ConnectionId(1), index: 0 };
     let mut headers = HeaderMap::new();
@@ -84,7 +84,7 @@ fn other_posts_are_left_early() {
 }
 
 #[test]
-fn head_facts_are_kept() {
+pub(super) fn head_facts_are_kept() {
     let (request, response) = openai();
     let target = "http://gw.example:8080/v1/chat/completions?key=secret";
     let mut exchange = Exchange::json(target, "ignored", &request, &response);

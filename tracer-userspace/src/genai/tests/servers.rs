@@ -5,7 +5,7 @@ use super::*;
 const HOST: &str = "127.0.0.1:8080";
 
 #[test]
-fn tgi_answer_is_read() {
+pub(super) fn tgi_answer_is_read() {
     let request = json!({"inputs": "Say it", "parameters": {"max_new_tokens": 20, "details": true,
         "temperature": 0.5, "top_k": 4, "stop": ["\n"], "seed": 3}});
     let response = json!({"generated_text": "Done.", "details": {"finish_reason": "eos_token",
@@ -26,7 +26,7 @@ fn tgi_answer_is_read() {
 }
 
 #[test]
-fn tgi_list_of_answers_is_read() {
+pub(super) fn tgi_list_of_answers_is_read() {
     let response = json!([{"generated_text": "a"}, {"generated_text": "b"}]);
     let mut exchange = Exchange::json("/generate", HOST, &json!({"inputs": "x"}), &response);
     exchange.capture_content = true;
@@ -36,7 +36,7 @@ fn tgi_list_of_answers_is_read() {
 }
 
 #[test]
-fn tgi_stream_is_read() {
+pub(super) fn tgi_stream_is_read() {
     let events = "data:{\"token\":{\"id\":1,\"text\":\"He\",\"special\":false},\"generated_text\":null,\"details\":null}\n\n\
         data:{\"token\":{\"id\":2,\"text\":\"y\",\"special\":false},\"generated_text\":null,\"details\":null}\n\n\
         data:{\"token\":{\"id\":0,\"text\":\"</s>\",\"special\":true},\"generated_text\":\"Hey\",\
@@ -52,7 +52,7 @@ fn tgi_stream_is_read() {
 }
 
 #[test]
-fn tgi_error_in_a_stream_is_told() {
+pub(super) fn tgi_error_in_a_stream_is_told() {
     let events = "data:{\"token\":{\"id\":1,\"text\":\"He\",\"special\":false}}\n\n\
         data:{\"error\":\"out of memory\",\"error_type\":\"generation\"}\n\n";
     let call = Exchange::sse("/generate_stream", HOST, &json!({"inputs": "x"}), events).run();
@@ -62,7 +62,7 @@ fn tgi_error_in_a_stream_is_told() {
 }
 
 #[test]
-fn sglang_repeats_its_text() {
+pub(super) fn sglang_repeats_its_text() {
     let request = json!({"text": "The", "stream": true,
         "sampling_params": {"max_new_tokens": 8, "temperature": 0, "n": 1}});
     let meta = |tokens: u64, reason: Value| {
@@ -87,7 +87,7 @@ fn sglang_repeats_its_text() {
 }
 
 #[test]
-fn sglang_batch_is_summed() {
+pub(super) fn sglang_batch_is_summed() {
     let request = json!({"text": ["a", "b"], "sampling_params": {}});
     let one = |text: &str| {
         json!({"text": text, "meta_info": {"finish_reason": {"type": "length"},
@@ -99,7 +99,7 @@ fn sglang_batch_is_summed() {
 }
 
 #[test]
-fn llama_cpp_completion_is_read() {
+pub(super) fn llama_cpp_completion_is_read() {
     let request = json!({"prompt": "2+2=", "n_predict": -1, "seed": -1, "temperature": 0.1});
     let response = json!({"content": "4", "stop": true, "stop_type": "word", "model": "tiny",
         "tokens_evaluated": 5, "tokens_predicted": 1, "timings": {"prompt_n": 2, "cache_n": 3}});
@@ -112,7 +112,7 @@ fn llama_cpp_completion_is_read() {
 }
 
 #[test]
-fn llama_cpp_stream_ends_with_its_counts() {
+pub(super) fn llama_cpp_stream_ends_with_its_counts() {
     let events = "data: {\"index\":0,\"content\":\"4\",\"stop\":false,\"tokens_predicted\":1,\"tokens_evaluated\":5}\n\n\
         data: {\"index\":0,\"content\":\"\",\"stop\":true,\"stop_type\":\"limit\",\"model\":\"tiny\",\
         \"tokens_predicted\":1,\"tokens_evaluated\":5}\n\n";
@@ -126,7 +126,7 @@ fn llama_cpp_stream_ends_with_its_counts() {
 }
 
 #[test]
-fn bare_lists_are_embeddings() {
+pub(super) fn bare_lists_are_embeddings() {
     let vectors = json!([[0.1, 0.2], [0.3, 0.4]]);
     let mut exchange = Exchange::json("/embed", HOST, &json!({"inputs": ["a", "b"]}), &vectors);
     exchange.response_headers = vec![("x-compute-tokens", "6")];
@@ -138,7 +138,7 @@ fn bare_lists_are_embeddings() {
 }
 
 #[test]
-fn words_as_paths_are_not_enough() {
+pub(super) fn words_as_paths_are_not_enough() {
     let other = json!({"ok": true});
     for (path, request) in [
         ("/generate", json!({"report": 7})),
@@ -154,7 +154,7 @@ fn words_as_paths_are_not_enough() {
 }
 
 #[test]
-fn failed_call_of_a_shared_path_is_told() {
+pub(super) fn failed_call_of_a_shared_path_is_told() {
     let error = json!({"error": "Model is overloaded", "error_type": "overloaded"});
     let mut exchange = Exchange::json("/generate", HOST, &json!({"inputs": "x"}), &error);
     exchange.status = 429;

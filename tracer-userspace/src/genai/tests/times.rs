@@ -59,7 +59,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn events_carry_the_time_of_their_last_byte() {
+pub(super) fn events_carry_the_time_of_their_last_byte() {
     for (name, exchange, bytes) in rows() {
         for size in [1, 2, 5] {
             let call = exchange.run_in(size).expect("an LLM call");
@@ -75,7 +75,7 @@ fn events_carry_the_time_of_their_last_byte() {
 
 /// A client that leaves behind the end mark ends its call there, not when it closes.
 #[test]
-fn end_mark_carries_the_time_of_its_last_byte() {
+pub(super) fn end_mark_carries_the_time_of_its_last_byte() {
     let body = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]";
     let chat = json!({"model": "m", "messages": [], "stream": true});
     let mut exchange = Exchange::sse("/v1/chat/completions", "api.openai.com", &chat, body);

@@ -114,6 +114,15 @@ fn what_was_not_reported_has_no_cost() {
     assert_eq!(told.as_deref(), Some("0.02"));
 }
 
+/// Tokens that were only counted were not used.
+#[test]
+fn count_has_no_cost() {
+    let prices = list("input: 1, output: 1");
+    let mut counted = operation(Usage { input_tokens: Some(9), ..Usage::default() });
+    counted.name = OperationName::CountTokens;
+    assert!(prices.cost(&counted).is_none());
+}
+
 #[test]
 fn other_models_have_no_cost() {
     let prices = list("input: 3, output: 15");

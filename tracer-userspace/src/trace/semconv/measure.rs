@@ -56,9 +56,10 @@ enum Work {
 
 fn work(name: OperationName) -> Work {
     match name {
-        OperationName::Chat | OperationName::TextCompletion | OperationName::GenerateContent => {
-            Work::Inference
-        }
+        OperationName::Chat
+        | OperationName::TextCompletion
+        | OperationName::GenerateContent
+        | OperationName::Compaction => Work::Inference,
         OperationName::Embeddings => Work::Embeddings,
         // A run that is polled tells its usage each time; a response is fetched after it was made.
         OperationName::InvokeAgent | OperationName::FetchResponse => Work::RetoldUsage,
@@ -66,7 +67,11 @@ fn work(name: OperationName) -> Work {
         | OperationName::Moderation
         | OperationName::Retrieval
         | OperationName::ExecuteTool
-        | OperationName::Rerank => Work::Other,
+        | OperationName::Rerank
+        | OperationName::Classification
+        | OperationName::InvokeWorkflow
+        // What is counted is not used.
+        | OperationName::CountTokens => Work::Other,
     }
 }
 

@@ -238,6 +238,7 @@ impl Answer for Messages {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }

@@ -44,6 +44,22 @@ pub(in crate::genai::formats) struct Body<'a> {
     stop_reason: Text<'a>,
     usage: Object<Tokens>,
     metrics: Object<Latency>,
+    #[serde(borrow)]
+    trace: Object<Box<Trace<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Trace<'a> {
+    #[serde(rename = "promptRouter", borrow)]
+    router: Object<Router<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Router<'a> {
+    #[serde(rename = "invokedModelId", borrow)]
+    model: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,6 +119,8 @@ pub(in crate::genai::formats) struct Event<'a> {
     #[serde(rename = "stopReason", borrow)]
     stop_reason: Text<'a>,
     usage: Object<Tokens>,
+    #[serde(borrow)]
+    trace: Object<Box<Trace<'a>>>,
     metrics: Object<Latency>,
 }
 
@@ -131,6 +149,7 @@ impl Answer for Converse {
         self.begun = facts.output.0.is_some();
         self.fits = self.begun;
         self.usage(facts.usage);
+        self.routed(facts.trace);
         self.times = Latency::of(facts.metrics);
         self.stopped(&facts.stop_reason);
         let message = facts.output.0.and_then(|output| output.message.0).unwrap_or_default();
@@ -176,6 +195,7 @@ impl Answer for Converse {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }
@@ -207,6 +227,7 @@ impl Converse {
             b"messageStop" => self.stopped(&event.stop_reason),
             b"metadata" => {
                 self.usage(event.usage);
+                self.routed(event.trace);
                 self.times = Latency::of(event.metrics);
             }
             _ => return Step::Aside,
@@ -235,6 +256,13 @@ impl Converse {
     fn called(&mut self, call: &ToolUse<'_>) {
         if let Some(name) = call.name.filled() {
             keep_call(&mut self.response.tool_calls, name.to_owned(), &mut self.overflow);
+        }
+    }
+
+    /// A prompt router tells which model it asked.
+    fn routed(&mut self, trace: Object<Box<Trace<'_>>>) {
+        if let Some(router) = trace.0.and_then(|trace| trace.router.0) {
+            self.response.model = router.model.into_filled();
         }
     }
 

@@ -14,7 +14,7 @@ use crate::genai::{
         openai_chat,
     },
     json::{Document, Fault, Shape, Shapes, lax::Text},
-    operation::{Response, ServerTimes, Usage},
+    operation::{OperationName, Response, ServerTimes, Usage},
     server_times::milliseconds,
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Invoke {
     done: bool,
     fits: bool,
     overflow: bool,
+    /// What the answer shows that it was, where the request does not.
+    operation: Option<OperationName>,
 }
 
 #[derive(Debug, Default)]
@@ -156,6 +158,7 @@ impl Invoke {
             done: false,
             fits: false,
             overflow: false,
+            operation: None,
         }
     }
 
@@ -204,6 +207,10 @@ impl Invoke {
         let lists = [body.results, body.outputs, body.generations, body.completions];
         for list in lists {
             for (place, listed) in list.into_objects().enumerate() {
+                if listed.relevance_score.0.is_some() {
+                    self.fits = true;
+                    continue;
+                }
                 if let Some(count) = listed.tokens.0 {
                     tokens = Some(count.saturating_add(tokens.unwrap_or(0)));
                 }
@@ -219,7 +226,12 @@ impl Invoke {
         if text.is_some() || reason.is_some() {
             piece |= self.answer(0, text, reason);
         }
-        self.fits |= !self.answers.is_empty() || body.embedding.0;
+        if body.embedding.0 || body.embeddings.0 {
+            self.operation = Some(OperationName::Embeddings);
+        } else if body.images.0 || body.artifacts.0 {
+            self.operation = Some(OperationName::GenerateContent);
+        }
+        self.fits |= !self.answers.is_empty() || self.operation.is_some();
         for (known, told) in [
             (&mut self.usage.input_tokens, body.input_text_tokens.0.or(body.prompt_token_count.0)),
             (
@@ -290,6 +302,7 @@ impl Invoke {
             truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: self.operation,
         }
     }
 }

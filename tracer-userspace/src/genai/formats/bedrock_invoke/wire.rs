@@ -7,7 +7,7 @@ use crate::genai::{
     formats::{Nothing, bedrock_converse::answer::Event, error::ERROR},
     json::{
         Shape,
-        lax::{Count, Filled, List, Number, Object, Text},
+        lax::{Count, Filled, List, Number, Object, Sent, Text},
     },
 };
 
@@ -24,6 +24,7 @@ const LISTED: Shape = Shape::Each(&Shape::Object(&[
     ("finish_reason", Shape::Fact),
     ("finishReason", Shape::Fact),
     ("data", Shape::Object(&[("text", Shape::Text)])),
+    ("relevance_score", Shape::Fact),
 ]));
 
 pub(super) const RESPONSE: Shape = Shape::Object(&[
@@ -57,6 +58,9 @@ pub(super) const RESPONSE: Shape = Shape::Object(&[
     ("response_id", Shape::Fact),
     ("event_type", Shape::Fact),
     ("embedding", Shape::Sign),
+    ("embeddings", Shape::Sign),
+    ("images", Shape::Sign),
+    ("artifacts", Shape::Sign),
     ("amazon-bedrock-invocationMetrics", Shape::Fact),
 ]);
 
@@ -127,6 +131,10 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) event_type: Text<'a>,
     pub(super) embedding: Filled,
+    /// A list, or lists by type.
+    pub(super) embeddings: Sent,
+    pub(super) images: Filled,
+    pub(super) artifacts: Filled,
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     pub(super) metrics: Object<Metrics>,
     // Nova, streamed: Converse's events under their names.
@@ -164,6 +172,8 @@ pub(super) struct Listed<'a> {
     pub(super) finish: Object<Reason<'a>>,
     #[serde(borrow)]
     pub(super) data: Object<Data<'a>>,
+    /// Of a document that was ranked, which is no answer.
+    pub(super) relevance_score: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -41,7 +41,7 @@ impl Answer for Cohere {
         let (facts, fault) = body.facts::<Body<'_>>();
         self.done = fault.is_none();
         self.fits |= facts.embedded();
-        if let Some(text) = facts.text.filled() {
+        if let Some(text) = facts.text.filled().or(facts.summary.filled()) {
             self.push(Kind::Text, text);
         }
         for call in facts.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
@@ -82,7 +82,9 @@ impl Answer for Cohere {
                 Step::Frame
             }
             Some(_) => self.delta(&event),
-            None if event.event_type.as_str().is_some() => self.line(event),
+            None if event.event_type.as_str().is_some() || event.is_finished.0.is_some() => {
+                self.line(event)
+            }
             None => Step::Aside,
         }
     }
@@ -115,6 +117,7 @@ impl Answer for Cohere {
             output_messages: keep.then(|| json!(messages)),
             truncated,
             overflow: self.overflow,
+            operation: None,
         }
     }
 }
@@ -222,7 +225,10 @@ impl Cohere {
         if self.response.id.is_none() {
             self.response.id = event.generation_id.into_filled();
         }
-        let kind = event.event_type.as_str().unwrap_or_default();
+        let kind = event.event_type.as_str().unwrap_or(match event.is_finished.0 {
+            Some(true) => "stream-end",
+            _ => "text-generation",
+        });
         match kind {
             "stream-end" => {
                 self.done = true;

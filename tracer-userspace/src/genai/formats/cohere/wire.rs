@@ -4,12 +4,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::genai::{
-    formats::Nothing,
-    json::{
-        Shape,
-        lax::{Count, List, Object, Text, TextOr},
-    },
+use crate::genai::json::{
+    Shape,
+    lax::{Count, Flag, List, Object, Sent, Text},
 };
 
 const META: Shape = Shape::Fact;
@@ -20,6 +17,7 @@ pub(super) const RESPONSE: Shape = Shape::Object(&[
     ("finish_reason", Shape::Fact),
     ("message", Shape::Text),
     ("text", Shape::Text),
+    ("summary", Shape::Text),
     ("tool_calls", Shape::Text),
     ("generations", Shape::Each(&Shape::Text)),
     ("usage", Shape::Fact),
@@ -62,13 +60,14 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) text: Text<'a>,
     #[serde(borrow)]
+    pub(super) summary: Text<'a>,
+    #[serde(borrow)]
     pub(super) tool_calls: List<Call<'a>>,
     #[serde(borrow)]
     pub(super) generations: List<Generation<'a>>,
     pub(super) usage: Object<Tokens>,
     pub(super) meta: Object<Tokens>,
-    #[serde(borrow)]
-    pub(super) embeddings: TextOr<'a, Nothing>,
+    pub(super) embeddings: Sent,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +151,8 @@ pub(super) struct Event<'a> {
     pub(super) delta: Object<Delta<'a>>,
     #[serde(borrow)]
     pub(super) event_type: Text<'a>,
+    /// Lines of the first streams had no type.
+    pub(super) is_finished: Flag,
     #[serde(borrow)]
     pub(super) generation_id: Text<'a>,
     #[serde(borrow)]
@@ -191,6 +192,6 @@ pub(super) struct Piece<'a> {
 impl Body<'_> {
     /// There are embeddings, as a list or by type.
     pub(super) fn embedded(&self) -> bool {
-        matches!(self.embeddings, TextOr::Object(_))
+        self.embeddings.0
     }
 }

@@ -43,7 +43,7 @@ struct Chosen {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     #[serde(borrow)]
     candidates: Option<List<Candidate<'a>>>,
     #[serde(rename = "promptFeedback", borrow)]
@@ -222,6 +222,7 @@ impl Answer for Gemini {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }
@@ -231,7 +232,7 @@ impl Gemini {
         Self { capture_content, ..Self::default() }
     }
 
-    fn take(&mut self, body: Body<'_>) -> Step {
+    pub(super) fn take(&mut self, body: Body<'_>) -> Step {
         if let Some(error) = error::member(body.error) {
             self.error.get_or_insert(error);
             return Step::Aside;

@@ -29,6 +29,35 @@ pub(in crate::genai) static PREDICT: Schema = Schema {
     response: &[many(1, "predictions", Kind::Value), one(6, "metadata", Kind::Value)],
 };
 
+/// `…PredictionService/CountTokens` and `…GenerativeService/CountTokens`.
+pub(in crate::genai) static VERTEX_COUNT: Schema = Schema {
+    request: &[
+        one(3, "model", Kind::Text),
+        many(2, "instances", Kind::Value),
+        many(4, "contents", Kind::Message(&[])),
+    ],
+    response: &[one(1, "totalTokens", Kind::Int)],
+};
+
+pub(in crate::genai) static GEMINI_COUNT: Schema = Schema {
+    request: &[
+        one(1, "model", Kind::Text),
+        many(2, "contents", Kind::Message(&[])),
+        one(3, "generateContentRequest", Kind::Message(&[])),
+    ],
+    response: &[one(1, "totalTokens", Kind::Int), one(5, "cachedContentTokenCount", Kind::Int)],
+};
+
+/// `ModalityTokenCount`, of input, output and what was cached.
+const COUNTED: Kind = Kind::Message(&[
+    one(
+        1,
+        "modality",
+        Kind::Enum(&[(1, "TEXT"), (2, "IMAGE"), (3, "VIDEO"), (4, "AUDIO"), (5, "DOCUMENT")]),
+    ),
+    one(2, "tokenCount", Kind::Int),
+]);
+
 const MODALITIES: Kind = Kind::Enum(&[(1, "TEXT"), (2, "IMAGE"), (3, "AUDIO")]);
 
 /// `FunctionDeclaration`: only its name is told.
@@ -126,6 +155,10 @@ mod vertex {
         one(3, "totalTokenCount", Kind::Int),
         one(5, "cachedContentTokenCount", Kind::Int),
         one(14, "thoughtsTokenCount", Kind::Int),
+        many(9, "promptTokensDetails", COUNTED),
+        many(10, "cacheTokensDetails", COUNTED),
+        many(11, "candidatesTokensDetails", COUNTED),
+        many(12, "toolUsePromptTokensDetails", COUNTED),
     ];
 
     pub(super) static RESPONSE: [Field; 5] = [
@@ -233,6 +266,10 @@ mod gemini {
         one(4, "cachedContentTokenCount", Kind::Int),
         one(8, "toolUsePromptTokenCount", Kind::Int),
         one(10, "thoughtsTokenCount", Kind::Int),
+        many(5, "promptTokensDetails", COUNTED),
+        many(6, "cacheTokensDetails", COUNTED),
+        many(7, "candidatesTokensDetails", COUNTED),
+        many(9, "toolUsePromptTokensDetails", COUNTED),
     ];
 
     pub(super) static RESPONSE: [Field; 5] = [

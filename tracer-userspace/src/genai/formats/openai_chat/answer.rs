@@ -28,7 +28,7 @@ const CHOICES: &[u8] = b",\"choices\":[";
 const MAX_REPEATED: usize = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Chat {
+pub(in crate::genai::formats) struct Chat {
     capture_content: bool,
     response: Response,
     usage: Usage,
@@ -128,12 +128,13 @@ impl Answer for Chat {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }
 
 impl Chat {
-    pub(super) fn new(capture_content: bool) -> Self {
+    pub(in crate::genai::formats) fn new(capture_content: bool) -> Self {
         Self { capture_content, ..Self::default() }
     }
 
@@ -143,8 +144,18 @@ impl Chat {
         !self.repeated.is_empty() && behind.is_some_and(|behind| behind.starts_with(CHOICES))
     }
 
-    fn take(&mut self, completion: Completion<'_>, streamed: bool) -> Step {
-        let Completion { id, model, service_tier, system_fingerprint, .. } = completion;
+    /// Nothing is missing: what was not told was not sent.
+    pub(in crate::genai::formats) fn end(&mut self) {
+        self.done = true;
+    }
+
+    pub(in crate::genai::formats) fn take(
+        &mut self,
+        completion: Completion<'_>,
+        streamed: bool,
+    ) -> Step {
+        let Completion { id, model, model_id, service_tier, system_fingerprint, .. } = completion;
+        let model = if model.filled().is_some() { model } else { model_id };
         let response = &mut self.response;
         // Azure's first chunk names no model; the first that does counts, the later repeat it.
         for (known, told) in [
@@ -202,8 +213,11 @@ impl Chat {
             }
         };
         let known = &mut self.choices[at];
-        if let Some(reason) = choice.finish_reason.filled() {
+        if let Some(reason) = choice.finish_reason.filled().or(choice.stop_reason.filled()) {
             known.finish = Some(reason.to_owned());
+        }
+        if self.error.is_none() {
+            self.error = error::member(choice.error);
         }
         // Perplexity repeats the whole message so far beside each delta.
         match choice.delta.0.or(choice.message.0.map(|message| *message)) {
@@ -262,7 +276,15 @@ impl Chosen {
                 self.parts.push(kind, text);
             }
         };
-        push(Kind::Reasoning, message.reasoning_content.filled().or(message.reasoning.filled()));
+        match message.reasoning_content.filled().or(message.reasoning.filled()) {
+            Some(text) => push(Kind::Reasoning, Some(text)),
+            // These repeat what the two before say, where they say it.
+            None => {
+                for detail in message.reasoning_details.0.iter().filter_map(|it| it.0.as_ref()) {
+                    push(Kind::Reasoning, detail.text.filled().or(detail.summary.filled()));
+                }
+            }
+        }
         match &message.content {
             TextOrList::Text(text) => {
                 push(Kind::Text, Some(&**text).filter(|text| !text.is_empty()));
@@ -278,8 +300,15 @@ impl Chosen {
             TextOrList::Neither => {}
         }
         push(Kind::Refusal, message.refusal.filled());
+        if let Some(audio) = &message.audio.0 {
+            push(Kind::Text, audio.transcript.filled());
+            piece |= audio.data.filled().is_some();
+        }
         for call in message.tool_calls.0.iter().filter_map(|call| call.0.as_ref()) {
             piece = true;
+            if call.kind.0.as_deref().is_some_and(|kind| kind.parse::<u64>().is_ok()) {
+                continue;
+            }
             self.call(call, keep_text);
         }
         if let Some(called) = &message.function_call.0 {

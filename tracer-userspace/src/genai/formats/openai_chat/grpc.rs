@@ -1,4 +1,4 @@
-//! xAI's chat over gRPC (`xai_api.Chat`): the fields of its messages, under the names of chat completions.
+//! xAI's services over gRPC (`xai_api`): the fields of their messages, under the names of OpenAI's REST API.
 //! Nothing but tables.
 
 use crate::genai::protobuf::{Field, Kind, Schema, many, one};
@@ -8,6 +8,65 @@ pub(in crate::genai) static WHOLE: Schema = Schema { request: &REQUEST, response
 
 /// `GetCompletionChunk`.
 pub(in crate::genai) static STREAMED: Schema = Schema { request: &REQUEST, response: &CHUNK };
+
+/// `GetStoredCompletion`.
+pub(in crate::genai) static STORED: Schema = Schema { request: &[], response: &RESPONSE };
+
+/// `xai_api.Sample/SampleText[Streaming]`.
+pub(in crate::genai) static SAMPLE: Schema = Schema {
+    request: &[
+        many(1, "prompt", Kind::Text),
+        one(3, "model", Kind::Text),
+        one(7, "max_tokens", Kind::Int),
+        one(8, "n", Kind::Int),
+        one(9, "presence_penalty", Kind::Float),
+        one(11, "seed", Kind::Int),
+        many(12, "stop", Kind::Text),
+        one(13, "frequency_penalty", Kind::Float),
+        one(14, "temperature", Kind::Float),
+        one(15, "top_p", Kind::Float),
+    ],
+    response: &[
+        one(1, "id", Kind::Text),
+        many(
+            2,
+            "choices",
+            Kind::Message(&[
+                one(1, "finish_reason", REASONS),
+                one(2, "index", Kind::Int),
+                one(3, "text", Kind::Text),
+            ]),
+        ),
+        one(6, "model", Kind::Text),
+        one(7, "system_fingerprint", Kind::Text),
+        one(9, "usage", Kind::Message(USAGE)),
+    ],
+};
+
+/// `xai_api.Embedder/Embed`, which counts no tokens.
+pub(in crate::genai) static EMBED: Schema = Schema {
+    request: &[
+        many(1, "input", Kind::Message(&[])),
+        one(2, "model", Kind::Text),
+        one(3, "encoding_format", Kind::Enum(&[(1, "float"), (2, "base64")])),
+    ],
+    response: &[
+        one(1, "id", Kind::Text),
+        many(2, "data", Kind::Message(&[])),
+        one(3, "usage", Kind::Message(&[])),
+        one(4, "model", Kind::Text),
+    ],
+};
+
+/// `xai_api.Image/GenerateImage`.
+pub(in crate::genai) static IMAGE: Schema = Schema {
+    request: &[one(1, "prompt", Kind::Text), one(2, "model", Kind::Text), one(3, "n", Kind::Int)],
+    response: &[
+        many(1, "data", Kind::Message(&[one(3, "url", Kind::Text)])),
+        one(2, "model", Kind::Text),
+        one(3, "usage", Kind::Message(USAGE)),
+    ],
+};
 
 const ROLES: Kind = Kind::Enum(&[
     (1, "user"),
@@ -23,6 +82,8 @@ const CONTENT: &[Field] =
 
 const CALL: &[Field] = &[
     one(1, "id", Kind::Text),
+    // The others are of tools that xAI runs itself.
+    one(2, "type", Kind::Enum(&[(1, "function")])),
     one(
         10,
         "function",
@@ -43,7 +104,7 @@ const FORMAT: &[Field] =
 
 const TOOL: &[Field] = &[one(1, "function", Kind::Message(&[one(1, "name", Kind::Text)]))];
 
-static REQUEST: [Field; 13] = [
+static REQUEST: [Field; 14] = [
     many(1, "messages", Kind::Message(ASKED)),
     one(2, "model", Kind::Text),
     one(3, "frequency_penalty", Kind::Float),
@@ -57,6 +118,7 @@ static REQUEST: [Field; 13] = [
     one(15, "top_p", Kind::Float),
     many(17, "tools", Kind::Message(TOOL)),
     one(19, "reasoning_effort", Kind::Enum(&[(1, "low"), (2, "medium"), (3, "high"), (4, "none")])),
+    one(22, "previous_response_id", Kind::Text),
 ];
 
 const REASONS: Kind = Kind::Enum(&[
@@ -78,6 +140,8 @@ const USAGE: &[Field] = &[
     one(1, "completion_tokens", Kind::Int),
     one(2, "prompt_tokens", Kind::Int),
     one(3, "total_tokens", Kind::Int),
+    one(4, "prompt_tokens_details/text_tokens", Kind::Int),
+    one(5, "prompt_tokens_details/image_tokens", Kind::Int),
     one(6, "completion_tokens_details/reasoning_tokens", Kind::Int),
     one(7, "prompt_tokens_details/cached_tokens", Kind::Int),
 ];

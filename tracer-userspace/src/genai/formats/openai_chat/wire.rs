@@ -11,117 +11,153 @@ use crate::genai::{
         openai_usage::Tokens,
         times::{Seconds, Timings},
     },
-    json::lax::{Count, List, Object, Text, TextOrList},
+    json::lax::{Code, Count, List, Object, Text, TextOrList},
 };
 
 /// A whole completion, or one chunk of a streamed one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Completion<'a> {
+pub(in crate::genai::formats) struct Completion<'a> {
     /// `error` where the value is one (Mistral, vLLM).
     #[serde(borrow)]
-    pub(super) object: Text<'a>,
+    pub(in crate::genai::formats) object: Text<'a>,
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
+    pub(in crate::genai::formats) id: Text<'a>,
     #[serde(borrow)]
-    pub(super) model: Text<'a>,
+    pub(in crate::genai::formats) model: Text<'a>,
+    /// watsonx's name.
     #[serde(borrow)]
-    pub(super) service_tier: Text<'a>,
+    pub(in crate::genai::formats) model_id: Text<'a>,
     #[serde(borrow)]
-    pub(super) system_fingerprint: Text<'a>,
-    pub(super) usage: Object<Box<Tokens>>,
+    pub(in crate::genai::formats) service_tier: Text<'a>,
     #[serde(borrow)]
-    pub(super) x_groq: Object<XGroq<'a>>,
+    pub(in crate::genai::formats) system_fingerprint: Text<'a>,
+    pub(in crate::genai::formats) usage: Object<Box<Tokens>>,
     /// Of Cerebras and of the llama.cpp server.
-    pub(super) time_info: Object<Box<Seconds>>,
-    pub(super) timings: Object<Box<Timings>>,
+    pub(in crate::genai::formats) time_info: Object<Box<Seconds>>,
+    pub(in crate::genai::formats) timings: Object<Box<Timings>>,
     #[serde(borrow)]
-    pub(super) error: ErrorMember<'a>,
+    pub(in crate::genai::formats) x_groq: Object<XGroq<'a>>,
     #[serde(borrow)]
-    pub(super) choices: Option<List<Choice<'a>>>,
+    pub(in crate::genai::formats) error: ErrorMember<'a>,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) choices: Option<List<Choice<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct XGroq<'a> {
-    pub(super) usage: Object<Box<Tokens>>,
+pub(in crate::genai::formats) struct XGroq<'a> {
+    pub(in crate::genai::formats) usage: Object<Box<Tokens>>,
     #[serde(borrow)]
-    pub(super) error: ErrorMember<'a>,
+    pub(in crate::genai::formats) error: ErrorMember<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Choice<'a> {
-    pub(super) index: Count,
+pub(in crate::genai::formats) struct Choice<'a> {
+    pub(in crate::genai::formats) index: Count,
     #[serde(borrow)]
-    pub(super) finish_reason: Text<'a>,
+    pub(in crate::genai::formats) finish_reason: Text<'a>,
+    /// DeepSeek's on Bedrock; vLLM tells here which stop sequence it met, beside the reason.
+    #[serde(borrow)]
+    pub(in crate::genai::formats) stop_reason: Text<'a>,
     /// Moonshot's streams carry usage here.
-    pub(super) usage: Object<Box<Tokens>>,
+    pub(in crate::genai::formats) usage: Object<Box<Tokens>>,
     /// Of a text completion; some repeat a chat's delta here.
     #[serde(borrow)]
-    pub(super) text: Text<'a>,
+    pub(in crate::genai::formats) text: Text<'a>,
     #[serde(borrow)]
-    pub(super) delta: Object<Message<'a>>,
+    pub(in crate::genai::formats) delta: Object<Message<'a>>,
     #[serde(borrow)]
-    pub(super) message: Object<Box<Message<'a>>>,
+    pub(in crate::genai::formats) message: Object<Box<Message<'a>>>,
+    /// OpenRouter's, where a model failed midway.
+    #[serde(borrow)]
+    pub(in crate::genai::formats) error: ErrorMember<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Message<'a> {
+pub(in crate::genai::formats) struct Message<'a> {
     #[serde(borrow)]
-    pub(super) role: Text<'a>,
+    pub(in crate::genai::formats) role: Text<'a>,
     #[serde(borrow)]
-    pub(super) content: TextOrList<'a, Part<'a>>,
+    pub(in crate::genai::formats) content: TextOrList<'a, Part<'a>>,
     #[serde(borrow)]
-    pub(super) refusal: Text<'a>,
+    pub(in crate::genai::formats) refusal: Text<'a>,
     #[serde(borrow)]
-    pub(super) reasoning_content: Text<'a>,
+    pub(in crate::genai::formats) reasoning_content: Text<'a>,
     #[serde(borrow)]
-    pub(super) reasoning: Text<'a>,
+    pub(in crate::genai::formats) reasoning: Text<'a>,
+    /// OpenRouter's third form of the same, in pieces; models that hide their thoughts have none other.
     #[serde(borrow)]
-    pub(super) tool_calls: List<Call<'a>>,
+    pub(in crate::genai::formats) reasoning_details: List<Box<Detail<'a>>>,
+    /// Spoken: its words are the answer's text.
     #[serde(borrow)]
-    pub(super) function_call: Object<Box<Called<'a>>>,
+    pub(in crate::genai::formats) audio: Object<Box<Audio<'a>>>,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) tool_calls: List<Call<'a>>,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) function_call: Object<Box<Called<'a>>>,
 }
 
 /// One element of a message's content where that is a list, as Mistral's is while it thinks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Part<'a> {
+pub(in crate::genai::formats) struct Part<'a> {
     #[serde(borrow)]
-    pub(super) text: Text<'a>,
+    pub(in crate::genai::formats) text: Text<'a>,
     #[serde(borrow)]
-    pub(super) thinking: List<Thought<'a>>,
+    pub(in crate::genai::formats) thinking: List<Thought<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Thought<'a> {
+pub(in crate::genai::formats) struct Thought<'a> {
     #[serde(borrow)]
-    pub(super) text: Text<'a>,
+    pub(in crate::genai::formats) text: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Call<'a> {
-    pub(super) index: Count,
+pub(in crate::genai::formats) struct Detail<'a> {
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
+    pub(in crate::genai::formats) text: Text<'a>,
     #[serde(borrow)]
-    pub(super) function: Object<Called<'a>>,
+    pub(in crate::genai::formats) summary: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::genai::formats) struct Audio<'a> {
+    #[serde(borrow)]
+    pub(in crate::genai::formats) transcript: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) data: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::genai::formats) struct Call<'a> {
+    pub(in crate::genai::formats) index: Count,
+    /// Absent in later deltas. Over gRPC a number where the provider runs the tool itself.
+    #[serde(rename = "type")]
+    pub(in crate::genai::formats) kind: Code,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) id: Text<'a>,
+    #[serde(borrow)]
+    pub(in crate::genai::formats) function: Object<Called<'a>>,
     /// A tool with free-form input.
     #[serde(borrow)]
-    pub(super) custom: Object<Called<'a>>,
+    pub(in crate::genai::formats) custom: Object<Called<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Called<'a> {
+pub(in crate::genai::formats) struct Called<'a> {
     #[serde(borrow)]
-    pub(super) name: Text<'a>,
+    pub(in crate::genai::formats) name: Text<'a>,
     #[serde(borrow)]
-    pub(super) arguments: Text<'a>,
+    pub(in crate::genai::formats) arguments: Text<'a>,
     #[serde(borrow)]
-    pub(super) input: Text<'a>,
+    pub(in crate::genai::formats) input: Text<'a>,
 }

@@ -129,7 +129,7 @@ impl Answer for Responses {
         let content = body.content();
         let (facts, fault) = body.facts::<Body<'_>>();
         self.done = fault.is_none();
-        if facts.object.as_str() == Some("response") {
+        if matches!(facts.object.as_str(), Some("response" | "response.compaction")) {
             self.fits = true;
             self.take(facts, true);
         } else {
@@ -215,6 +215,7 @@ impl Answer for Responses {
             truncated: self.truncated,
             overflow: self.overflow,
             fits: self.fits,
+            operation: None,
         }
     }
 }
