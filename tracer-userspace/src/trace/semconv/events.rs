@@ -43,7 +43,7 @@ static DETAILS: EventKind = EventKind {
     name: "gen_ai.client.inference.operation.details",
     severity: Severity::Info,
     when: "inference by a client (`chat`, `generate_content`, `text_completion`), where it is asked for (`events`, `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT`) or content goes on events",
-    attributes: "the span's, but for `http.*`, `url.*`, `network.*` and `llmtap.capture.*`; message content structured, where it goes on events",
+    attributes: "of the span's those of the operation itself: `gen_ai.*`, `openai.*`, `error.type`, `server.*`, `llmtap.request.*`, `llmtap.response.*`, `llmtap.usage.*`; message content, structured, and `llmtap.content.*`, where it goes on events",
 };
 static EXCEPTION: EventKind = EventKind {
     name: "gen_ai.client.operation.exception",
