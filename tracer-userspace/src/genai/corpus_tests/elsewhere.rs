@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::{Message, Record};
 
-/// Ways to be elsewhere; `None` where one says nothing of an exchange.
-/// Makes another recording of one; `None` where it cannot be moved that way.
+/// Makes another recording of one; `None` where the way says nothing of it.
 type Way = fn(&Record) -> Option<Record>;
 
+/// Ways to be elsewhere.
 pub(super) const WAYS: [(&str, Way); 5] = [
     ("gateway", |record| Some(gateway(record))),
     ("local port", |record| Some(local(record))),
