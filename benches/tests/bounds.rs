@@ -91,6 +91,7 @@ impl Connection {
 
 /// One test, since the counters are the program's.
 #[test]
+#[ignore = "minutes in a debug build: cargo test --release -p llmtap-benches --test bounds -- --ignored"]
 fn memory_and_work_are_bounded() {
     hostile_input_is_bounded();
     long_texts_take_no_memory();

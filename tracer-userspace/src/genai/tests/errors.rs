@@ -263,7 +263,7 @@ pub(super) fn bodies_of_failed_responses() {
             &CEREBRAS,
             404,
             r#"{"message":"Model m does not exist","type":"not_found_error","param":"model","code":"model_not_found"}"#,
-            "model_not_found",
+            "not_found_error",
             "Model m does not exist",
         ),
         (

@@ -58,6 +58,8 @@ fn damaged_program_gives_no_other_site() {
             let Some(finding) = found(&bad) else { continue };
             for (function, place) in sites_of(&finding) {
                 let known = expected().contains(&(function, place));
+                // Without the call that copies, the fallback is the return: as right, and dearer.
+                let known = known || (function, place) == (Function::GoReadReturn, READ_AT + 0x36);
                 // What became of `ReadFrom` may be taken for another by its name.
                 let named = place == OTHERS_AT + 4;
                 assert!(known || named, "{at:#x} ^ {flipped:#x}: {function:?} at {place:#x}");
