@@ -190,6 +190,7 @@ fn each_event(file: &Path, mut act: impl FnMut(&Event<'_>) -> Result<()>) -> Res
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn every_exchange_of_a_client_is_right() -> Result<()> {
     with_each(|program| {
         let lab = Lab::open()?;
@@ -206,6 +207,7 @@ fn every_exchange_of_a_client_is_right() -> Result<()> {
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn every_llm_call_of_a_client_is_a_span() -> Result<()> {
     with_each(|program| {
         let lab = Lab::open()?;
@@ -240,6 +242,7 @@ fn record_server(
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn every_exchange_of_a_server_is_right() -> Result<()> {
     with_each(|program| {
         let lab = Lab::open()?;
@@ -252,6 +255,7 @@ fn every_exchange_of_a_server_is_right() -> Result<()> {
 
 /// The server says in each answer which goroutine wrote it, as Go's own stack trace names it.
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn goroutine_is_told() -> Result<()> {
     with_each(|program| {
         let lab = Lab::open()?;
@@ -285,6 +289,7 @@ fn goroutine_is_told() -> Result<()> {
 
 /// A connection that was there before llmtap is followed from its next message on.
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn connection_from_before_is_joined() -> Result<()> {
     with_each(|program| {
         let lab = Lab::open()?;
@@ -311,6 +316,7 @@ fn connection_from_before_is_joined() -> Result<()> {
 
 /// Caddy, as others built it: a server with TLS on one side, and a client with TLS on the other.
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_golang -- --ignored"]
 fn both_legs_of_a_gateway_are_right() -> Result<()> {
     let lab = Lab::open()?;
     let (server, log) = lab.serve(Command::new(env!("CARGO_BIN_EXE_mixed_server")))?;

@@ -105,6 +105,7 @@ fn compare(spans: &[Span], said: &[Record], kind: i64) -> Result<()> {
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_llama -- --ignored"]
 fn spans_carry_what_the_sdks_say() -> Result<()> {
     let lab = Lab::open()?;
     let model = Model::start(&lab)?;

@@ -23,46 +23,55 @@ fn agrees(sdks: &[Sdk], name: &str) -> Result<()> {
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_openai() -> Result<()> {
     agrees(PYTHON, "openai")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_anthropic() -> Result<()> {
     agrees(PYTHON, "anthropic")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_mistral() -> Result<()> {
     agrees(PYTHON, "mistral")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_google() -> Result<()> {
     agrees(PYTHON, "google")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_boto3() -> Result<()> {
     agrees(PYTHON, "boto3")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_cohere() -> Result<()> {
     agrees(PYTHON, "cohere")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_groq() -> Result<()> {
     agrees(PYTHON, "groq")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_ollama() -> Result<()> {
     agrees(PYTHON, "ollama")
 }
 
 #[test]
+#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_litellm() -> Result<()> {
     agrees(PYTHON, "litellm")
 }

@@ -25,9 +25,6 @@ def main(port):
     params.port = port
     params.n_ctx = 4096
     params.n_parallel = 2
-    # Embeddings as well, each the mean over its text's tokens; text is generated all the same.
-    params.embedding = True
-    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     # Its threads wait for each other by spinning: with one a core, any other load stalls them all.
     params.cpuparams.n_threads = max(1, (os.cpu_count() or 2) // 2)
     params.cpuparams_batch.n_threads = params.cpuparams.n_threads
