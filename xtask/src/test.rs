@@ -79,7 +79,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
             list_skipped(&binary, arguments)?
         } else {
-            if binary.name == GOLANG && has_tests(&binary, arguments)? {
+            // Its tests are skipped otherwise, and the toolchains are large.
+            if binary.name == GOLANG && arguments.full && has_tests(&binary, arguments)? {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
                 variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
