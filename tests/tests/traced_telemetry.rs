@@ -149,13 +149,11 @@ fn failure_is_an_event(spans: &[&Span], events: &[Event]) -> Result<()> {
 }
 
 #[test]
-#[ignore = "not always is a span's time within its point's: to be understood"]
 fn grpc_receiver_gets_metrics_and_events() -> Result<()> {
     right_at_receiver(Protocol::Grpc, "grpc")
 }
 
 #[test]
-#[ignore = "not always is a span's time within its point's: to be understood"]
 fn http_receiver_gets_metrics_and_events() -> Result<()> {
     right_at_receiver(Protocol::Http, "http/protobuf")
 }

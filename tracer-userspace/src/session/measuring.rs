@@ -94,12 +94,12 @@ impl Measuring {
         transport: Transport,
         process: &Arc<Process>,
         resources: &Resources,
+        start: SystemTime,
     ) {
         if self.pushed.is_none() && self.scrape.is_none() {
             return;
         }
         let measurements = semconv::measurements(operation, transport, self.profile);
-        let start = self.clock.measure().system_time(operation.timing.start);
         if let Some(Pushed { meter, .. }) = &mut self.pushed {
             meter.record((process.id, || Arc::clone(process)), start, &measurements);
         }

@@ -205,8 +205,11 @@ impl Pipeline {
             .unwrap_or_else(|| Arc::new(undescribed(connection.map(|found| found.process))));
         self.count(&operation);
         let resources = self.outputs.resources();
-        self.measuring.operation(&operation, transport, &process, resources);
-        match self.spans.span(operation, &process, transport) {
+        // One for both: a point must not begin behind what it counts.
+        let offset = self.spans.clock().measure();
+        let start = offset.system_time(operation.timing.start);
+        self.measuring.operation(&operation, transport, &process, resources, start);
+        match self.spans.span(operation, &process, transport, offset) {
             Some(span) => self.outputs.push(&span),
             None => self.counts.unsampled += 1,
         }

@@ -33,8 +33,8 @@ use Step::{PeerEnded, Received, Sent};
 
 /// The spans that a script gives, each with the number of the step that gave it.
 fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
-    let mut maker =
-        Spans::new(Sampler::default(), Clock::Recorded { boot: sample::BOOT }, Ids::Random);
+    let clock = Clock::Recorded { boot: sample::BOOT };
+    let mut maker = Spans::new(Sampler::default(), clock, Ids::Random);
     let process = sample::process(1, "a");
     let (mut exchanges, mut calls) = (Exchanges::new(), Calls::new(Options::default()));
     let mut spans = Vec::new();
@@ -43,7 +43,8 @@ fn spans(steps: Vec<Step>) -> Vec<(usize, Span)> {
         now += SECOND;
         let mut sink = |event: ExchangeEvent<'_>| {
             for operation in calls.on(&event) {
-                let span = maker.span(operation, &process, sample::TLS).expect("sampled");
+                let span =
+                    maker.span(operation, &process, sample::TLS, clock.measure()).expect("sampled");
                 spans.push((number, span));
             }
         };

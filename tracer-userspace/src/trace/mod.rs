@@ -17,7 +17,7 @@ mod span;
 mod spans;
 mod tokens;
 
-pub use clock::{Clock, measured_boot};
+pub use clock::{Clock, Offset, measured_boot};
 pub use ids::Ids;
 pub use prices::{Prices, PricesError};
 pub use sampler::{Sampler, UnknownSampler};

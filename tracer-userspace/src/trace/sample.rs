@@ -83,8 +83,9 @@ pub(crate) fn operation() -> Operation {
 }
 
 pub(crate) fn span_of(operation: Operation, process: &Arc<Process>) -> Span {
-    let mut spans = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random);
-    spans.span(operation, process, TLS).expect("kept by the default sampler")
+    let clock = Clock::Recorded { boot: BOOT };
+    let mut spans = Spans::new(Sampler::default(), clock, Ids::Random);
+    spans.span(operation, process, TLS, clock.measure()).expect("kept by the default sampler")
 }
 
 pub(crate) fn span() -> Span {

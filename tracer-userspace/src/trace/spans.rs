@@ -7,7 +7,7 @@ use std::sync::Arc;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 
 use super::{
-    Clock, Ids, Prices, Sampler, Span, Transport, context,
+    Clock, Ids, Offset, Prices, Sampler, Span, Transport, context,
     resends::Resends,
     semconv::{self, Conventions},
     tokens::{Estimate, Estimator},
@@ -61,12 +61,14 @@ impl Spans {
     /// The operation as a span; `None` where the sampler does not keep it.
     ///
     /// A valid `traceparent` in the request makes it a child of that span, in that trace and under
-    /// that sampling decision; otherwise it is the root of a trace of its own.
+    /// that sampling decision; otherwise it is the root of a trace of its own. `offset`: by which all
+    /// that is told of the operation has its times.
     pub fn span(
         &mut self,
         mut operation: Operation,
         process: &Arc<Process>,
         transport: Transport,
+        offset: Offset,
     ) -> Option<Span> {
         let resent = self.resends.of(&operation, process.id);
         let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
@@ -81,7 +83,6 @@ impl Spans {
         let estimate = self.estimate(&mut operation);
         let cost = self.prices.as_ref().and_then(|prices| prices.cost(&operation));
         let id = self.ids.span(operation.exchange, operation.turn);
-        let offset = self.clock.measure();
         let start = offset.system_time(operation.timing.start);
         let mut attributes = semconv::attributes(&operation, transport, self.conventions);
         attributes.extend(semconv::beside(resent, estimate, cost));

@@ -112,9 +112,10 @@ mod tests {
         operation.content = Some(content);
         let conventions =
             Conventions { profile: Profile::Latest, content: ContentPlace::Events, details: true };
-        let span = Spans::new(Sampler::default(), Clock::Recorded { boot: BOOT }, Ids::Random)
+        let clock = Clock::Recorded { boot: BOOT };
+        let span = Spans::new(Sampler::default(), clock, Ids::Random)
             .speaking(conventions)
-            .span(operation, &sample::process(42, "shop"), TLS)
+            .span(operation, &sample::process(42, "shop"), TLS, clock.measure())
             .unwrap();
         let records = logs(&span);
         (span, records)

@@ -7,6 +7,10 @@ fn spans(sampler: Sampler) -> Spans {
     Spans::new(sampler, Clock::Recorded { boot: BOOT }, Ids::Random)
 }
 
+fn offset() -> Offset {
+    Clock::Recorded { boot: BOOT }.measure()
+}
+
 fn called_with(traceparent: &str, tracestate: &str) -> Operation {
     let mut operation = sample::operation();
     operation.http.traceparent = vec![traceparent.to_owned()];
@@ -21,7 +25,7 @@ const UNSAMPLED_CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920
 fn traceparent_makes_a_child() {
     let process = sample::process(1, "a");
     let span = spans(Sampler::default())
-        .span(called_with(CALLER, "v=1"), &process, Transport::default())
+        .span(called_with(CALLER, "v=1"), &process, Transport::default(), offset())
         .unwrap();
     assert_eq!(span.context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(span.parent.to_string(), "b7ad6b7169203331");
@@ -35,9 +39,13 @@ fn traceparent_makes_a_child() {
 fn callers_sampling_decision_is_kept() {
     let process = sample::process(1, "a");
     let unsampled = || called_with(UNSAMPLED_CALLER, "");
-    assert!(spans(Sampler::default()).span(unsampled(), &process, Transport::default()).is_none());
+    assert!(
+        spans(Sampler::default())
+            .span(unsampled(), &process, Transport::default(), offset())
+            .is_none()
+    );
     let (always, _) = Sampler::from_variables(Some("always_on"), None);
-    let span = spans(always).span(unsampled(), &process, Transport::default()).unwrap();
+    let span = spans(always).span(unsampled(), &process, Transport::default(), offset()).unwrap();
     assert!(span.context.is_sampled());
 }
 
@@ -45,9 +53,10 @@ fn callers_sampling_decision_is_kept() {
 fn calls_without_context_are_roots() {
     let process = sample::process(1, "a");
     let mut spans = spans(Sampler::default());
-    let first = spans.span(sample::operation(), &process, Transport::default()).unwrap();
-    let second =
-        spans.span(called_with("nonsense", "v=1"), &process, Transport::default()).unwrap();
+    let first = spans.span(sample::operation(), &process, Transport::default(), offset()).unwrap();
+    let second = spans
+        .span(called_with("nonsense", "v=1"), &process, Transport::default(), offset())
+        .unwrap();
     for span in [&first, &second] {
         assert_eq!(span.parent, SpanId::INVALID);
         assert!(!span.parent_is_remote && span.context.is_valid());

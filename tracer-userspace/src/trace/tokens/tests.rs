@@ -135,7 +135,8 @@ fn content_that_was_not_asked_for_is_forgotten() {
             .speaking(conventions)
             .estimating_tokens();
         let operation = operation("tiktoken is great!", "2 + 2 = 4");
-        let span = spans.span(operation, &sample::process(1, "a"), sample::TLS).unwrap();
+        let span =
+            spans.span(operation, &sample::process(1, "a"), sample::TLS, clock.measure()).unwrap();
         let get = |key: &str| {
             let mut found = span.attributes.iter().filter(|one| one.key.as_str() == key);
             found.next().map(|one| one.value.clone())
