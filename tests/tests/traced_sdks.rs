@@ -29,7 +29,6 @@ fn python_openai() -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_anthropic() -> Result<()> {
     agrees(PYTHON, "anthropic")
 }
@@ -41,25 +40,21 @@ fn python_mistral() -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_google() -> Result<()> {
     agrees(PYTHON, "google")
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_boto3() -> Result<()> {
     agrees(PYTHON, "boto3")
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_cohere() -> Result<()> {
     agrees(PYTHON, "cohere")
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_groq() -> Result<()> {
     agrees(PYTHON, "groq")
 }
