@@ -26,3 +26,5 @@ pub mod session;
 mod splits;
 #[cfg(not(fuzzing))]
 pub mod trace;
+#[cfg(not(fuzzing))]
+mod yaml;

@@ -18,6 +18,7 @@ use crate::{
     export::{OtlpOptions, Signal, Variables},
     genai::Named,
     trace::semconv::{self, ContentPlace, Conventions, Profile},
+    yaml::{self, Fault},
 };
 
 /// Sizes that a ring between kernel and llmtap may have: powers of two, as the kernel asks.
@@ -285,22 +286,13 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let error = |place: Location, words: &str| ConfigError::Value {
+        let fault = |Fault { place, words }: Fault| ConfigError::Value {
             path: path.to_owned(),
-            place: if place == Location::UNKNOWN {
-                String::new()
-            } else {
-                format!("{}:{}:", place.line(), place.column())
-            },
-            words: words.to_owned(),
+            place,
+            words,
         };
-        let raw: Raw = serde_saphyr::from_str(text).map_err(|wrong| {
-            let place = wrong.location().unwrap_or(Location::UNKNOWN);
-            let words = wrong.without_snippet().to_string();
-            // The library says the place behind its words, we before them.
-            let behind = format!(" at line {}, column {}", place.line(), place.column());
-            error(place, words.strip_suffix(&behind).unwrap_or(&words))
-        })?;
+        let error = |place: Location, words: &str| fault(Fault::at(place, words));
+        let raw: Raw = yaml::read(text).map_err(fault)?;
         if raw.filters.is_empty() {
             let words = "filters: nothing says what to trace; give at least one of \
                          pid, exe, port, cgroup or all: true";

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::{Prices, Row};
+use crate::yaml::{self, Fault};
 
 /// Digits behind the point that a price may have, and its highest: what is multiplied with a count
 /// of tokens then stays exact.
@@ -110,21 +111,13 @@ impl Prices {
     }
 
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, PricesError> {
-        let error = |place: Location, words: &str| PricesError::Value {
+        let fault = |Fault { place, words }: Fault| PricesError::Value {
             path: path.to_owned(),
-            place: if place == Location::UNKNOWN {
-                String::new()
-            } else {
-                format!("{}:{}:", place.line(), place.column())
-            },
-            words: words.to_owned(),
+            place,
+            words,
         };
-        let raw: Raw = serde_saphyr::from_str(text).map_err(|wrong| {
-            let place = wrong.location().unwrap_or(Location::UNKNOWN);
-            let words = wrong.without_snippet().to_string();
-            let behind = format!(" at line {}, column {}", place.line(), place.column());
-            error(place, words.strip_suffix(&behind).unwrap_or(&words))
-        })?;
+        let error = |place: Location, words: &str| fault(Fault::at(place, words));
+        let raw: Raw = yaml::read(text).map_err(fault)?;
         if raw.date.value.parse::<Date>().is_err() {
             let words = "date: the day of the prices is needed, as 2026-11-20";
             return Err(error(raw.date.defined, words));
