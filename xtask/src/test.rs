@@ -22,6 +22,8 @@ use crate::{
 const PACKAGE: &str = "llmtap-tests";
 /// Name of a test file that runs the tracer begins with this.
 const TRACED: &str = "traced_";
+/// The test files that need the SDKs of providers, which are installed for them alone.
+const SDKS: [&str; 2] = ["traced_sdks", "traced_llama"];
 /// The test file that needs Go, which is installed for it alone.
 const GOLANG: &str = "traced_golang";
 
@@ -69,8 +71,6 @@ struct Binary {
 /// Something could not be set up or built, or a test failed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut variables = lab::variables(workspace)?;
-    let sdks = setup::Python::with_sdks(workspace)?;
-    variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
     if arguments.full {
         variables.push(("LLMTAP_FULL", "1".into()));
     }
@@ -79,6 +79,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
             list_skipped(&binary, arguments)?
         } else {
+            if SDKS.contains(&binary.name.as_str()) && has_tests(&binary, arguments)? {
+                let sdks = setup::Python::with_sdks(workspace)?;
+                variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
+            }
             // Its tests are skipped otherwise, and the toolchains are large.
             if binary.name == GOLANG && arguments.full && has_tests(&binary, arguments)? {
                 let programs = golang::ready(workspace, arguments.full)?;
