@@ -37,10 +37,14 @@ pub fn records(connection: u64, parts: &[Part]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Gives a record to another connection.
+/// Gives a record to another connection, which has an object of its own: a second connection of one
+/// object would be the first one's end.
 pub fn readdress(record: &mut [u8], connection: u64) {
     // Behind four numbers of 4 bytes and the process.
     record[24..32].copy_from_slice(&connection.to_ne_bytes());
+    if record[..4] == (Kind::Opened as u32).to_ne_bytes() {
+        record[HEADER_LEN..HEADER_LEN + 8].copy_from_slice(&(16 * connection).to_ne_bytes());
+    }
 }
 
 fn plain(words: &[u64]) -> Vec<u8> {

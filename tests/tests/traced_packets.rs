@@ -11,7 +11,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 fn tcpdump(file: &Path, options: &[&str], port: u16) -> Result<Running> {
     let mut command = Command::new("tcpdump");
     // As root it would become another user, who may not write here.
-    command.args(["-Z", "root", "-U", "--immediate-mode", "-w"]).arg(file).args(options);
+    command.args(["-Z", "root", "-U", "--immediate-mode"]);
+    // A slot of its buffer is as large as a packet may be: by default there is room for eight packets.
+    command.args(["--snapshot-length", "66000", "--buffer-size", "65536"]);
+    command.arg("-w").arg(file).args(options);
     command.arg(format!("tcp port {port}"));
     let capture = Running::start(command)?;
     capture.errors.wait_for(LIMIT, |line| line.contains("listening on"))?;
@@ -40,14 +43,15 @@ fn calls_in_a_packet_capture_are_spans() -> Result<()> {
         let received = records(&fs::read_to_string(received)?);
         ensure!(received.len() == Model::CALLS, "{received:#?}");
         // Its last packets may still be on their way to the file.
-        let spans = wait_until("every call in the capture", LIMIT, || {
-            spans(&lab, &file)
-                .ok()
-                .filter(|spans| differences_of_attributes(spans, &received).is_empty())
+        let all = wait_until("every call in the capture", LIMIT, || {
+            spans(&lab, &file).ok().filter(|spans| spans.len() >= received.len())
         });
         capture.signal(Signal::INT)?;
         let told = capture.finish(LIMIT)?.errors;
-        let spans = spans.with_context(|| format!("{options:?}: {told}"))?;
+        all.with_context(|| format!("{options:?}: {told}"))?;
+        let spans = spans(&lab, &file)?;
+        let differences = differences_of_attributes(&spans, &received);
+        ensure!(differences.is_empty(), "{options:?}: {differences:#?}\n{told}");
         for span in &spans {
             ensure!(span.text("url.scheme") == Some("http"), "{span:#?}");
             ensure!(span.text("server.address") == Some("127.0.0.1"), "{span:#?}");

@@ -40,6 +40,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// The filter is the name of an end-to-end file that runs the tracer: the rest needs no building.
+    fn names_traced_file(&self) -> bool {
+        self.filter.as_deref().is_some_and(|filter| filter.starts_with(TRACED))
+    }
+
     /// What is left to filter by within a file of that name.
     fn filter_within(&self, file: &str) -> Option<&str> {
         self.filter.as_deref().filter(|filter| !file.contains(filter))
@@ -74,17 +79,23 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.full {
         variables.push(("LLMTAP_FULL", "1".into()));
     }
-    let mut count = unit_tests(workspace, arguments)?;
+    let mut count = Count::default();
+    if !arguments.names_traced_file() {
+        count.add(unit_tests(workspace, arguments)?);
+    }
     for binary in binaries(workspace)? {
+        if tests_of(&binary, arguments)?.is_empty() {
+            continue;
+        }
         let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
             list_skipped(&binary, arguments)?
         } else {
-            if SDKS.contains(&binary.name.as_str()) && has_tests(&binary, arguments)? {
+            if SDKS.contains(&binary.name.as_str()) {
                 let sdks = setup::Python::with_sdks(workspace)?;
                 variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
             }
             // Its tests are skipped otherwise, and the toolchains are large.
-            if binary.name == GOLANG && arguments.full && has_tests(&binary, arguments)? {
+            if binary.name == GOLANG && arguments.full {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
                 variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
@@ -153,10 +164,6 @@ fn tests_of(binary: &Binary, arguments: &Arguments) -> Result<Vec<String>> {
         .with_context(|| format!("{} does not list its tests", binary.name))?;
     let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
     Ok(names.map(str::to_owned).collect())
-}
-
-fn has_tests(binary: &Binary, arguments: &Arguments) -> Result<bool> {
-    Ok(!tests_of(binary, arguments)?.is_empty())
 }
 
 fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
