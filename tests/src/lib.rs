@@ -6,6 +6,7 @@ mod authority;
 mod compare;
 mod event;
 mod lab;
+pub mod matrix;
 pub mod mixed;
 mod model;
 mod nginx;

@@ -144,7 +144,15 @@ impl Attached {
     /// # Errors
     /// As [`Attached::wait`].
     pub fn stop(self) -> Result<Trace> {
-        self.process.signal(Signal::INT)?;
+        self.end_with(Signal::INT)
+    }
+
+    /// A signal to the tracer alone, then as [`Attached::wait`].
+    ///
+    /// # Errors
+    /// As [`Attached::wait`].
+    pub fn end_with(self, signal: Signal) -> Result<Trace> {
+        self.process.signal(signal)?;
         finish(self.process, &self.spans, FLUSH)
     }
 

@@ -23,7 +23,7 @@ use llmtap::{
 use llmtap_tests::{
     Finished, Lab, Running,
     mixed::{
-        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode, every_span,
+        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode, every_span, job,
     },
     no_bytes_lost, wait_until,
 };
@@ -121,13 +121,6 @@ fn enlarge(call: &mut Call) {
     });
     call.body = vec![STANDARD.encode(body.to_string())];
     call.headers.retain(|(name, _)| name != "content-encoding");
-}
-
-fn job(lab: &Lab, connections: &[Connection]) -> Result<PathBuf> {
-    let lines: Vec<_> = connections.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    let job = lab.file("job.jsonl");
-    fs::write(&job, lines.join("\n"))?;
-    Ok(job)
 }
 
 fn calls(connections: &[Connection]) -> impl Iterator<Item = &Call> {

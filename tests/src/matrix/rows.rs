@@ -1,0 +1,112 @@
+//! The rows: every program that is traced, its TLS library, and the work that it can do.
+//! One row is one test of `traced_matrix.rs` and one line of `docs/tls-coverage.md`; the program is
+//! installed by `xtask/src/setup/matrix.rs` under the same name.
+
+use super::{
+    clients::{self, Client},
+    gateways::{self, Gateway},
+};
+use crate::mixed::Protocol::{self, Http1, Http2};
+
+pub struct Row {
+    pub name: &'static str,
+    /// For people.
+    pub program: &'static str,
+    /// The TLS library and how the program has it.
+    pub stack: &'static str,
+    pub work: Work,
+    pub protocols: &'static [Protocol],
+}
+
+/// What a row does.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// It makes the calls of a job.
+    Client(Client),
+    /// It stands between a client and the server, with TLS on both sides.
+    Gateway(Gateway),
+    /// It calls by gRPC, whose server is another.
+    Grpc,
+    /// Nothing can be run: the page tells why.
+    Nothing,
+}
+
+const fn client(
+    name: &'static str,
+    program: &'static str,
+    stack: &'static str,
+    protocols: &'static [Protocol],
+    client: Client,
+) -> Row {
+    Row { name, program, stack, work: Work::Client(client), protocols }
+}
+
+const H1: &[Protocol] = &[Http1];
+const BOTH: &[Protocol] = &[Http1, Http2];
+
+pub const ROWS: [Row; 21] = [
+    client("cpython", "CPython, `http.client`", "OpenSSL 3, shared", H1, clients::cpython),
+    client("curl", "curl", "OpenSSL 3, shared", BOTH, clients::curl),
+    client("node", "Node as the system has it", "OpenSSL 3", BOTH, clients::node),
+    client("node_wheel", "Node as PyPI has it", "OpenSSL 3, static", BOTH, clients::node),
+    client("node_debian", "Node as Debian has it", "OpenSSL 3, shared", BOTH, clients::node_debian),
+    Row {
+        name: "nginx",
+        program: "nginx, server and client",
+        stack: "OpenSSL 3, shared",
+        work: Work::Gateway(gateways::nginx),
+        protocols: BOTH,
+    },
+    client("ruby", "Ruby, `Net::HTTP`", "OpenSSL 3, shared", H1, clients::ruby),
+    client("php", "PHP, streams", "OpenSSL 3, shared", H1, clients::php),
+    client("perl", "Perl, `HTTP::Tiny`", "OpenSSL 3, shared", H1, clients::perl),
+    client("curl_cffi", "curl_cffi", "BoringSSL with symbols", BOTH, clients::curl_cffi),
+    client("bun", "Bun, `fetch` and `node:http2`", "BoringSSL, stripped", BOTH, clients::bun),
+    Row {
+        name: "grpcio",
+        program: "grpcio",
+        stack: "BoringSSL, stripped",
+        work: Work::Grpc,
+        protocols: &[Http2],
+    },
+    client("go", "Go, `net/http`", "crypto/tls", BOTH, clients::go),
+    Row {
+        name: "caddy",
+        program: "Caddy, server and client",
+        stack: "crypto/tls",
+        work: Work::Gateway(gateways::caddy),
+        protocols: BOTH,
+    },
+    client("wget", "wget", "GnuTLS, shared", H1, clients::wget),
+    client("libcurl_gnutls", "libcurl over GnuTLS", "GnuTLS, shared", BOTH, clients::libcurl),
+    client("tstclnt", "tstclnt", "NSS, shared", H1, clients::tstclnt),
+    client("libcurl_nss", "libcurl over NSS", "NSS, shared", BOTH, clients::libcurl),
+    Row {
+        name: "claude_code",
+        program: "Claude Code",
+        stack: "BoringSSL, stripped",
+        work: Work::Nothing,
+        protocols: H1,
+    },
+    Row {
+        name: "netty_tcnative",
+        program: "Java, netty-tcnative",
+        stack: "BoringSSL with symbols",
+        work: Work::Nothing,
+        protocols: BOTH,
+    },
+    Row {
+        name: "kernel_tls",
+        program: "nginx, `ssl_conf_command Options KTLS`",
+        stack: "OpenSSL 3 and the kernel",
+        work: Work::Gateway(gateways::nginx_in_kernel),
+        protocols: H1,
+    },
+];
+
+impl Row {
+    /// The row of that name.
+    pub fn of(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+}

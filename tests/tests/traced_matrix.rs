@@ -1,0 +1,55 @@
+//! Every TLS library by a program that has it: one row, one test (`tests/src/matrix/rows.rs`).
+
+use std::path::Path;
+
+use anyhow::Result;
+use llmtap_tests::matrix::{Programs, ROWS, run};
+
+fn row(name: &str) -> Result<()> {
+    let server = Path::new(env!("CARGO_BIN_EXE_mixed_server"));
+    let client = Path::new(env!("CARGO_BIN_EXE_mixed_client"));
+    run(name, Programs { server, client })
+}
+
+macro_rules! rows {
+    ($($name:ident)*) => {
+        const TESTED: &[&str] = &[$(stringify!($name)),*];
+
+        $(
+            #[test]
+            fn $name() -> Result<()> {
+                row(stringify!($name))
+            }
+        )*
+    };
+}
+
+rows! {
+    cpython
+    curl
+    node
+    node_wheel
+    node_debian
+    nginx
+    ruby
+    php
+    perl
+    curl_cffi
+    bun
+    grpcio
+    go
+    caddy
+    wget
+    libcurl_gnutls
+    tstclnt
+    libcurl_nss
+    claude_code
+    netty_tcnative
+    kernel_tls
+}
+
+#[test]
+fn every_row_has_a_test() {
+    let rows: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    assert_eq!(rows, TESTED);
+}
