@@ -23,7 +23,8 @@ use llmtap::{
 use llmtap_tests::{
     Finished, Lab, Running,
     mixed::{
-        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode, every_span, job,
+        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode,
+        every_span, job,
     },
     no_bytes_lost, wait_until,
 };

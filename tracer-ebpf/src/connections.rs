@@ -4,8 +4,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, CONNECTION_SOCKET_TOLD, Closed, ConnectionState, Header,
-    Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, CONNECTION_SOCKET_TOLD, Closed,
+    ConnectionState, Header, Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
 };
 
 use crate::{

@@ -10,8 +10,8 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    CONNECTION_EXCLUDED, CONNECTION_PEER_ENDED, Call, CallKey, ConnectionState, FLAG_SENT, Kind, Loss,
-    PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
+    CONNECTION_EXCLUDED, CONNECTION_PEER_ENDED, Call, CallKey, ConnectionState, FLAG_SENT, Kind,
+    Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
 };
 
 use crate::{

@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// What a client is started with.
-pub struct Start<'a> {
+pub(super) struct Start<'a> {
     pub(super) lab: &'a Lab,
     pub(super) part: &'a Part,
     pub(super) port: u16,
     pub(super) connections: &'a [Connection],
 }
 
-pub type Client = fn(&Start<'_>) -> Result<Command>;
+pub(super) type Client = fn(&Start<'_>) -> Result<Command>;
 
 impl Start<'_> {
     /// The program with a script of `tests/programs`, the port and the job.
@@ -155,7 +155,7 @@ pub(super) fn tstclnt(start: &Start<'_>) -> Result<Command> {
         let request = start.lab.file("request");
         fs::write(&request, wire(call, start.port)?)?;
         Ok(format!(
-            "{} -h localhost -p {} -d sql:{} -V tls1.2:tls1.3 < {} > /dev/null",
+            "{} -4 -h localhost -p {} -d sql:{} -V tls1.2:tls1.3 < {} > /dev/null",
             start.part.program.display(),
             start.port,
             trusted,

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::part::Part;
 use crate::{Lab, nginx};
 
-pub type Gateway = fn(&Lab, &Part, u16) -> Result<(Command, u16)>;
+pub(super) type Gateway = fn(&Lab, &Part, u16) -> Result<(Command, u16)>;
 
 pub(super) fn nginx(lab: &Lab, part: &Part, behind: u16) -> Result<(Command, u16)> {
     nginx_with(lab, part, behind, "")

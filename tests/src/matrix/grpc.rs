@@ -63,8 +63,13 @@ fn differences(span: &Span, call: &Record) -> Vec<String> {
     if is_streamed && span.attribute("llmtap.response.chunks") != Some(&call["chunks"]) {
         found.push(format!("{:?} chunks: {call}", span.attribute("llmtap.response.chunks")));
     }
-    if span.attribute("gen_ai.response.finish_reasons") != Some(&serde_json::json!([call["finish"]])) {
-        found.push(format!("the end: {:?}: {call}", span.attribute("gen_ai.response.finish_reasons")));
+    if span.attribute("gen_ai.response.finish_reasons")
+        != Some(&serde_json::json!([call["finish"]]))
+    {
+        found.push(format!(
+            "the end: {:?}: {call}",
+            span.attribute("gen_ai.response.finish_reasons")
+        ));
     }
     found
 }

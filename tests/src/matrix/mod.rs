@@ -2,6 +2,7 @@
 //! Takes the programs that `cargo xtask` installed; runs one row and leaves its outcome in a file.
 //! Each row does the same work against the same server, and is compared as the mixed load is.
 
+mod agent;
 mod clients;
 mod gateways;
 mod grpc;
@@ -12,8 +13,7 @@ mod part;
 mod rows;
 mod run;
 
-pub use outcome::Outcome;
 pub use page::page;
 pub use part::Parts;
-pub use rows::{ROWS, Row, Work};
+pub use rows::{ROWS, Row};
 pub use run::{Programs, run};

@@ -12,17 +12,17 @@ use super::part::Parts;
 const FOLDER: &str = "outcomes";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Outcome {
-    pub version: String,
+pub(super) struct Outcome {
+    pub(super) version: String,
     /// For each file with probes: its name and how the library in it was found.
-    pub found: Vec<String>,
+    pub(super) found: Vec<String>,
     /// Protocols that were run to their end and were right, as people name them.
-    pub protocols: Vec<String>,
-    pub exchanges: usize,
+    pub(super) protocols: Vec<String>,
+    pub(super) exchanges: usize,
     /// What was not right.
-    pub failure: Option<String>,
+    pub(super) failure: Option<String>,
     /// The day, UTC.
-    pub day: String,
+    pub(super) day: String,
 }
 
 impl Outcome {

@@ -11,22 +11,24 @@ use crate::mixed::Protocol::{self, Http1, Http2};
 pub struct Row {
     pub name: &'static str,
     /// For people.
-    pub program: &'static str,
+    pub(super) program: &'static str,
     /// The TLS library and how the program has it.
-    pub stack: &'static str,
-    pub work: Work,
-    pub protocols: &'static [Protocol],
+    pub(super) stack: &'static str,
+    pub(super) work: Work,
+    pub(super) protocols: &'static [Protocol],
 }
 
 /// What a row does.
 #[derive(Clone, Copy)]
-pub enum Work {
+pub(super) enum Work {
     /// It makes the calls of a job.
     Client(Client),
     /// It stands between a client and the server, with TLS on both sides.
     Gateway(Gateway),
     /// It calls by gRPC, whose server is another.
     Grpc,
+    /// It is given a task for which it calls a model.
+    Agent,
     /// Nothing can be run: the page tells why.
     Nothing,
 }
@@ -85,7 +87,7 @@ pub const ROWS: [Row; 21] = [
         name: "claude_code",
         program: "Claude Code",
         stack: "BoringSSL, stripped",
-        work: Work::Nothing,
+        work: Work::Agent,
         protocols: H1,
     },
     Row {
@@ -106,7 +108,7 @@ pub const ROWS: [Row; 21] = [
 
 impl Row {
     /// The row of that name.
-    pub fn of(name: &str) -> Option<&'static Self> {
+    pub(super) fn of(name: &str) -> Option<&'static Self> {
         ROWS.iter().find(|row| row.name == name)
     }
 }

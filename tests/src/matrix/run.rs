@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use super::{
+    agent,
     clients::{self, Client, Start},
     gateways::Gateway,
     grpc,
@@ -50,7 +51,8 @@ pub fn run(name: &str, programs: Programs<'_>) -> Result<()> {
         if let Err(error) = &result {
             // What follows is for whoever mends it; the page has the sentence.
             let all = format!("{error:#}");
-            outcome.failure = Some(all.lines().next().unwrap_or_default().chars().take(200).collect());
+            outcome.failure =
+                Some(all.lines().next().unwrap_or_default().chars().take(200).collect());
             break;
         }
         outcome.protocols.push(named(protocol).to_owned());
@@ -84,6 +86,7 @@ fn one(
         Work::Client(client) => of_client(client, part, protocol, programs, outcome),
         Work::Gateway(gateway) => of_gateway(gateway, part, protocol, programs, outcome),
         Work::Grpc => of_grpc(part, outcome),
+        Work::Agent => of_agent(part, outcome),
         Work::Nothing => anyhow::bail!("there is nothing to run"),
     }
 }
@@ -170,7 +173,20 @@ fn of_grpc(part: &Part, outcome: &mut Outcome) -> Result<()> {
     let trace = tracer(&lab).run(&client)?;
     ended_well(&trace, outcome)?;
     trace.nothing_lost()?;
-    outcome.exchanges += grpc::compare(&trace.spans, &trace.output, &log)
-        .with_context(|| trace.errors.clone())?;
+    outcome.exchanges +=
+        grpc::compare(&trace.spans, &trace.output, &log).with_context(|| trace.errors.clone())?;
+    Ok(())
+}
+
+fn of_agent(part: &Part, outcome: &mut Outcome) -> Result<()> {
+    let lab = Lab::open()?;
+    let mut server = Command::new(&lab.parts.python);
+    server.arg(crate::Parts::program("matrix/agent_server.py"));
+    let (server, log) = lab.serve(server)?;
+    let trace = tracer(&lab).run(&agent::command(&lab, part, server.port()?)?)?;
+    ended_well(&trace, outcome)?;
+    trace.nothing_lost()?;
+    outcome.exchanges += agent::compare(&trace.spans, &log)
+        .with_context(|| format!("{}\n{}", trace.output, trace.errors))?;
     Ok(())
 }

@@ -112,7 +112,10 @@ impl Load {
 ///
 /// # Errors
 /// It could not be written.
-pub fn job<'a>(lab: &Lab, connections: impl IntoIterator<Item = &'a Connection>) -> Result<PathBuf> {
+pub fn job<'a>(
+    lab: &Lab,
+    connections: impl IntoIterator<Item = &'a Connection>,
+) -> Result<PathBuf> {
     let mut lines = String::new();
     for connection in connections {
         writeln!(lines, "{}", serde_json::to_string(connection)?)?;
@@ -190,12 +193,7 @@ impl Program {
 ///
 /// # Errors
 /// The file could not be written.
-pub fn curl(
-    mut curl: Command,
-    lab: &Lab,
-    port: u16,
-    connection: &Connection,
-) -> Result<Command> {
+pub fn curl(mut curl: Command, lab: &Lab, port: u16, connection: &Connection) -> Result<Command> {
     let mut lines = String::from("no-progress-meter\nshow-error\n");
     if connection.protocol == Protocol::Http2 {
         writeln!(lines, "parallel\nparallel-max = {}", Connection::STREAMS)?;

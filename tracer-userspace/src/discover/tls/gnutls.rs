@@ -48,9 +48,9 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     }
     // Since 3.6.3 it hands all on to the other; probes on both would see the same bytes twice.
     let both = has(SEND2);
-    let sites = found.iter().filter(|(name, _, address)| {
-        !(both && *name == SEND && hands_on(image, *address))
-    });
+    let sites = found
+        .iter()
+        .filter(|(name, _, address)| !(both && *name == SEND && hands_on(image, *address)));
     let sites: Vec<Site> = sites
         .filter_map(|(_, function, address)| site::at_entry(image, *function, *address))
         .collect();

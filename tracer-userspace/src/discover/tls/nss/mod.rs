@@ -28,8 +28,8 @@ mod slot {
     pub(super) const ACCEPT: u64 = 13;
     pub(super) const RECV: u64 = 17;
     pub(super) const SEND: u64 = 18;
-    /// The last that is the layer's own in every version; behind it NSPR's come between.
-    pub(super) const POLL: u64 = 21;
+    /// The last that is looked at: behind it NSPR's own come between.
+    pub(super) const SENDTO: u64 = 20;
 }
 
 pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
@@ -67,7 +67,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
 /// The methods of a layer, by their places in its table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Table {
-    /// From [`slot::CLOSE`] to [`slot::POLL`].
+    /// From [`slot::CLOSE`] to [`slot::SENDTO`].
     methods: Vec<u64>,
 }
 
@@ -78,7 +78,7 @@ impl Table {
 
     /// `None`: some method is not there, or the directions are not told apart.
     fn read(method: impl Fn(u64) -> Option<u64>) -> Option<Self> {
-        let methods = (slot::CLOSE..=slot::POLL).map(method).collect::<Option<Vec<_>>>()?;
+        let methods = (slot::CLOSE..=slot::SENDTO).map(method).collect::<Option<Vec<_>>>()?;
         let table = Self { methods };
         let own = [slot::READ, slot::WRITE, slot::RECV, slot::SEND].map(|slot| table.at(slot));
         (BTreeSet::from(own).len() == own.len()).then_some(table)

@@ -87,7 +87,9 @@ impl State {
         match decoded.code() {
             Code::Mov_rm64_r64 => keep(at, self.general.get(&decoded.op1_register()).copied()),
             Code::Mov_rm32_imm32 => stores.constants.push((at, decoded.immediate32())),
-            Code::Movups_xmmm128_xmm | Code::Movaps_xmmm128_xmm | Code::Movdqa_xmmm128_xmm
+            Code::Movups_xmmm128_xmm
+            | Code::Movaps_xmmm128_xmm
+            | Code::Movdqa_xmmm128_xmm
             | Code::Movdqu_xmmm128_xmm => {
                 let [low, high] = self.halves(decoded.op1_register());
                 keep(at, low);
@@ -166,7 +168,8 @@ mod tests {
         };
         let finding = find(&Image::read(&file).unwrap()).unwrap();
         assert_eq!(finding.stack, Stack::Nss);
-        let count = |function| finding.sites.iter().filter(|site| site.function == function).count();
+        let count =
+            |function| finding.sites.iter().filter(|site| site.function == function).count();
         let counts = [Function::SslNew, Function::SslWrite, Function::NssRead, Function::NssRecv];
         assert_eq!(counts.map(count), [2, 2, 1, 1]);
     }
