@@ -36,14 +36,23 @@ rows! {
     perl
     curl_cffi
     bun
+    bun_1_2_23
+    bun_1_3_9
+    bun_1_4_3
     grpcio
+    grpcio_1_71_2
+    grpcio_1_78_2
+    grpcio_1_85_3
+    claude_code
+    claude_code_2_1_129
+    claude_code_2_1_248
+    claude_code_2_1_332
     go
     caddy
     wget
     libcurl_gnutls
     tstclnt
     libcurl_nss
-    claude_code
     netty_tcnative
     kernel_tls
 }

@@ -86,11 +86,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
                 let sdks = setup::Python::with_sdks(workspace)?;
                 variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
             }
-            // Its tests are skipped otherwise, and the toolchains are large.
-            if binary.name == GOLANG && arguments.full && has_tests(&binary, arguments)? {
+            if binary.name == GOLANG && has_tests(&binary, arguments)? {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
-                variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
             }
             if binary.name == MATRIX {
                 of_matrix(workspace, &binary, arguments, &mut variables)?

@@ -153,7 +153,7 @@ pub(super) fn tstclnt(start: &Start<'_>) -> Result<Command> {
     let trusted = certificates(start.lab)?;
     start.one_call_a_process(|call| {
         let request = start.lab.file("request");
-        fs::write(&request, wire(call, start.port)?)?;
+        fs::write(&request, wire(call, start.port, "close")?)?;
         Ok(format!(
             "{} -4 -h localhost -p {} -d sql:{} -V tls1.2:tls1.3 < {} > /dev/null",
             start.part.program.display(),
@@ -162,6 +162,27 @@ pub(super) fn tstclnt(start: &Start<'_>) -> Result<Command> {
             request.display()
         ))
     })
+}
+
+/// It sends what is in files, and reads answers by Netty's decoder.
+pub(super) fn netty(start: &Start<'_>) -> Result<Command> {
+    let mut lines = String::new();
+    for connection in start.connections {
+        let mut requests = Vec::new();
+        for call in &connection.calls {
+            let request = start.lab.file("request");
+            fs::write(&request, wire(call, start.port, "keep-alive")?)?;
+            requests.push(request.to_str().context("a path is no text")?.to_owned());
+        }
+        lines += &(requests.join("\t") + "\n");
+    }
+    let job = start.lab.file("requests");
+    fs::write(&job, lines)?;
+    let folder = start.part.library()?.to_str().context("a path is no text")?;
+    let mut command = start.program();
+    command.arg(format!("@{folder}/arguments")).arg(start.port.to_string());
+    command.arg(job).arg(&start.lab.authority.root);
+    Ok(command)
 }
 
 /// A folder of NSS' own kind that has the authority's certificate.
@@ -182,14 +203,14 @@ fn certificates(lab: &Lab) -> Result<String> {
     Ok(folder)
 }
 
-/// A request as its bytes are, after which the server closes.
-fn wire(call: &Call, port: u16) -> Result<Vec<u8>> {
+/// A request as its bytes are. `after`: what becomes of the connection then.
+fn wire(call: &Call, port: u16, after: &str) -> Result<Vec<u8>> {
     let body = call.pieces()?.concat();
     let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost:{port}\r\n", call.method, call.path);
     for (name, value) in call.fields()? {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    head += &format!("content-length: {}\r\nconnection: {after}\r\n\r\n", body.len());
     Ok([head.into_bytes(), body].concat())
 }
 

@@ -3,6 +3,7 @@
 //! Each row does the same work against the same server, and is compared as the mixed load is.
 
 mod agent;
+mod boundary;
 mod clients;
 mod gateways;
 mod grpc;

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::part::Parts;
+use super::{boundary, part::Parts};
 
 /// Below the folder of the matrix.
 const FOLDER: &str = "outcomes";
@@ -55,6 +55,9 @@ impl Outcome {
 }
 
 /// The files that the tracer put probes into, by its log, and how a library was found in each.
+///
+/// # Errors
+/// A site in one of them is no instruction.
 pub(super) fn found(errors: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for line in errors.lines().filter(|line| line.contains("probes attached")) {
@@ -62,6 +65,7 @@ pub(super) fn found(errors: &str) -> Result<Vec<String>> {
         let path = Path::new(rest.split(" sites=").next().unwrap_or(rest));
         let Ok(file) = fs::File::open(path) else { continue };
         let target = llmtap::discover::inspect(file, path)?;
+        target.as_ref().map_or(Ok(()), boundary::check)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         for finding in target.iter().flat_map(|target| &target.findings) {
             found.push(format!("`{name}`: {}, {}", finding.stack, by(finding)));

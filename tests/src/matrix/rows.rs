@@ -29,8 +29,6 @@ pub(super) enum Work {
     Grpc,
     /// It is given a task for which it calls a model.
     Agent,
-    /// Nothing can be run: the page tells why.
-    Nothing,
 }
 
 const fn client(
@@ -43,10 +41,20 @@ const fn client(
     Row { name, program, stack, work: Work::Client(client), protocols }
 }
 
+/// BoringSSL without symbols, in one of several versions: the finder was written from others.
+const fn stripped(
+    name: &'static str,
+    program: &'static str,
+    protocols: &'static [Protocol],
+    work: Work,
+) -> Row {
+    Row { name, program, stack: "BoringSSL, stripped", work, protocols }
+}
+
 const H1: &[Protocol] = &[Http1];
 const BOTH: &[Protocol] = &[Http1, Http2];
 
-pub const ROWS: [Row; 21] = [
+pub const ROWS: [Row; 30] = [
     client("cpython", "CPython, `http.client`", "OpenSSL 3, shared", H1, clients::cpython),
     client("curl", "curl", "OpenSSL 3, shared", BOTH, clients::curl),
     client("node", "Node as the system has it", "OpenSSL 3", BOTH, clients::node),
@@ -64,13 +72,17 @@ pub const ROWS: [Row; 21] = [
     client("perl", "Perl, `HTTP::Tiny`", "OpenSSL 3, shared", H1, clients::perl),
     client("curl_cffi", "curl_cffi", "BoringSSL with symbols", BOTH, clients::curl_cffi),
     client("bun", "Bun, `fetch` and `node:http2`", "BoringSSL, stripped", BOTH, clients::bun),
-    Row {
-        name: "grpcio",
-        program: "grpcio",
-        stack: "BoringSSL, stripped",
-        work: Work::Grpc,
-        protocols: &[Http2],
-    },
+    stripped("bun_1_2_23", "Bun", BOTH, Work::Client(clients::bun)),
+    stripped("bun_1_3_9", "Bun", BOTH, Work::Client(clients::bun)),
+    stripped("bun_1_4_3", "Bun", BOTH, Work::Client(clients::bun)),
+    stripped("grpcio", "grpcio", &[Http2], Work::Grpc),
+    stripped("grpcio_1_71_2", "grpcio", &[Http2], Work::Grpc),
+    stripped("grpcio_1_78_2", "grpcio", &[Http2], Work::Grpc),
+    stripped("grpcio_1_85_3", "grpcio", &[Http2], Work::Grpc),
+    stripped("claude_code", "Claude Code", H1, Work::Agent),
+    stripped("claude_code_2_1_129", "Claude Code", H1, Work::Agent),
+    stripped("claude_code_2_1_248", "Claude Code", H1, Work::Agent),
+    stripped("claude_code_2_1_332", "Claude Code", H1, Work::Agent),
     client("go", "Go, `net/http`", "crypto/tls", BOTH, clients::go),
     Row {
         name: "caddy",
@@ -83,20 +95,7 @@ pub const ROWS: [Row; 21] = [
     client("libcurl_gnutls", "libcurl over GnuTLS", "GnuTLS, shared", BOTH, clients::libcurl),
     client("tstclnt", "tstclnt", "NSS, shared", H1, clients::tstclnt),
     client("libcurl_nss", "libcurl over NSS", "NSS, shared", BOTH, clients::libcurl),
-    Row {
-        name: "claude_code",
-        program: "Claude Code",
-        stack: "BoringSSL, stripped",
-        work: Work::Agent,
-        protocols: H1,
-    },
-    Row {
-        name: "netty_tcnative",
-        program: "Java, netty-tcnative",
-        stack: "BoringSSL with symbols",
-        work: Work::Nothing,
-        protocols: BOTH,
-    },
+    client("netty_tcnative", "Java, netty-tcnative", "OpenSSL 3, shared", H1, clients::netty),
     Row {
         name: "kernel_tls",
         program: "nginx, `ssl_conf_command Options KTLS`",

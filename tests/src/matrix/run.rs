@@ -87,7 +87,6 @@ fn one(
         Work::Gateway(gateway) => of_gateway(gateway, part, protocol, programs, outcome),
         Work::Grpc => of_grpc(part, outcome),
         Work::Agent => of_agent(part, outcome),
-        Work::Nothing => anyhow::bail!("there is nothing to run"),
     }
 }
 
@@ -169,6 +168,9 @@ fn of_grpc(part: &Part, outcome: &mut Outcome) -> Result<()> {
     let mut client = Command::new(&part.program);
     client.arg(crate::Parts::program("python/grpc_client.py"));
     client.arg(server.port()?.to_string()).arg(GRPC_CONNECTIONS);
+    if let Ok(folder) = part.library() {
+        client.env("PYTHONPATH", folder);
+    }
     lab.authority.trust(&mut client);
     let trace = tracer(&lab).run(&client)?;
     ended_well(&trace, outcome)?;

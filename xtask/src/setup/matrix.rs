@@ -49,10 +49,10 @@ enum Source {
     Npm(&'static str, &'static str),
     Go,
     Caddy,
+    /// Java with Netty, and a client that is compiled for it.
+    Netty,
     /// nginx, if the kernel can encrypt.
     KernelTls,
-    /// It cannot be had, and why.
-    Nowhere(&'static str),
 }
 
 struct Row {
@@ -70,7 +70,7 @@ const fn large(name: &'static str, megabytes: u32, source: Source) -> Row {
 }
 
 /// The rows by the names of their tests.
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 30] = [
     row("cpython", Source::Python),
     row("curl", Source::Debian(&["curl"], "curl", "curl")),
     row("node", Source::Node),
@@ -107,11 +107,29 @@ const ROWS: [Row; 21] = [
         "libcurl_nss",
         Source::DebianLibrary(&["libcurl3-nss", "nss-plugin-pem"], "libcurl-nss.so.4"),
     ),
-    row(
-        "netty_tcnative",
-        Source::Nowhere("no registry that tests may use carries netty-tcnative's own build"),
-    ),
+    large("netty_tcnative", 260, Source::Netty),
     row("kernel_tls", Source::KernelTls),
+    large("bun_1_2_23", 100, Source::Npm("@oven/bun-linux-x64@1.2.23", "bin/bun")),
+    large("bun_1_3_9", 100, Source::Npm("@oven/bun-linux-x64@1.3.9", "bin/bun")),
+    large("bun_1_4_3", 110, Source::Npm("@oven/bun-linux-x64@1.4.3", "bin/bun")),
+    large("grpcio_1_71_2", 20, Source::Pypi(&["grpcio==1.71.2"], None)),
+    large("grpcio_1_78_2", 20, Source::Pypi(&["grpcio==1.78.2"], None)),
+    large("grpcio_1_85_3", 20, Source::Pypi(&["grpcio==1.85.3"], None)),
+    large(
+        "claude_code_2_1_129",
+        240,
+        Source::Npm("@anthropic-ai/claude-code-linux-x64@2.1.129", "claude"),
+    ),
+    large(
+        "claude_code_2_1_248",
+        250,
+        Source::Npm("@anthropic-ai/claude-code-linux-x64@2.1.248", "claude"),
+    ),
+    large(
+        "claude_code_2_1_332",
+        250,
+        Source::Npm("@anthropic-ai/claude-code-linux-x64@2.1.332", "claude"),
+    ),
 ];
 
 /// What `libnode108` needs and no other part brings.
@@ -215,7 +233,8 @@ impl Row {
                 told(&module.join(program), version)
             }
             Source::Go => told(&golang::newest(workspace)?, golang::NEWEST),
-            Source::Caddy => told(&golang::caddy(workspace)?, golang::CADDY),
+            Source::Caddy => told(&golang::caddy(workspace)?, &golang::CADDY.replace("==", " ")),
+            Source::Netty => return netty(workspace, &workspace.target(FOLDER).join(self.name)),
             Source::KernelTls => {
                 let has = fs::read_to_string(UPPER_PROTOCOLS)
                     .is_ok_and(|list| list.split_whitespace().any(|name| name == "tls"));
@@ -226,7 +245,6 @@ impl Row {
                 let program = system::program("nginx").context("no nginx")?;
                 told(&program, &system::version("nginx-light").context("no version")?)
             }
-            Source::Nowhere(reason) => return Ok(Err((*reason).to_owned())),
         }))
     }
 }
@@ -288,6 +306,54 @@ fn npm(workspace: &Workspace, folder: &Path, package: &str) -> Result<PathBuf> {
     )?;
     stamp::set(folder, package)?;
     Ok(module)
+}
+
+/// Netty looks for its library by a name that Debian's does not have, and the library for itself.
+fn netty(workspace: &Workspace, folder: &Path) -> Result<Result<Value, String>> {
+    const PACKAGES: [&str; 4] =
+        ["default-jre-headless", "ecj", "libnetty-java", "libnetty-tcnative-java"];
+    const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/jni/libnetty-tcnative.so";
+    const SOURCE: &str = "tests/programs/matrix/java/Client.java";
+    const JARS: [&str; 9] = [
+        "buffer",
+        "codec",
+        "codec-http",
+        "common",
+        "handler",
+        "resolver",
+        "transport",
+        "transport-native-unix-common",
+        "tcnative",
+    ];
+    if let Some(absent) = PACKAGES.iter().find(|name| !system::available(workspace, name)) {
+        return Ok(Err(format!("this system's archives have no {absent}")));
+    }
+    system::packages(workspace, &PACKAGES)?;
+    let version = system::version("libnetty-tcnative-java").context("no version")?;
+    let wanted = format!("{version} {}", fs::read_to_string(workspace.file(SOURCE))?);
+    if !stamp::fits(folder, &wanted) {
+        emptied(folder)?;
+        fs::copy(LIBRARY, folder.join("libnetty_tcnative.so"))
+            .with_context(|| format!("can't copy {LIBRARY}"))?;
+        let jars = JARS.map(|name| format!("/usr/share/java/netty-{name}.jar")).join(":");
+        let at = folder.display();
+        // Java reads its arguments from a file.
+        let arguments = format!("-cp {jars}:{at}\n-Djava.library.path={at}\nClient\n");
+        fs::write(folder.join("arguments"), arguments)?;
+        step::run(
+            workspace,
+            "matrix-netty",
+            "compiling a client for Netty",
+            Command::new("ecj")
+                .args(["-nowarn", "-proc:none", "-11", "-cp", &jars, "-d"])
+                .arg(folder)
+                .arg(workspace.file(SOURCE)),
+        )?;
+        stamp::set(folder, &wanted)?;
+    }
+    let mut part = told(&system::program("java").context("no `java`")?, &version);
+    part["library"] = json!(folder);
+    Ok(Ok(part))
 }
 
 /// `package=version` of each, as the archives have it.
