@@ -27,10 +27,13 @@ macro_rules! rows {
 rows! {
     cpython
     curl
+    tunnel
     node
     node_wheel
+    node_16
     node_debian
     nginx
+    python_standalone
     ruby
     php
     perl
@@ -49,11 +52,15 @@ rows! {
     claude_code_2_1_332
     go
     caddy
+    rustls
+    rustls_static
     wget
     libcurl_gnutls
     tstclnt
     libcurl_nss
     netty_tcnative
+    conscrypt
+    jsse
     kernel_tls
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Start<'a> {
     pub(super) part: &'a Part,
     pub(super) port: u16,
     pub(super) connections: &'a [Connection],
+    /// The port of a proxy that is to be gone through.
+    pub(super) proxy: Option<u16>,
 }
 
 pub(super) type Client = fn(&Start<'_>) -> Result<Command>;
@@ -73,7 +75,13 @@ pub(super) fn curl(start: &Start<'_>) -> Result<Command> {
     let commands = start
         .connections
         .iter()
-        .map(|one| mixed::curl(Command::new(&start.part.program), start.lab, start.port, one))
+        .map(|one| {
+            let mut curl = Command::new(&start.part.program);
+            if let Some(proxy) = start.proxy {
+                curl.args(["--proxytunnel", "--proxy", &format!("http://127.0.0.1:{proxy}")]);
+            }
+            mixed::curl(curl, start.lab, start.port, one)
+        })
         .collect::<Result<Vec<_>>>()?;
     together(&commands)
 }

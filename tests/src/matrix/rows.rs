@@ -23,12 +23,16 @@ pub struct Row {
 pub(super) enum Work {
     /// It makes the calls of a job.
     Client(Client),
+    /// The same through a proxy, by CONNECT.
+    Tunnelled(Client),
     /// It stands between a client and the server, with TLS on both sides.
     Gateway(Gateway),
     /// It calls by gRPC, whose server is another.
     Grpc,
     /// It is given a task for which it calls a model.
     Agent,
+    /// It can't be had or is not found: `cargo xtask` says why.
+    Absent,
 }
 
 const fn client(
@@ -51,14 +55,26 @@ const fn stripped(
     Row { name, program, stack: "BoringSSL, stripped", work, protocols }
 }
 
+const fn absent(name: &'static str, program: &'static str, stack: &'static str) -> Row {
+    Row { name, program, stack, work: Work::Absent, protocols: &[] }
+}
+
 const H1: &[Protocol] = &[Http1];
 const BOTH: &[Protocol] = &[Http1, Http2];
 
-pub const ROWS: [Row; 30] = [
+pub const ROWS: [Row; 37] = [
     client("cpython", "CPython, `http.client`", "OpenSSL 3, shared", H1, clients::cpython),
     client("curl", "curl", "OpenSSL 3, shared", BOTH, clients::curl),
+    Row {
+        name: "tunnel",
+        program: "curl through CONNECT",
+        stack: "OpenSSL 3, shared",
+        work: Work::Tunnelled(clients::curl),
+        protocols: BOTH,
+    },
     client("node", "Node as the system has it", "OpenSSL 3", BOTH, clients::node),
     client("node_wheel", "Node as PyPI has it", "OpenSSL 3, static", BOTH, clients::node),
+    client("node_16", "Node 16", "OpenSSL 1.1.1, static", BOTH, clients::node),
     client("node_debian", "Node as Debian has it", "OpenSSL 3, shared", BOTH, clients::node_debian),
     Row {
         name: "nginx",
@@ -67,6 +83,7 @@ pub const ROWS: [Row; 30] = [
         work: Work::Gateway(gateways::nginx),
         protocols: BOTH,
     },
+    absent("python_standalone", "python-build-standalone", "OpenSSL 3, static"),
     client("ruby", "Ruby, `Net::HTTP`", "OpenSSL 3, shared", H1, clients::ruby),
     client("php", "PHP, streams", "OpenSSL 3, shared", H1, clients::php),
     client("perl", "Perl, `HTTP::Tiny`", "OpenSSL 3, shared", H1, clients::perl),
@@ -91,11 +108,15 @@ pub const ROWS: [Row; 30] = [
         work: Work::Gateway(gateways::caddy),
         protocols: BOTH,
     },
+    absent("rustls", "primp, hf-xet", "rustls"),
+    absent("rustls_static", "Codex", "rustls, stripped, static"),
     client("wget", "wget", "GnuTLS, shared", H1, clients::wget),
     client("libcurl_gnutls", "libcurl over GnuTLS", "GnuTLS, shared", BOTH, clients::libcurl),
     client("tstclnt", "tstclnt", "NSS, shared", H1, clients::tstclnt),
     client("libcurl_nss", "libcurl over NSS", "NSS, shared", BOTH, clients::libcurl),
     client("netty_tcnative", "Java, netty-tcnative", "OpenSSL 3, shared", H1, clients::netty),
+    absent("conscrypt", "Java, Conscrypt", "BoringSSL with symbols"),
+    absent("jsse", "Java's own", "JSSE"),
     Row {
         name: "kernel_tls",
         program: "nginx, `ssl_conf_command Options KTLS`",

@@ -70,9 +70,8 @@ pub(crate) fn ready(workspace: &Workspace, full: bool) -> Result<PathBuf> {
     fs::create_dir_all(&programs).with_context(|| format!("can't make {}", programs.display()))?;
     let others = OTHERS.iter().filter(|_| full);
     for version in std::iter::once(&NEWEST).chain(others) {
-        let newest = *version == NEWEST;
         let toolchain = Toolchain::from_pypi(workspace, version)?;
-        for way in WAYS.iter().filter(|way| full || way.always || (newest && way.name == "pie")) {
+        for way in WAYS.iter().filter(|way| full || way.always) {
             toolchain.build(workspace, way, &programs)?;
         }
     }

@@ -49,6 +49,8 @@ enum Source {
     Npm(&'static str, &'static str),
     Go,
     Caddy,
+    /// It is not to be had, or not found yet: why.
+    Nowhere(&'static str),
     /// Java with Netty, and a client that is compiled for it.
     Netty,
     /// nginx, if the kernel can encrypt.
@@ -70,10 +72,17 @@ const fn large(name: &'static str, megabytes: u32, source: Source) -> Row {
 }
 
 /// The rows by the names of their tests.
-const ROWS: [Row; 30] = [
+const ROWS: [Row; 37] = [
     row("cpython", Source::Python),
     row("curl", Source::Debian(&["curl"], "curl", "curl")),
+    row("tunnel", Source::Debian(&["curl"], "curl", "curl")),
     row("node", Source::Node),
+    large("node_16", 100, Source::Pypi(&["nodejs-bin==16.15.1a4"], Some("nodejs/bin/node"))),
+    row("python_standalone", Source::Nowhere("no package was found that carries it")),
+    row("rustls", Source::Nowhere("no finder yet")),
+    row("rustls_static", Source::Nowhere("no finder yet")),
+    row("conscrypt", Source::Nowhere("no package was found that carries its own build")),
+    row("jsse", Source::Nowhere("its TLS is Java code, which no probe reaches from outside")),
     large(
         "node_wheel",
         180,
@@ -234,6 +243,7 @@ impl Row {
             }
             Source::Go => told(&golang::newest(workspace)?, golang::NEWEST),
             Source::Caddy => told(&golang::caddy(workspace)?, &golang::CADDY.replace("==", " ")),
+            Source::Nowhere(reason) => return Ok(Err((*reason).to_owned())),
             Source::Netty => return netty(workspace, &workspace.target(FOLDER).join(self.name)),
             Source::KernelTls => {
                 let has = fs::read_to_string(UPPER_PROTOCOLS)
