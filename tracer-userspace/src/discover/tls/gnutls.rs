@@ -68,3 +68,39 @@ fn hands_on(image: &Image<'_>, address: u64) -> bool {
     let bytes = image.bytes(address, code::LOOK).unwrap_or_default();
     code::leaves_with(Code64 { address, bytes: &bytes }, ARGUMENTS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, path::Path};
+
+    use super::*;
+
+    /// Debian's, where it is there: one function of the two that send hands all on to the other.
+    #[test]
+    fn function_that_hands_on_is_not_probed() {
+        let path = Path::new("/usr/lib/x86_64-linux-gnu/libgnutls.so.30");
+        let Ok(file) = File::open(path) else {
+            println!("not run: no {}", path.display());
+            return;
+        };
+        let image = Image::read(&file).unwrap();
+        let finding = find(&image).unwrap();
+        let mut send = None;
+        image.each_function(&mut |symbol| {
+            if symbol.name == SEND {
+                send = image.code_offset(symbol.address);
+            }
+        });
+        assert!(finding.sites.iter().all(|site| Some(site.offset) != send));
+        let count = |function| finding.sites.iter().filter(|site| site.function == function).count();
+        // Two that send (early data too), three that receive.
+        assert_eq!([count(Function::GnutlsSend), count(Function::GnutlsRecv)], [2, 3]);
+        assert!(finding.has(Function::GnutlsInit) && finding.has(Function::SslFree));
+    }
+
+    #[test]
+    fn own_program_has_none() {
+        let file = File::open("/proc/self/exe").unwrap();
+        assert_eq!(find(&Image::read(&file).unwrap()), None);
+    }
+}
