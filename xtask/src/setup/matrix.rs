@@ -198,12 +198,7 @@ impl Row {
                 let node = Node::ready(workspace)?.program;
                 told(&node, &version_of(&node)?)
             }
-            Source::PythonPackage(name) => {
-                let ask =
-                    format!("from importlib.metadata import version; print(version('{name}'))");
-                let said = step::answer(Command::new(python()?).args(["-c", &ask]));
-                told(&python()?, &format!("{name} {}", said.context("a package without version")?))
-            }
+            Source::PythonPackage(name) => python_package(&python()?, name)?,
             Source::Debian(packages, program) | Source::DebianDefault(packages, program) => {
                 system::packages(workspace, packages)?;
                 let program = system::program(program)
@@ -275,6 +270,13 @@ impl Row {
 
 fn told(program: &Path, version: &str) -> Value {
     json!({"program": program, "version": version})
+}
+
+/// The interpreter, with the version of one of its packages.
+fn python_package(python: &Path, name: &str) -> Result<Value> {
+    let ask = format!("from importlib.metadata import version; print(version('{name}'))");
+    let said = step::answer(Command::new(python).args(["-c", &ask]));
+    Ok(told(python, &format!("{name} {}", said.context("a package without version")?)))
 }
 
 /// What a program says of itself: the first two words, which are its name and version, or its version.
