@@ -6,6 +6,7 @@ mod authority;
 mod compare;
 mod event;
 mod lab;
+pub mod matrix;
 pub mod mixed;
 mod model;
 mod nginx;
@@ -32,7 +33,7 @@ pub use process::{Finished, Lines, Running, tell, wait_until};
 pub use receiver::{Protocol, Receiver};
 pub use server::Server;
 pub use span::{CLIENT, SERVER, Span};
-pub use tracer::{Attached, Trace, Tracer, no_bytes_lost};
+pub use tracer::{Attached, Trace, Tracer, no_bytes_lost, no_bytes_lost_but};
 
 /// One call as the program that made it (or answered it) saw it: a JSON object, see `calls.py`.
 pub type Record = serde_json::Value;

@@ -2,9 +2,10 @@
 //! Takes a certificate and the port behind; gives the port in front.
 
 use std::{
+    ffi::OsStr,
     fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
@@ -26,27 +27,8 @@ impl Nginx {
     /// nginx is missing or did not start.
     pub fn start(folder: &Path, authority: &Authority, locations: &str) -> Result<Self> {
         let port = free_port()?;
-        let at = folder.display();
-        let configuration = format!(
-            "daemon off; master_process off; pid {at}/nginx.pid; error_log stderr warn;
-             events {{ worker_connections 1024; }}
-             http {{
-               access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
-               fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
-               client_max_body_size 64m; keepalive_requests 1000000;
-               server {{
-                 listen 127.0.0.1:{port} ssl;
-                 ssl_certificate {}; ssl_certificate_key {};
-                 {locations}
-               }}
-             }}\n",
-            authority.certificate.display(),
-            authority.key.display()
-        );
-        let file = folder.join("nginx.conf");
-        fs::write(&file, configuration).context("can't write nginx.conf")?;
-        let mut command = Command::new(program());
-        command.arg("-p").arg(folder).arg("-c").arg(&file).args(["-e", "stderr"]);
+        let file = configure(folder, authority, port, "ssl", locations)?;
+        let command = command(program(), folder, &file);
         let process = Running::start(command)?;
         wait_until("nginx", Duration::from_secs(10), || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
@@ -72,6 +54,42 @@ impl Nginx {
         );
         Self::start(folder, authority, &locations)
     }
+}
+
+/// Writes the configuration of one process that serves `port`. `with`: what stands behind the address.
+pub(crate) fn configure(
+    folder: &Path,
+    authority: &Authority,
+    port: u16,
+    with: &str,
+    locations: &str,
+) -> Result<PathBuf> {
+    let at = folder.display();
+    let configuration = format!(
+        "daemon off; master_process off; pid {at}/nginx.pid; error_log stderr warn;
+         events {{ worker_connections 1024; }}
+         http {{
+           access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
+           fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
+           client_max_body_size 64m; keepalive_requests 1000000;
+           server {{
+             listen 127.0.0.1:{port} {with};
+             ssl_certificate {}; ssl_certificate_key {};
+             {locations}
+           }}
+         }}\n",
+        authority.certificate.display(),
+        authority.key.display()
+    );
+    let file = folder.join("nginx.conf");
+    fs::write(&file, configuration).context("can't write nginx.conf")?;
+    Ok(file)
+}
+
+pub(crate) fn command(program: impl AsRef<OsStr>, folder: &Path, configuration: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("-p").arg(folder).arg("-c").arg(configuration).args(["-e", "stderr"]);
+    command
 }
 
 /// nginx lies in a folder that a user's PATH lacks.

@@ -144,7 +144,15 @@ impl Attached {
     /// # Errors
     /// As [`Attached::wait`].
     pub fn stop(self) -> Result<Trace> {
-        self.process.signal(Signal::INT)?;
+        self.end_with(Signal::INT)
+    }
+
+    /// A signal to the tracer alone, then as [`Attached::wait`].
+    ///
+    /// # Errors
+    /// As [`Attached::wait`].
+    pub fn end_with(self, signal: Signal) -> Result<Trace> {
+        self.process.signal(signal)?;
         finish(self.process, &self.spans, FLUSH)
     }
 
@@ -214,9 +222,20 @@ fn summary<'a>(errors: &'a str, what: &str) -> Result<&'a str> {
 /// # Errors
 /// The summary in `errors` tells of lost bytes, or does not say that there were none.
 pub fn no_bytes_lost(errors: &str) -> Result<()> {
+    no_bytes_lost_but(errors, 0)
+}
+
+/// As [`no_bytes_lost`]; but so many may have come on connections that the program had closed.
+///
+/// # Errors
+/// As [`no_bytes_lost`].
+pub fn no_bytes_lost_but(errors: &str, after_close: u64) -> Result<()> {
     let line = summary(errors, "bytes lost:")?;
+    let (others, late) = line.split_once("after close ").context(line.to_owned())?;
     let numbers: Vec<_> =
-        line.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
+        others.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
     anyhow::ensure!(!numbers.is_empty() && numbers.iter().all(|one| *one == "0"), "{line}");
+    let late: u64 = late.trim().parse().with_context(|| line.to_owned())?;
+    anyhow::ensure!(late <= after_close, "{line}");
     Ok(())
 }

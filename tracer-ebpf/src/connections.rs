@@ -4,8 +4,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, Closed, ConnectionState, Header,
-    Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, CONNECTION_SOCKET_TOLD, Closed,
+    ConnectionState, Header, Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
 };
 
 use crate::{
@@ -84,6 +84,20 @@ fn of_same_object(state: &ConnectionState) -> ConnectionState {
         flags: state.flags & CONNECTION_HAS_FD,
         references: state.references,
         ..ConnectionState::default()
+    }
+}
+
+/// The program gave the object a descriptor, unless it is none.
+#[inline(always)]
+pub(crate) fn has_descriptor(process: &Admitted, object: u64, fd: i32) {
+    if fd >= 0
+        && let Some(state) = of_object(process, object)
+    {
+        // SAFETY: a pointer to a map value is valid while the program runs.
+        unsafe {
+            (*state).fd = fd as u32;
+            (*state).flags = ((*state).flags & !CONNECTION_SOCKET_TOLD) | CONNECTION_HAS_FD;
+        }
     }
 }
 

@@ -352,6 +352,8 @@ pub const CONNECTION_SKIPPED: u32 = 32;
 pub const CONNECTION_RENEGOTIATES: u32 = 64;
 /// In [`ConnectionState::flags`]: its descriptor was looked for in the process's memory.
 pub const CONNECTION_SOUGHT: u32 = 128;
+/// In [`ConnectionState::flags`]: its library took bytes that it could not send, and told so.
+pub const CONNECTION_SENDS_LATER: u32 = 256;
 
 /// Value of map `CONNECTIONS`.
 #[repr(C)]

@@ -9,6 +9,7 @@
 
 mod connections;
 mod cookie;
+mod counted;
 mod flow;
 #[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
 mod golang;

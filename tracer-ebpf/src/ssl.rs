@@ -10,9 +10,8 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SOCKET_TOLD, Call,
-    CallKey, ConnectionState, FLAG_SENT, Kind, Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL,
-    SSL_ERROR_ZERO_RETURN,
+    CONNECTION_EXCLUDED, CONNECTION_PEER_ENDED, Call, CallKey, ConnectionState, FLAG_SENT, Kind,
+    Loss, PeerEnded, SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN,
 };
 
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
 
 /// `SSL_read` and `SSL_write`: the result is the count. The `_ex` forms: 1, and the count is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Plain,
     Ex,
 }
@@ -63,7 +62,7 @@ mod frame {
 }
 
 #[inline(always)]
-fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
+pub(crate) fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
     let process = cookie::admit_at(ctx)?;
     let object = ctx.arg(0)?;
     if !cookie::fits(ctx, &process, object) {
@@ -80,7 +79,7 @@ fn key(pid_tgid: u64, stack: u64) -> CallKey {
 }
 
 #[inline(always)]
-fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
+pub(crate) fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
     let key = key(process.pid_tgid, frame::at_entry(ctx));
     if CALLS.insert(key, call, 0).is_err() {
         count_loss(Loss::MapFull, 0);
@@ -89,7 +88,7 @@ fn remember(ctx: &ProbeContext, process: &Admitted, call: Call) {
 
 /// The call that this return belongs to; it is over with that.
 #[inline(always)]
-fn recall(ctx: &RetProbeContext) -> Option<Call> {
+pub(crate) fn recall(ctx: &RetProbeContext) -> Option<Call> {
     let key = key(pid_tgid(), frame::at_return(ctx));
     // SAFETY: nothing else changes the entry of a frame that is alive.
     let call = unsafe { *CALLS.get(key)? };
@@ -122,7 +121,7 @@ fn moved(ctx: &RetProbeContext, call: &Call, form: Form) -> u64 {
 }
 
 #[inline(always)]
-fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
+pub(crate) fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()> {
     let call = recall(ctx)?;
     let process = cookie::admit_at(ctx)?;
     let bytes = moved(ctx, &call, form);
@@ -245,23 +244,15 @@ fn ssl_clear(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn ssl_set_fd(ctx: ProbeContext) -> u32 {
     with_object(&ctx, |process, object| {
-        let Some(fd) = ctx.arg::<i32>(1) else { return };
-        if fd < 0 {
-            return;
-        }
-        if let Some(state) = connections::of_object(process, object) {
-            // SAFETY: a pointer to a map value is valid while the program runs.
-            unsafe {
-                (*state).fd = fd as u32;
-                (*state).flags = ((*state).flags & !CONNECTION_SOCKET_TOLD) | CONNECTION_HAS_FD;
-            }
+        if let Some(fd) = ctx.arg::<i32>(1) {
+            connections::has_descriptor(process, object, fd);
         }
     });
     0
 }
 
 #[inline(always)]
-fn with_object(ctx: &ProbeContext, act: impl FnOnce(&Admitted, u64)) {
+pub(crate) fn with_object(ctx: &ProbeContext, act: impl FnOnce(&Admitted, u64)) {
     if let Some(object) = ctx.arg(0)
         && let Some(process) = admit()
     {
@@ -294,7 +285,7 @@ fn ssl_get_error_return(ctx: RetProbeContext) -> u32 {
 
 /// Tells once that nothing more will come. `error`: as `SSL_get_error` says it.
 #[inline(always)]
-fn peer_ended(process: &Admitted, state: *mut ConnectionState, error: u32) {
+pub(crate) fn peer_ended(process: &Admitted, state: *mut ConnectionState, error: u32) {
     // SAFETY: a pointer to a map value is valid while the program runs.
     let (flags, id) = unsafe { ((*state).flags, (*state).id) };
     if flags & (CONNECTION_PEER_ENDED | CONNECTION_EXCLUDED) == 0 {

@@ -41,6 +41,27 @@ pub(crate) struct OverheadArguments {
     write: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct MatrixArguments {
+    /// Put the table into docs/tls-coverage.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// The page of what the tests of the matrix have left.
+///
+/// # Errors
+/// They were not run, or the page can't be written.
+pub(crate) fn matrix(workspace: &Workspace, arguments: &MatrixArguments) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--package", "llmtap-tests", "--bin", "matrix", "--"]);
+    cargo.arg(setup::matrix::parts(workspace));
+    if arguments.write {
+        cargo.arg("--write").arg(workspace.file("docs/tls-coverage.md"));
+    }
+    step::show("the page of the matrix", &mut cargo)
+}
+
 /// # Errors
 /// Something could not be set up or built, or the demo found a difference.
 pub(crate) fn demo(workspace: &Workspace, arguments: &DemoArguments) -> Result<()> {

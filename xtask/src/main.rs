@@ -37,6 +37,8 @@ enum Command {
     /// Measure
     #[command(subcommand)]
     Bench(lab::Bench),
+    /// Make the table of TLS coverage of what `test traced_matrix` has left
+    Matrix(lab::MatrixArguments),
     /// Check formatting, lints and house rules
     Lint,
     /// Check the house rules alone
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Command::Bench(bench) => lab::bench(&workspace, &bench),
+        Command::Matrix(arguments) => lab::matrix(&workspace, &arguments),
         Command::Lint => lint::run(&workspace),
         Command::Tidy => tidy::run(&workspace),
         Command::Build(arguments) => build::run(&workspace, &arguments),

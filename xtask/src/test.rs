@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     lab,
-    setup::{self, golang},
+    setup::{self, golang, matrix},
     step,
     workspace::Workspace,
 };
@@ -26,6 +26,9 @@ const TRACED: &str = "traced_";
 const SDKS: [&str; 2] = ["traced_sdks", "traced_llama"];
 /// The test file that needs Go, which is installed for it alone.
 const GOLANG: &str = "traced_golang";
+
+/// The test file whose tests are rows of a table, each of which needs a program of its own.
+const MATRIX: &str = "traced_matrix";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -94,13 +97,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
                 let sdks = setup::Python::with_sdks(workspace)?;
                 variables.push(("LLMTAP_SDKS_PYTHON", sdks.interpreter.into()));
             }
-            // Its tests are skipped otherwise, and the toolchains are large.
-            if binary.name == GOLANG && arguments.full {
+            if binary.name == GOLANG {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
-                variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
             }
-            end_to_end(&binary, arguments, &variables)?
+            if binary.name == MATRIX {
+                of_matrix(workspace, &binary, arguments, &mut variables)?
+            } else {
+                end_to_end(&binary, arguments.filter_within(&binary.name), &variables)?
+            }
         };
         count.add(part);
     }
@@ -175,9 +180,33 @@ fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
     Ok(count)
 }
 
-fn end_to_end(
+/// Installs what the rows need that are to be run; the tests of the others are listed as skipped.
+fn of_matrix(
+    workspace: &Workspace,
     binary: &Binary,
     arguments: &Arguments,
+    variables: &mut Vec<(&'static str, OsString)>,
+) -> Result<Count> {
+    let wanted = tests_of(binary, arguments)?;
+    let left_out = matrix::ready(workspace, &wanted, arguments.full)?;
+    let mut count = Count::default();
+    for (name, reason) in &left_out {
+        println!("not run ({reason}): {}::{name}", binary.name);
+        count.skipped += 1;
+    }
+    let run: Vec<_> = wanted.iter().filter(|name| !left_out.contains_key(*name)).collect();
+    if !run.is_empty() {
+        variables.push(("LLMTAP_MATRIX", matrix::parts(workspace).into()));
+        let names = run.into_iter().map(String::as_str);
+        count.add(end_to_end(binary, std::iter::once("--exact").chain(names), variables)?);
+    }
+    Ok(count)
+}
+
+/// `filter`: what the file's own program is told of which tests to run.
+fn end_to_end<'a>(
+    binary: &Binary,
+    filter: impl IntoIterator<Item = &'a str>,
     variables: &[(&str, OsString)],
 ) -> Result<Count> {
     println!("\n{} (end to end)", binary.name);
@@ -189,7 +218,7 @@ fn end_to_end(
         command
     };
     // One at a time: they compare times, and each has load of its own.
-    command.arg("--test-threads=1").args(arguments.filter_within(&binary.name));
+    command.arg("--test-threads=1").args(filter);
     counted(&binary.name, &mut command)
 }
 

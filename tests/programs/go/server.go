@@ -108,8 +108,13 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(wanted.Status)
 	// A client that has left takes no more; the log has what it was to get.
-	if send(w, wanted.Coding, pieces) == nil && wanted.Hangs {
-		<-r.Context().Done()
+	err = send(w, wanted.Coding, pieces)
+	if wanted.Hangs {
+		if err == nil {
+			<-r.Context().Done()
+		}
+		// Without this the answer would be given the end that it shall not have.
+		panic(http.ErrAbortHandler)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ class Client:
             usage = vertex.fields(found[4])
             record["input_tokens"], record["output_tokens"] = usage[1], usage[2]
         if vertex.fields(found[2]).get(3) == vertex.STOP:
-            record["finish"] = "stop"
+            record["finish"] = "STOP"
 
 
 def connection(port, root, number):

@@ -14,6 +14,8 @@ import grpc
 import vertex
 
 PIECES = 5
+# Number of the call whose answer has many pieces, and how many.
+LONG, MANY = 2, 200
 
 
 class Service(grpc.GenericRpcHandler):
@@ -41,7 +43,8 @@ class Service(grpc.GenericRpcHandler):
 
     def stream(self, message, _context):
         name, model, usage = self.plan(message)
-        for piece in range(PIECES - 1):
+        pieces = MANY if name == f"vertex-{LONG}" else PIECES
+        for piece in range(pieces - 1):
             yield vertex.response(name, model, f"piece {piece} ")
         yield vertex.response(name, model, "end", usage, vertex.STOP)
 

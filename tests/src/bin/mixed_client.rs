@@ -16,12 +16,14 @@ use llmtap_tests::mixed::{Call, Connection, Pieces, Protocol};
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_native_tls::{TlsConnector, TlsStream, native_tls};
 
-/// `uri`: with the authority for HTTP/2, without for HTTP/1.1.
-fn request(call: &Call, port: u16, uri: &str) -> Result<Request<Pieces>> {
-    let mut request = Request::builder()
-        .method(call.method.as_str())
-        .uri(format!("{uri}{}", call.path))
-        .header("host", format!("localhost:{port}"));
+/// `origin`: where the request goes; HTTP/2 says it in the target, HTTP/1.1 in a field.
+fn request(call: &Call, origin: &str, is_http2: bool) -> Result<Request<Pieces>> {
+    let mut request = Request::builder().method(call.method.as_str());
+    request = if is_http2 {
+        request.uri(format!("https://{origin}{}", call.path))
+    } else {
+        request.uri(&call.path).header("host", origin)
+    };
     for (name, value) in call.fields()? {
         request = request.header(name, value);
     }
@@ -43,9 +45,10 @@ async fn take(call: &Call, mut response: Response<Incoming>) -> Result<()> {
 async fn over_http1(tls: TlsStream<TcpStream>, port: u16, calls: Vec<Call>) -> Result<()> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await?;
     let connection = tokio::spawn(connection);
+    let origin = format!("localhost:{port}");
     for call in &calls {
         sender.ready().await?;
-        let response = sender.send_request(request(call, port, "")?).await?;
+        let response = sender.send_request(request(call, &origin, false)?).await?;
         take(call, response).await?;
     }
     drop(sender);
@@ -57,12 +60,12 @@ async fn over_http1(tls: TlsStream<TcpStream>, port: u16, calls: Vec<Call>) -> R
 async fn over_http2(tls: TlsStream<TcpStream>, port: u16, calls: Vec<Call>) -> Result<()> {
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await?;
     let connection = tokio::spawn(connection);
-    let uri = format!("https://localhost:{port}");
+    let origin = format!("localhost:{port}");
     for round in calls.chunks(Connection::STREAMS) {
         let mut streams = JoinSet::new();
         for call in round {
             let (call, mut sender) = (call.clone(), sender.clone());
-            let request = request(&call, port, &uri)?;
+            let request = request(&call, &origin, true)?;
             streams.spawn(async move { take(&call, sender.send_request(request).await?).await });
         }
         while let Some(ended) = streams.join_next().await {

@@ -92,39 +92,58 @@ impl Load {
     pub fn command(&self, with: Programs<'_>) -> Result<Command> {
         let mut commands = Vec::new();
         for program in [Program::Asyncio, Program::Threads, Program::Node, Program::Rust] {
-            commands.push(program.command(with, &self.job(with.lab, program)?));
+            let whose = self.connections.iter().filter(|(whose, _)| *whose == program);
+            let job = job(with.lab, whose.map(|(_, connection)| connection))?;
+            commands.push(program.command(with, &job));
         }
         for (program, connection) in &self.connections {
             if *program == Program::Curl {
-                commands.push(curl(with, connection)?);
+                commands.push(curl(Command::new("curl"), with.lab, with.port, connection)?);
             }
         }
-        let (mut starts, mut ends) = (String::new(), String::new());
-        for (number, command) in commands.iter().enumerate() {
-            let words = std::iter::once(command.get_program()).chain(command.get_args());
-            for word in words {
-                write!(starts, "'{}' ", word.to_str().context("a path is no text")?)?;
-            }
-            writeln!(starts, "& p{number}=$!")?;
-            writeln!(ends, "wait $p{number} || {{ failed=1; echo program {number} failed >&2; }}")?;
-        }
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{starts}failed=0\n{ends}exit $failed\n")]);
+        let mut shell = together(&commands)?;
         shell.env("NODE_PATH", &with.lab.parts.node_modules);
         with.lab.authority.trust(&mut shell);
         Ok(shell)
     }
+}
 
-    /// The file of a program's connections, one a line.
-    fn job(&self, lab: &Lab, program: Program) -> Result<PathBuf> {
-        let mut lines = String::new();
-        for (_, connection) in self.connections.iter().filter(|(whose, _)| *whose == program) {
-            writeln!(lines, "{}", serde_json::to_string(connection)?)?;
-        }
-        let job = lab.file("job.jsonl");
-        fs::write(&job, lines)?;
-        Ok(job)
+/// The file of a program's connections, one a line.
+///
+/// # Errors
+/// It could not be written.
+pub fn job<'a>(
+    lab: &Lab,
+    connections: impl IntoIterator<Item = &'a Connection>,
+) -> Result<PathBuf> {
+    let mut lines = String::new();
+    for connection in connections {
+        writeln!(lines, "{}", serde_json::to_string(connection)?)?;
     }
+    let job = lab.file("job.jsonl");
+    fs::write(&job, lines)?;
+    Ok(job)
+}
+
+/// A shell that runs all commands at the same time, and fails if one does. What they are told by
+/// variables is for the caller to set.
+///
+/// # Errors
+/// A word is no text.
+pub fn together(commands: &[Command]) -> Result<Command> {
+    let (mut starts, mut ends) = (String::new(), String::new());
+    for (number, command) in commands.iter().enumerate() {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        for word in words {
+            let word = word.to_str().context("a word is no text")?;
+            write!(starts, "'{}' ", word.replace('\'', "'\\''"))?;
+        }
+        writeln!(starts, "& p{number}=$!")?;
+        writeln!(ends, "wait $p{number} || {{ failed=1; echo program {number} failed >&2; }}")?;
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{starts}failed=0\n{ends}exit $failed\n")]);
+    Ok(shell)
 }
 
 impl Program {
@@ -171,7 +190,10 @@ impl Program {
 }
 
 /// curl makes the calls of one connection, as its configuration file says.
-fn curl(with: Programs<'_>, connection: &Connection) -> Result<Command> {
+///
+/// # Errors
+/// The file could not be written.
+pub fn curl(mut curl: Command, lab: &Lab, port: u16, connection: &Connection) -> Result<Command> {
     let mut lines = String::from("no-progress-meter\nshow-error\n");
     if connection.protocol == Protocol::Http2 {
         writeln!(lines, "parallel\nparallel-max = {}", Connection::STREAMS)?;
@@ -181,8 +203,8 @@ fn curl(with: Programs<'_>, connection: &Connection) -> Result<Command> {
             lines.push_str("next\nshow-error\n");
         }
         let version = if connection.protocol == Protocol::Http2 { "http2" } else { "http1.1" };
-        writeln!(lines, "{version}\nurl = \"https://localhost:{}{}\"", with.port, call.path)?;
-        writeln!(lines, "cacert = \"{}\"", with.lab.authority.root.display())?;
+        writeln!(lines, "{version}\nurl = \"https://localhost:{port}{}\"", call.path)?;
+        writeln!(lines, "cacert = \"{}\"", lab.authority.root.display())?;
         writeln!(lines, "output = \"/dev/null\"")?;
         match call.method.as_str() {
             "HEAD" => lines.push_str("head\n"),
@@ -192,7 +214,7 @@ fn curl(with: Programs<'_>, connection: &Connection) -> Result<Command> {
             writeln!(lines, "header = \"{name}: {}\"", value.replace('"', "\\\""))?;
         }
         if !call.body.is_empty() {
-            let body = with.lab.file("body");
+            let body = lab.file("body");
             fs::write(&body, call.pieces()?.concat())?;
             writeln!(lines, "data-binary = \"@{}\"", body.display())?;
             if call.body.len() > 1 && connection.protocol == Protocol::Http1 {
@@ -200,9 +222,8 @@ fn curl(with: Programs<'_>, connection: &Connection) -> Result<Command> {
             }
         }
     }
-    let file = with.lab.file("curl.conf");
+    let file = lab.file("curl.conf");
     fs::write(&file, lines)?;
-    let mut command = Command::new("curl");
-    command.arg("--config").arg(file);
-    Ok(command)
+    curl.arg("--config").arg(file);
+    Ok(curl)
 }

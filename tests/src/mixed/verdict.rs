@@ -97,6 +97,32 @@ pub fn all_right(
     Ok(())
 }
 
+/// A gateway was seen to receive and to send every exchange of the log; nothing else was met. Its two
+/// sides need not speak the same version of HTTP.
+///
+/// # Errors
+/// Not so; the error has the first of what is wrong.
+pub fn both_legs(recorded: &Recorded, truth: &HashMap<String, Exchange>) -> Result<()> {
+    let mut legs: HashMap<&str, usize> = HashMap::new();
+    let mut wrong = Vec::new();
+    for seen in &recorded.seen {
+        let id = seen.exchange.id.as_str();
+        let Some(truth) = truth.get(id) else {
+            wrong.push(format!("never asked: {seen:?}"));
+            continue;
+        };
+        let same = Exchange { protocol: truth.protocol.clone(), ..seen.exchange.clone() };
+        if same != *truth || seen.end.missing_request + seen.end.missing_response > 0 {
+            wrong.push(format!("not what was sent: {seen:?}\n  the server has {truth:?}"));
+        }
+        *legs.entry(id).or_default() += 1;
+    }
+    let legs = |id: &String| legs.get(id.as_str()).copied().unwrap_or_default();
+    let missing = truth.keys().filter(|id| legs(id) != 2);
+    wrong.extend(missing.map(|id| format!("{id} was seen {} times", legs(id))));
+    told(&wrong, truth.len())
+}
+
 fn span_differences(span: &Span, call: &Call) -> Vec<String> {
     let plan = &call.plan;
     let (input, output) = plan.tokens();

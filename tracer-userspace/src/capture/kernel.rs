@@ -50,6 +50,12 @@ fn programs_of(function: Function) -> &'static [&'static str] {
         Function::SslWrite => &["ssl_write_return", "ssl_write"],
         Function::SslWriteEx => &["ssl_write_ex_return", "ssl_write_ex"],
         Function::SslGetError => &["ssl_get_error_return", "ssl_get_error"],
+        Function::GnutlsInit => &["gnutls_init_return", "gnutls_init"],
+        Function::GnutlsSetInt2 => &["gnutls_set_int2"],
+        Function::GnutlsRecv => &["gnutls_recv_return", "gnutls_recv"],
+        Function::GnutlsSend => &["gnutls_send_return", "gnutls_send"],
+        Function::NssRead => &["nss_received", "nss_read"],
+        Function::NssRecv => &["nss_received", "nss_recv"],
         Function::GoHandshake => &["go_handshake"],
         Function::GoRenegotiation => &["go_renegotiation"],
         Function::GoRead => &["go_read"],
@@ -65,7 +71,13 @@ fn programs_of(function: Function) -> &'static [&'static str] {
 fn is_loaded_late(function: Function) -> bool {
     matches!(
         function,
-        Function::GoHandshake
+        Function::GnutlsInit
+            | Function::GnutlsSetInt2
+            | Function::GnutlsRecv
+            | Function::GnutlsSend
+            | Function::NssRead
+            | Function::NssRecv
+            | Function::GoHandshake
             | Function::GoRenegotiation
             | Function::GoRead
             | Function::GoRecordRead

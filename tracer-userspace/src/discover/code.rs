@@ -52,6 +52,34 @@ pub(super) fn emulated_entry(code: Code64<'_>) -> bool {
     })
 }
 
+/// Whether the code calls or jumps to another function before it changes any of its first `count`
+/// arguments, and does nothing else until then.
+pub(super) fn leaves_with(code: Code64<'_>, count: usize) -> bool {
+    let mut factory = InstructionInfoFactory::new();
+    for decoded in code.instructions() {
+        if direct_call(&decoded).is_some() || decoded.is_jmp_short_or_near() {
+            return true;
+        }
+        let straight =
+            decoded.flow_control() == FlowControl::Next || decoded.mnemonic() == Mnemonic::Endbr64;
+        if !straight || writes(&mut factory, &decoded, &ARGUMENTS[..count]) {
+            return false;
+        }
+    }
+    false
+}
+
+fn writes(
+    factory: &mut InstructionInfoFactory,
+    decoded: &Instruction,
+    registers: &[Register],
+) -> bool {
+    factory.info(decoded).used_registers().iter().any(|used| {
+        let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
+        !reads && registers.contains(&used.register().full_register())
+    })
+}
+
 /// Target of the first call, if until there no argument register is written and nothing branches.
 fn first_call(code: Code64<'_>) -> Option<u64> {
     let mut factory = InstructionInfoFactory::new();
@@ -61,11 +89,7 @@ fn first_call(code: Code64<'_>) -> Option<u64> {
         }
         let straight =
             decoded.flow_control() == FlowControl::Next || decoded.mnemonic() == Mnemonic::Endbr64;
-        let writes_argument = factory.info(&decoded).used_registers().iter().any(|used| {
-            let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
-            !reads && ARGUMENTS.contains(&used.register().full_register())
-        });
-        if !straight || writes_argument {
+        if !straight || writes(&mut factory, &decoded, &ARGUMENTS) {
             return None;
         }
     }
@@ -116,6 +140,17 @@ mod tests {
         assert_eq!(first_call(at(0x1000, &[0xc3])), None);
         assert_eq!(first_call(at(0x1000, &EX[..6])), None);
         assert_eq!(first_call(at(0x1000, &[])), None);
+    }
+
+    #[test]
+    fn function_that_hands_its_arguments_on_is_told() {
+        // Debian's gnutls_record_send: xor %r8d,%r8d; xor %ecx,%ecx; jmp. `first_call` sees %rcx.
+        let send = [0x45, 0x31, 0xc0, 0x31, 0xc9, 0xe9, 0x00, 0x01, 0x00, 0x00];
+        assert!(leaves_with(at(0x1000, &send), 3));
+        assert!(!leaves_with(at(0x1000, &send), 4));
+        // Its body begins there: push %r15; cmpb $0,(%rdi); je.
+        assert!(!leaves_with(at(0x1000, &[0x41, 0x57, 0x80, 0x3f, 0x00, 0x74, 0x10]), 3));
+        assert!(!leaves_with(at(0x1000, &[0xc3]), 3));
     }
 
     #[test]

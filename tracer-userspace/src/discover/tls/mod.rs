@@ -3,7 +3,9 @@
 //! A library is one file here and one row in [`FINDERS`]; each refuses rather than guesses.
 
 mod boringssl;
+mod gnutls;
 mod golang;
+mod nss;
 mod openssl;
 
 use super::{Finding, Image};
@@ -12,7 +14,7 @@ use super::{Finding, Image};
 type Finder = fn(&Image<'_>) -> Option<Finding>;
 
 /// Those that cost least first.
-const FINDERS: [Finder; 2] = [openssl_interface, golang::find];
+const FINDERS: [Finder; 4] = [openssl_interface, gnutls::find, nss::find, golang::find];
 
 /// The OpenSSL interface by its symbols; without them, where inference finds it. Both would find the
 /// same functions.

@@ -1,0 +1,77 @@
+//! The row of a coding agent: it is given a task, calls a tool as the model says, and ends.
+//! Takes what the server said in each answer; gives what the spans have otherwise.
+
+use std::{collections::HashMap, fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::part::Part;
+use crate::{Lab, Record, Span, mixed::told, records};
+
+const TASK: &str = "Call your tool once, then say that you are done.";
+
+/// The agent in a home and a folder of its own, with a key that nobody knows.
+pub(super) fn command(lab: &Lab, part: &Part, port: u16) -> Result<Command> {
+    let home = lab.file("home");
+    fs::create_dir(&home)?;
+    let mut command = Command::new("env");
+    command.arg("-C").arg(&home).arg(&part.program);
+    command.args(["-p", TASK, "--allowedTools", "Bash", "--output-format", "json"]);
+    lab.authority.trust(&mut command);
+    command.env("HOME", &home).env("ANTHROPIC_BASE_URL", format!("https://localhost:{port}"));
+    command.env("ANTHROPIC_API_KEY", "not-a-key");
+    // Nothing but the calls of the task, and to nobody else.
+    for name in
+        ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER"]
+    {
+        command.env(name, "1");
+    }
+    Ok(command)
+}
+
+/// Every answer has one span that is right; one of them called the tool, and one came after that.
+/// Gives their number.
+pub(super) fn compare(spans: &[Span], log: &Path) -> Result<usize> {
+    let answers = records(&fs::read_to_string(log)?);
+    let called = answers.iter().position(|answer| !answer["tool"].is_null());
+    let called = called.context("the agent was never told to call its tool")?;
+    ensure!(called + 1 < answers.len(), "the agent did not come back with what its tool gave");
+    let mut by_id: HashMap<&str, &Span> = HashMap::new();
+    let mut wrong = Vec::new();
+    for span in spans {
+        let id = span.text("gen_ai.response.id").unwrap_or_default();
+        if by_id.insert(id, span).is_some() {
+            wrong.push(format!("a second span of {id:?}"));
+        }
+    }
+    for answer in &answers {
+        let id = answer["id"].as_str().context("an answer without an id")?;
+        match by_id.remove(id) {
+            Some(span) => wrong.extend(differences(span, answer)),
+            None => wrong.push(format!("{id} has no span")),
+        }
+    }
+    wrong.extend(by_id.iter().map(|(id, span)| format!("{id:?} is no answer: {span:#?}")));
+    told(&wrong, answers.len())?;
+    Ok(answers.len())
+}
+
+fn differences(span: &Span, answer: &Record) -> Vec<String> {
+    let tools = answer["tool"].as_str().map_or(Value::Null, |tool| json!([tool]));
+    let stream = if answer["stream"] == true { json!(true) } else { Value::Null };
+    let finish = json!([answer["finish"]]);
+    let wanted = [
+        ("gen_ai.request.model", &answer["model"]),
+        ("gen_ai.request.stream", &stream),
+        ("gen_ai.usage.input_tokens", &answer["input_tokens"]),
+        ("gen_ai.usage.output_tokens", &answer["output_tokens"]),
+        ("gen_ai.response.finish_reasons", &finish),
+        ("llmtap.response.tool_calls", &tools),
+    ];
+    let is_wrong = wanted.into_iter().filter_map(|(name, should)| {
+        let is = span.attribute(name).unwrap_or(&Value::Null);
+        (is != should).then(|| format!("{name} is {is}: {answer}"))
+    });
+    is_wrong.collect()
+}
