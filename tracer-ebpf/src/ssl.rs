@@ -75,7 +75,7 @@ fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
 }
 
 #[inline(always)]
-fn key(pid_tgid: u64, stack: u64) -> CallKey {
+pub(crate) fn key(pid_tgid: u64, stack: u64) -> CallKey {
     CallKey { tgid: (pid_tgid >> 32) as u32, reserved: 0, stack }
 }
 
@@ -294,7 +294,7 @@ fn ssl_get_error_return(ctx: RetProbeContext) -> u32 {
 
 /// Tells once that nothing more will come. `error`: as `SSL_get_error` says it.
 #[inline(always)]
-fn peer_ended(process: &Admitted, state: *mut ConnectionState, error: u32) {
+pub(crate) fn peer_ended(process: &Admitted, state: *mut ConnectionState, error: u32) {
     // SAFETY: a pointer to a map value is valid while the program runs.
     let (flags, id) = unsafe { ((*state).flags, (*state).id) };
     if flags & (CONNECTION_PEER_ENDED | CONNECTION_EXCLUDED) == 0 {

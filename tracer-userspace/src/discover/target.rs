@@ -60,12 +60,18 @@ pub enum Function {
     GoWrite,
     /// Go's `(*Conn).Close`.
     GoClose,
+    /// rustls' `MessageEncrypter::encrypt`.
+    RustlsEncrypt,
+    /// rustls' `MessageDecrypter::decrypt`.
+    RustlsDecrypt,
+    /// The return of `MessageDecrypter::decrypt`.
+    RustlsDecryptReturn,
     /// The dynamic linker's debugger hook (`r_debug.r_brk`): the list of libraries changed.
     LibrariesChanged,
 }
 
 impl Function {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::SslNew,
         Self::SslFree,
         Self::TlsNew,
@@ -85,6 +91,9 @@ impl Function {
         Self::GoReadReturn,
         Self::GoWrite,
         Self::GoClose,
+        Self::RustlsEncrypt,
+        Self::RustlsDecrypt,
+        Self::RustlsDecryptReturn,
         Self::LibrariesChanged,
     ];
 }
@@ -98,6 +107,7 @@ pub enum Stack {
     BoringSsl,
     /// Go's `crypto/tls`.
     Go,
+    Rustls,
 }
 
 impl fmt::Display for Stack {
@@ -106,6 +116,7 @@ impl fmt::Display for Stack {
             Self::OpenSsl => "OpenSSL",
             Self::BoringSsl => "BoringSSL",
             Self::Go => "Go crypto/tls",
+            Self::Rustls => "rustls",
         })
     }
 }

@@ -5,6 +5,8 @@
 mod boringssl;
 mod golang;
 mod openssl;
+mod rustls;
+mod scan;
 
 use super::{Finding, Image};
 
@@ -12,7 +14,7 @@ use super::{Finding, Image};
 type Finder = fn(&Image<'_>) -> Option<Finding>;
 
 /// Those that cost least first.
-const FINDERS: [Finder; 2] = [openssl_interface, golang::find];
+const FINDERS: [Finder; 3] = [openssl_interface, golang::find, rustls::find];
 
 /// The OpenSSL interface by its symbols; without them, where inference finds it. Both would find the
 /// same functions.

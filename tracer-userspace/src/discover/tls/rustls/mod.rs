@@ -1,0 +1,306 @@
+//! rustls, from 0.22 on, with and without symbols: its `encrypt` and `decrypt` by the tables that their
+//! trait objects have, chained by the functions that make them.
+//! Takes an image; gives the sites of each pair. What does not chain is refused.
+//!
+//! rustls calls the two through `dyn`, so they stay functions of their own in every build, while all
+//! else that has plaintext is inlined in one or another.
+
+mod code;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use code::Leads;
+use tracer_ebpf::{Layout, RustlsSite};
+
+use super::scan;
+use crate::discover::{
+    Basis, Finding, Function, Image, Segment, Site, Stack,
+    pointers::{Pointers, Window},
+    site, unwind,
+};
+
+/// Tables of the shape that an encrypter's has, before anything else is asked of them. Without rustls
+/// there are a handful.
+const TABLES_LIMIT: usize = 256;
+/// Instructions that load their addresses.
+const REFERENCES_LIMIT: usize = 4096;
+/// rustls has up to eight pairs in a program, two providers of it twice as many.
+const PAIRS_LIMIT: usize = 32;
+
+/// What stands before the methods of a trait object: how to drop it, its size and alignment (layout of
+/// the compiler, the same since it has `dyn`).
+const METHODS: u64 = 24;
+/// Sizes of what holds a key and a nonce.
+const SIZES: Range<u64> = 16..1 << 16;
+const ALIGNMENTS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    let pointers = Pointers::read(image)?;
+    let encrypters = encrypters(image, &pointers);
+    if encrypters.is_empty() || encrypters.len() > TABLES_LIMIT {
+        return None;
+    }
+    let functions = unwind::Functions::read(image)?;
+    let search = Search { image, pointers: &pointers, functions };
+    let makers = search.makers(&encrypters)?;
+    let pairs: Vec<_> = makers
+        .into_iter()
+        .filter_map(|(table, makers)| search.pair(table, &encrypters[&table], &makers))
+        .collect();
+    if pairs.is_empty() || pairs.len() > PAIRS_LIMIT {
+        return None;
+    }
+    // One program has one version, or two of which each pair has its own layout.
+    finding(image, &pairs)
+}
+
+/// A table of the shape of an encrypter's.
+#[derive(Clone, Copy, Debug)]
+struct Encrypter {
+    encrypt: u64,
+    added: u8,
+}
+
+/// What an encrypter and its decrypter are probed by.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    encrypter: u64,
+    decrypter: u64,
+    encrypt: u64,
+    decrypt: u64,
+    decrypt_return: u64,
+    added: u8,
+    layout: Layout,
+}
+
+/// Tables by their address: `drop, size, align, encrypt, encrypted_payload_len`.
+fn encrypters(image: &Image<'_>, pointers: &Pointers) -> BTreeMap<u64, Encrypter> {
+    let mut window = Window::new(image);
+    let mut shaped: Vec<(u64, u64, u64)> = Vec::new();
+    for (slot, first, second) in pointers.pairs() {
+        let Some(table) = slot.checked_sub(METHODS) else { continue };
+        if is_table(pointers, &mut window, table) {
+            shaped.push((second, table, first));
+        }
+    }
+    // In the order of the code, of which a piece is in memory.
+    shaped.sort_unstable();
+    let mut window = Window::new(image);
+    let mut last = None;
+    let mut found = BTreeMap::new();
+    for (length, table, encrypt) in shaped {
+        let added = match last {
+            Some((same, added)) if same == length => added,
+            _ => code::added(length, window.bytes(length, code::LENGTH_LIMIT)),
+        };
+        last = Some((length, added));
+        if let Some(added) = added {
+            found.insert(table, Encrypter { encrypt, added });
+        }
+    }
+    found
+}
+
+/// Whether a trait object's table, of something that holds a key, may begin at an address.
+fn is_table(pointers: &Pointers, window: &mut Window<'_, '_>, table: u64) -> bool {
+    let is_word = |at: u64| pointers.at(at).is_none();
+    if !is_word(table + 8) || !is_word(table + 16) {
+        return false;
+    }
+    let dropped = !is_word(table) || window.word(table) == Some(0);
+    let (size, align) = (window.word(table + 8), window.word(table + 16));
+    dropped
+        && size.is_some_and(|size| SIZES.contains(&size))
+        && align.is_some_and(|align| ALIGNMENTS.contains(&align))
+        && size.zip(align).is_some_and(|(size, align)| size.is_multiple_of(align))
+}
+
+struct Search<'i, 'f> {
+    image: &'i Image<'f>,
+    pointers: &'i Pointers,
+    functions: unwind::Functions<'i, 'f>,
+}
+
+impl Search<'_, '_> {
+    /// The functions that load each table's address, by the table.
+    fn makers(
+        &self,
+        tables: &BTreeMap<u64, Encrypter>,
+    ) -> Option<BTreeMap<u64, BTreeSet<u64>>> {
+        let (first, last) = (tables.first_key_value()?.0, tables.last_key_value()?.0);
+        let mut references = Vec::new();
+        scan::operands(self.image, &(*first..*last + 1), &mut |operand| {
+            let loads = match operand.before {
+                // lea r64, [rip + d]; mov r32, imm32
+                [.., 0x48 | 0x4c, 0x8d, mode] => operand.relative && mode & 0xc7 == 0x05,
+                [.., 0xb8..=0xbf] => !operand.relative,
+                _ => false,
+            };
+            if loads && tables.contains_key(&operand.target) && references.len() <= REFERENCES_LIMIT
+            {
+                references.push((operand.target, operand.at));
+            }
+        });
+        if references.len() > REFERENCES_LIMIT {
+            return None;
+        }
+        let mut makers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for (table, at) in references {
+            let Some((start, _)) = self.functions.around(at) else { continue };
+            // Decoded from its start, the hit is an instruction.
+            if self.code(start).is_some_and(|bytes| code::loaded(start, &bytes).contains(&table)) {
+                makers.entry(table).or_default().insert(start);
+            }
+        }
+        Some(makers)
+    }
+
+    /// A function's code up to the next one.
+    fn code(&self, start: u64) -> Option<Vec<u8>> {
+        self.image.code_offset(start)?;
+        let (begin, end) = self.functions.around(start)?;
+        let len = usize::try_from(end - start).ok()?;
+        (begin == start && len <= code::FUNCTION_LIMIT).then(|| self.image.bytes(start, len))?
+    }
+
+    /// Where a function goes on that does no more than that.
+    fn leads(&self, start: u64) -> Option<u64> {
+        match code::leads(start, &self.image.bytes(start, code::LENGTH_LIMIT)?)? {
+            Leads::To(target) => Some(target),
+            Leads::Through(slot) => self.pointers.at(slot),
+        }
+    }
+
+    /// The pair that an encrypter's table is a part of.
+    fn pair(&self, table: u64, encrypter: &Encrypter, makers: &BTreeSet<u64>) -> Option<Pair> {
+        let decrypters: BTreeSet<u64> = self
+            .slots_to(makers)
+            .into_iter()
+            .filter_map(|slot| self.pointers.at(slot.checked_add(8)?))
+            .flat_map(|maker| self.decrypters(maker))
+            .filter(|decrypter| *decrypter != table)
+            .collect();
+        let mut sites = decrypters.into_iter().filter_map(|decrypter| {
+            let decrypt = self.pointers.at(decrypter + METHODS)?;
+            let decrypt_return = code::only_return(decrypt, &self.code(decrypt)?)?;
+            Some((decrypter, decrypt, decrypt_return))
+        });
+        let (decrypter, decrypt, decrypt_return) = sites.next()?;
+        if sites.next().is_some() {
+            return None;
+        }
+        let layout = code::layout(encrypter.encrypt, &self.code(encrypter.encrypt)?)?;
+        let Encrypter { encrypt, added } = *encrypter;
+        Some(Pair { encrypter: table, decrypter, encrypt, decrypt, decrypt_return, added, layout })
+    }
+
+    /// Slots that lead to one of the functions, themselves or by one that goes on there.
+    fn slots_to(&self, makers: &BTreeSet<u64>) -> Vec<u64> {
+        let mut thunks: BTreeMap<u64, bool> = BTreeMap::new();
+        let mut window = Window::new(self.image);
+        let mut slots = Vec::new();
+        for (slot, target) in self.pointers.iter() {
+            let Some(table) = slot.checked_sub(METHODS) else { continue };
+            if makers.contains(&target) {
+                slots.push(slot);
+                continue;
+            }
+            // An algorithm is a value without size, or of some: its table says both.
+            if self.pointers.at(table + 8).is_some()
+                || self.pointers.at(table + 16).is_some()
+                || !window.word(table + 16).is_some_and(|align| ALIGNMENTS.contains(&align))
+            {
+                continue;
+            }
+            let leads = thunks
+                .entry(target)
+                .or_insert_with(|| self.leads(target).is_some_and(|to| makers.contains(&to)));
+            if *leads {
+                slots.push(slot);
+            }
+        }
+        slots
+    }
+
+    /// Tables of the shape of a decrypter's that a function loads, or the one that it goes on in.
+    fn decrypters(&self, maker: u64) -> BTreeSet<u64> {
+        let mut window = Window::new(self.image);
+        let mut of = |start: u64| -> BTreeSet<u64> {
+            let loaded = self.code(start).map(|bytes| code::loaded(start, &bytes));
+            let tables = loaded.unwrap_or_default().into_iter().filter(|table| {
+                let method = table.checked_add(METHODS).and_then(|at| self.pointers.at(at));
+                method.is_some() && is_table(self.pointers, &mut window, *table)
+            });
+            tables.collect()
+        };
+        let direct = of(maker);
+        if direct.is_empty() { self.leads(maker).map(of).unwrap_or_default() } else { direct }
+    }
+}
+
+fn finding(image: &Image<'_>, pairs: &[Pair]) -> Option<Finding> {
+    let mut sites: Vec<Site> = Vec::new();
+    let mut evidence = Vec::new();
+    for pair in pairs {
+        let parameter = RustlsSite { layout: pair.layout, added: pair.added }.parameter();
+        for (function, address, reason) in [
+            (Function::RustlsEncrypt, pair.encrypt, "the entry of `encrypt`"),
+            (Function::RustlsDecrypt, pair.decrypt, "the entry of `decrypt`"),
+            (Function::RustlsDecryptReturn, pair.decrypt_return, "the one return of `decrypt`"),
+        ] {
+            let site = Site { parameter, ..site::at(image, function, address, reason)? };
+            // What is the same in two algorithms may be one function.
+            if !sites.iter().any(|have| have.offset == site.offset) {
+                sites.push(site);
+            }
+        }
+        evidence.push(format!(
+            "encrypter at {:#x} (+{}, {}) chains to decrypter at {:#x}",
+            pair.encrypter, pair.added, pair.layout, pair.decrypter
+        ));
+    }
+    let named = named(image);
+    let basis = if pairs.iter().all(|pair| named.contains(&pair.encrypt)) {
+        evidence.push("the functions' names say so too".into());
+        Basis::Symbols
+    } else {
+        Basis::Inference
+    };
+    Some(Finding { stack: Stack::Rustls, basis, version: version(image), evidence, sites })
+}
+
+/// Addresses of the functions whose names are those of an implementation of `MessageEncrypter`.
+fn named(image: &Image<'_>) -> BTreeSet<u64> {
+    let mut found = BTreeSet::new();
+    image.each_function(&mut |symbol| {
+        if memchr::memmem::find(symbol.name, b"MessageEncrypter").is_some() {
+            found.insert(symbol.address);
+        }
+    });
+    found
+}
+
+/// The version by the path of its source, which places of panics tell.
+fn version(image: &Image<'_>) -> Option<String> {
+    /// Longer than any version.
+    const LIMIT: usize = 24;
+    let mut found = BTreeSet::new();
+    let constant = |segment: &Segment| !segment.writable && !segment.executable;
+    scan::places(image, constant, b"/rustls-0.", &mut |_, around, at| {
+        let text = &around[at + b"/rustls-".len()..];
+        let end = text.iter().take(LIMIT).position(|byte| *byte == b'/');
+        let version = end.and_then(|end| std::str::from_utf8(&text[..end]).ok());
+        let is_version = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        found.extend(version.filter(is_version).map(str::to_owned));
+    });
+    // Two of them: it is not known whose the functions are.
+    found.pop_first().filter(|_| found.is_empty())
+}
