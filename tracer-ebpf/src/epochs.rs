@@ -16,12 +16,7 @@ use crate::{
 
 /// The state of the epoch that uses record `sequence` now; `None`: there is no room for it.
 #[inline(always)]
-pub(crate) fn at(
-    process: &Admitted,
-    object: u64,
-    sequence: u64,
-    flags: u32,
-) -> Option<*mut Epoch> {
+pub(crate) fn at(process: &Admitted, object: u64, sequence: u64, flags: u32) -> Option<*mut Epoch> {
     let key = ObjectKey { process: process.incarnation, object };
     if let Some(epoch) = EPOCHS.get_ptr_mut(key) {
         // SAFETY: a pointer to a map value is valid while the program runs; an encrypter or decrypter

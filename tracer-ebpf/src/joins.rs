@@ -6,7 +6,9 @@
 //! copy of a record there). Sent: behind what the socket's known encrypter has yet to write, a record
 //! begins that has the length of one that this thread encrypted, and no other has it that waits.
 
-use tracer_ebpf::{Epoch, Layout, ObjectKey, Outgoing, Received, Sealed, WAITING as PLACES, Waiting};
+use tracer_ebpf::{
+    Epoch, Layout, ObjectKey, Outgoing, Received, Sealed, WAITING as PLACES, Waiting,
+};
 
 use crate::{
     epochs,

@@ -134,9 +134,7 @@ impl Decrypted {
         let variant = first as u8;
         let result = match layout {
             Layout::Chunks => Self { start: second, len: third, kind: fourth as u8, variant },
-            Layout::Slice => {
-                Self { start: third, len: fourth, kind: (fifth >> 32) as u8, variant }
-            }
+            Layout::Slice => Self { start: third, len: fourth, kind: (fifth >> 32) as u8, variant },
         };
         let inside = result.start >= input.start
             && result.len <= input.len

@@ -63,8 +63,13 @@ pub(crate) fn admit_known() -> Option<Admitted> {
     let process = PROCESSES.get_ptr((pid_tgid >> 32) as u32)?;
     // SAFETY: a pointer to a map value is valid while the program runs.
     let Process { incarnation, parent, marks, .. } = unsafe { *process };
-    (marks & required == required && in_cgroup())
-        .then_some(Admitted { pid_tgid, incarnation, parent, task: 0, finding: 0 })
+    (marks & required == required && in_cgroup()).then_some(Admitted {
+        pid_tgid,
+        incarnation,
+        parent,
+        task: 0,
+        finding: 0,
+    })
 }
 
 #[inline(always)]

@@ -187,6 +187,10 @@ fn alert(process: &Admitted, socket: u64, address: u64) {
     }
     if let Some(state) = connections::known(process, socket) {
         let in_order = description == CLOSE_NOTIFY;
-        ssl::peer_ended(process, state, if in_order { SSL_ERROR_ZERO_RETURN } else { SSL_ERROR_SSL });
+        ssl::peer_ended(
+            process,
+            state,
+            if in_order { SSL_ERROR_ZERO_RETURN } else { SSL_ERROR_SSL },
+        );
     }
 }

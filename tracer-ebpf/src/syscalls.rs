@@ -51,7 +51,11 @@ fn syscall_enter(ctx: RawTracePointContext) -> i32 {
 fn closes(process: &Admitted, registers: u64) -> Option<()> {
     let [_, _, fd, _] = read_kernel::<[u64; 4]>(registers, ARGUMENTS)?;
     let socket = sockets::number(fd as u32)?;
-    connections::known(process, socket)?;
+    let state = connections::known(process, socket)?;
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    if unsafe { (*state).fd } != fd as u32 {
+        return None; // another descriptor of it
+    }
     connections::released(process, socket);
     // It was there or not.
     let _ = OUTGOING.remove(ObjectKey { process: process.incarnation, object: socket });
@@ -81,7 +85,8 @@ fn moved(
         READ | RECVFROM | READV | RECVMSG => {
             let socket = sockets::number(fd)?;
             if result <= 0 {
-                return nothing_came(process, socket, result);
+                let has_room = number == RECVMSG || third != 0;
+                return if has_room { nothing_came(process, socket, result) } else { None };
             }
             let [buffer, room] = match number {
                 READV => read(second)?,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     lab,
-    setup::{self, golang},
+    setup::{self, golang, rustls},
     step,
     workspace::Workspace,
 };
@@ -26,6 +26,8 @@ const TRACED: &str = "traced_";
 const SDKS: [&str; 2] = ["traced_sdks", "traced_llama"];
 /// The test file that needs Go, which is installed for it alone.
 const GOLANG: &str = "traced_golang";
+/// The test file that needs programs of rustls, which are made for it alone.
+const RUSTLS: &str = "traced_rustls";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -88,6 +90,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
                 variables.push(("LLMTAP_CADDY", golang::caddy(workspace)?.into()));
+            }
+            if binary.name == RUSTLS && has_tests(&binary, arguments)? {
+                let programs = rustls::ready(workspace, arguments.full)?;
+                variables.push(("LLMTAP_RUSTLS", programs.into()));
+                variables.push(("LLMTAP_PRIMP", rustls::primp(workspace)?.into()));
+                variables.push(("LLMTAP_CODEX", rustls::codex(workspace)?.into()));
             }
             end_to_end(&binary, arguments, &variables)?
         };

@@ -140,12 +140,8 @@ mod tests {
     #[test]
     fn bytes_wait_for_their_connection() {
         let mut held = Apart::default();
-        let records = vec![
-            apart(50, 0, b"abc"),
-            apart(51, 0, b"x"),
-            apart(50, 3, b"de"),
-            joined(9, 50, 100),
-        ];
+        let records =
+            vec![apart(50, 0, b"abc"), apart(51, 0, b"x"), apart(50, 3, b"de"), joined(9, 50, 100)];
         assert_eq!(run(&mut held, records), [(9, 100, 3), (9, 103, 2)]);
         assert_eq!(held.bytes, 1);
         assert_eq!(run(&mut held, vec![joined(9, 50, 105)]), []);

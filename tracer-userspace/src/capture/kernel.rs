@@ -33,8 +33,7 @@ const TRACEPOINTS: [(&str, &str); 3] = [
 ];
 
 /// Those of system calls, which are attached when something needs them: they run in every process.
-const SYSCALLS: [(&str, &str); 2] =
-    [("syscall_enter", "sys_enter"), ("syscall_exit", "sys_exit")];
+const SYSCALLS: [(&str, &str); 2] = [("syscall_enter", "sys_enter"), ("syscall_exit", "sys_exit")];
 
 /// `Level::Debug` of aya-log; 0 switches every message off.
 const LOG_DEBUG: u8 = 4;

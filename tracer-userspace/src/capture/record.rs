@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{
-    Closed, END_OF_STREAM, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Joined, Kind, Opened, Origin,
-    PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
+    Closed, END_OF_STREAM, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Joined, Kind, Opened,
+    Origin, PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
 };
 
 use super::event::{Addresses, Direction, PeerEnd};

@@ -7,6 +7,7 @@ pub(crate) mod fuzzer;
 pub(crate) mod golang;
 mod node;
 mod python;
+pub(crate) mod rustls;
 pub(crate) mod stamp;
 mod system;
 

@@ -100,7 +100,10 @@ pub(crate) fn codex(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target("rustls/codex");
     let program = || {
         let vendor = folder.join("node_modules/@openai/codex/vendor/x86_64-unknown-linux-musl");
-        ["bin/codex", "codex/codex"].map(|name| vendor.join(name)).into_iter().find(|it| it.exists())
+        ["bin/codex", "codex/codex"]
+            .map(|name| vendor.join(name))
+            .into_iter()
+            .find(|it| it.exists())
     };
     if !stamp::fits(&folder, CODEX) {
         system::tools(workspace, &[("npm", "npm")])?;

@@ -37,6 +37,8 @@ const PAIRS_LIMIT: usize = 32;
 const METHODS: u64 = 24;
 /// Sizes of what holds a key and a nonce.
 const SIZES: Range<u64> = 16..1 << 16;
+/// Size of an algorithm's constant: nothing, or a reference and some numbers.
+const ALGORITHM_LIMIT: u64 = 64;
 const ALIGNMENTS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
@@ -51,9 +53,10 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     let functions = unwind::Functions::read(image)?;
     let search = Search { image, pointers: &pointers, functions };
     let makers = search.makers(&encrypters)?;
+    let slots = search.slots_to(&makers.values().flatten().copied().collect());
     let pairs: Vec<_> = makers
         .into_iter()
-        .filter_map(|(table, makers)| search.pair(table, &encrypters[&table], &makers))
+        .filter_map(|(table, makers)| search.pair(table, &encrypters[&table], &makers, &slots))
         .collect();
     if pairs.is_empty() || pairs.len() > PAIRS_LIMIT {
         return None;
@@ -131,10 +134,7 @@ struct Search<'i, 'f> {
 
 impl Search<'_, '_> {
     /// The functions that load each table's address, by the table.
-    fn makers(
-        &self,
-        tables: &BTreeMap<u64, Encrypter>,
-    ) -> Option<BTreeMap<u64, BTreeSet<u64>>> {
+    fn makers(&self, tables: &BTreeMap<u64, Encrypter>) -> Option<BTreeMap<u64, BTreeSet<u64>>> {
         let (first, last) = (tables.first_key_value()?.0, tables.last_key_value()?.0);
         let mut references = Vec::new();
         scan::operands(self.image, &(*first..*last + 1), &mut |operand| {
@@ -173,18 +173,28 @@ impl Search<'_, '_> {
 
     /// Where a function goes on that does no more than that.
     fn leads(&self, start: u64) -> Option<u64> {
-        match code::leads(start, &self.image.bytes(start, code::LENGTH_LIMIT)?)? {
+        self.resolved(code::leads(start, &self.image.bytes(start, code::LENGTH_LIMIT)?)?)
+    }
+
+    fn resolved(&self, leads: Leads) -> Option<u64> {
+        match leads {
             Leads::To(target) => Some(target),
             Leads::Through(slot) => self.pointers.at(slot),
         }
     }
 
     /// The pair that an encrypter's table is a part of.
-    fn pair(&self, table: u64, encrypter: &Encrypter, makers: &BTreeSet<u64>) -> Option<Pair> {
-        let decrypters: BTreeSet<u64> = self
-            .slots_to(makers)
-            .into_iter()
-            .filter_map(|slot| self.pointers.at(slot.checked_add(8)?))
+    fn pair(
+        &self,
+        table: u64,
+        encrypter: &Encrypter,
+        makers: &BTreeSet<u64>,
+        slots: &[(u64, u64)],
+    ) -> Option<Pair> {
+        let decrypters: BTreeSet<u64> = slots
+            .iter()
+            .filter(|(_, maker)| makers.contains(maker))
+            .filter_map(|(slot, _)| self.pointers.at(slot.checked_add(8)?))
             .flat_map(|maker| self.decrypters(maker))
             .filter(|decrypter| *decrypter != table)
             .collect();
@@ -202,32 +212,41 @@ impl Search<'_, '_> {
         Some(Pair { encrypter: table, decrypter, encrypt, decrypt, decrypt_return, added, layout })
     }
 
-    /// Slots that lead to one of the functions, themselves or by one that goes on there.
-    fn slots_to(&self, makers: &BTreeSet<u64>) -> Vec<u64> {
-        let mut thunks: BTreeMap<u64, bool> = BTreeMap::new();
+    /// Slots of algorithms' tables that lead to one of the functions, itself or by one that goes on
+    /// there; with the function.
+    fn slots_to(&self, makers: &BTreeSet<u64>) -> Vec<(u64, u64)> {
         let mut window = Window::new(self.image);
-        let mut slots = Vec::new();
-        for (slot, target) in self.pointers.iter() {
+        let mut firsts: Vec<(u64, u64)> = Vec::new();
+        for (slot, target, _) in self.pointers.pairs() {
             let Some(table) = slot.checked_sub(METHODS) else { continue };
-            if makers.contains(&target) {
-                slots.push(slot);
-                continue;
+            if self.is_algorithm(&mut window, table) {
+                firsts.push((target, slot));
             }
-            // An algorithm is a value without size, or of some: its table says both.
-            if self.pointers.at(table + 8).is_some()
-                || self.pointers.at(table + 16).is_some()
-                || !window.word(table + 16).is_some_and(|align| ALIGNMENTS.contains(&align))
-            {
-                continue;
-            }
-            let leads = thunks
-                .entry(target)
-                .or_insert_with(|| self.leads(target).is_some_and(|to| makers.contains(&to)));
-            if *leads {
-                slots.push(slot);
+        }
+        // In the order of the code, of which a piece is in memory.
+        firsts.sort_unstable();
+        let mut window = Window::new(self.image);
+        let to = |target: u64| makers.contains(&target).then_some(target);
+        let maker = |target: u64, bytes: &[u8]| {
+            to(target).or_else(|| to(self.resolved(code::leads(target, bytes)?)?))
+        };
+        let mut slots = Vec::new();
+        for (target, slot) in firsts {
+            if let Some(maker) = maker(target, window.bytes(target, code::LENGTH_LIMIT)) {
+                slots.push((slot, maker));
             }
         }
         slots
+    }
+
+    /// Whether the table of an algorithm may begin at an address: it is a constant, which nothing drops,
+    /// without content or with a reference.
+    fn is_algorithm(&self, window: &mut Window<'_, '_>, table: u64) -> bool {
+        let is_word = |at: u64| self.pointers.at(at).is_none();
+        let mut word = |at: u64| window.word(at).filter(|_| is_word(at));
+        word(table) == Some(0)
+            && word(table + 8).is_some_and(|size| size <= ALGORITHM_LIMIT)
+            && word(table + 16).is_some_and(|align| ALIGNMENTS.contains(&align))
     }
 
     /// Tables of the shape of a decrypter's that a function loads, or the one that it goes on in.
@@ -298,7 +317,8 @@ fn version(image: &Image<'_>) -> Option<String> {
         let text = &around[at + b"/rustls-".len()..];
         let end = text.iter().take(LIMIT).position(|byte| *byte == b'/');
         let version = end.and_then(|end| std::str::from_utf8(&text[..end]).ok());
-        let is_version = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_version =
+            |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         found.extend(version.filter(is_version).map(str::to_owned));
     });
     // Two of them: it is not known whose the functions are.

@@ -14,7 +14,8 @@ fn unrelated_files_are_refused() {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
-        let crypto = |path: &Path| path.to_string_lossy().contains("lib/x86_64-linux-gnu/libcrypto");
+        let crypto =
+            |path: &Path| path.to_string_lossy().contains("lib/x86_64-linux-gnu/libcrypto");
         let (first, rest): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| crypto(path));
         for path in first.into_iter().chain(rest).filter(|path| path.is_file()).take(60) {
             let Ok(file) = File::open(&path) else { continue };
