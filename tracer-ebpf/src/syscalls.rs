@@ -33,6 +33,8 @@ const PIECES: u64 = 16;
 
 /// `EAGAIN` (Linux `errno.h`).
 const TRY_AGAIN: i64 = -11;
+/// Errors that end a connection: `EPIPE`, `ECONNABORTED`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`.
+const BROKEN: [i64; 5] = [-32, -103, -104, -110, -113];
 
 /// `sys_enter(registers, number)`: descriptors are still there.
 #[raw_tracepoint]
@@ -130,7 +132,8 @@ fn nothing_came(process: &Admitted, socket: u64, result: i64) -> Option<()> {
         TRY_AGAIN => unsafe { (*state).last_empty_read = now() },
         // In order it would have ended by an alert before.
         0 => ssl::peer_ended(process, state, SSL_ERROR_SSL),
-        _ => ssl::peer_ended(process, state, SSL_ERROR_SYSCALL),
+        error if BROKEN.contains(&error) => ssl::peer_ended(process, state, SSL_ERROR_SYSCALL),
+        _ => {}
     }
     Some(())
 }

@@ -106,6 +106,8 @@ pub enum KernelError {
          see what this one sends or receives", Cookie::FINDINGS - 1
     )]
     Findings,
+    #[error("what rustls sends or receives cannot be seen before Linux 5.15")]
+    NoCookies,
     #[error("llmtap's BPF object has no {0}; it was built from another version of the source")]
     Missing(&'static str),
 }
@@ -337,6 +339,10 @@ impl Kernel {
         let cookie = Cookie::new(finding, site.parameter).filter(|cookie| cookie.0 != 0);
         self.load_programs_of(site.function)?;
         if is_of_epochs(site.function) {
+            // A probe is told by its cookie what a message looks like.
+            if !self.cookies {
+                return Err(KernelError::NoCookies);
+            }
             self.watch_syscalls()?;
         }
         let mut links = Vec::new();

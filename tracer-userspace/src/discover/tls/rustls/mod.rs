@@ -1,11 +1,14 @@
 //! rustls, from 0.22 on, with and without symbols: its `encrypt` and `decrypt` by the tables that their
-//! trait objects have, chained by the functions that make them.
+//! trait objects have, chained by the functions that make them; else by their names.
 //! Takes an image; gives the sites of each pair. What does not chain is refused.
 //!
 //! rustls calls the two through `dyn`, so they stay functions of their own in every build, while all
 //! else that has plaintext is inlined in one or another.
 
 mod code;
+mod names;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +18,7 @@ use std::{
 };
 
 use code::Leads;
+use names::Named;
 use tracer_ebpf::{Layout, RustlsSite};
 
 use super::scan;
@@ -45,12 +49,22 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     if !cfg!(target_arch = "x86_64") {
         return None;
     }
+    let functions = unwind::Functions::read(image)?;
+    let named = names::find(image);
+    let pairs = pairs(image, functions).unwrap_or_default();
+    if pairs.is_empty() {
+        by_names(image, functions, &named)
+    } else {
+        by_tables(image, &pairs, &named)
+    }
+}
+
+fn pairs(image: &Image<'_>, functions: unwind::Functions<'_, '_>) -> Option<Vec<Pair>> {
     let pointers = Pointers::read(image)?;
     let encrypters = encrypters(image, &pointers);
     if encrypters.is_empty() || encrypters.len() > TABLES_LIMIT {
         return None;
     }
-    let functions = unwind::Functions::read(image)?;
     let search = Search { image, pointers: &pointers, functions };
     let makers = search.makers(&encrypters)?;
     let slots = search.slots_to(&makers.values().flatten().copied().collect());
@@ -58,11 +72,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
         .into_iter()
         .filter_map(|(table, makers)| search.pair(table, &encrypters[&table], &makers, &slots))
         .collect();
-    if pairs.is_empty() || pairs.len() > PAIRS_LIMIT {
-        return None;
-    }
-    // One program has one version, or two of which each pair has its own layout.
-    finding(image, &pairs)
+    (pairs.len() <= PAIRS_LIMIT).then_some(pairs)
 }
 
 /// A table of the shape of an encrypter's.
@@ -163,12 +173,8 @@ impl Search<'_, '_> {
         Some(makers)
     }
 
-    /// A function's code up to the next one.
     fn code(&self, start: u64) -> Option<Vec<u8>> {
-        self.image.code_offset(start)?;
-        let (begin, end) = self.functions.around(start)?;
-        let len = usize::try_from(end - start).ok()?;
-        (begin == start && len <= code::FUNCTION_LIMIT).then(|| self.image.bytes(start, len))?
+        whole(self.image, self.functions, start)
     }
 
     /// Where a function goes on that does no more than that.
@@ -265,46 +271,99 @@ impl Search<'_, '_> {
     }
 }
 
-fn finding(image: &Image<'_>, pairs: &[Pair]) -> Option<Finding> {
-    let mut sites: Vec<Site> = Vec::new();
+/// A function's code up to the next one.
+fn whole(image: &Image<'_>, functions: unwind::Functions<'_, '_>, start: u64) -> Option<Vec<u8>> {
+    image.code_offset(start)?;
+    let (begin, end) = functions.around(start)?;
+    let len = usize::try_from(end - start).ok()?;
+    (begin == start && len <= code::FUNCTION_LIMIT).then(|| image.bytes(start, len))?
+}
+
+/// Sites, each once: what is the same in two algorithms may be one function.
+struct Sites<'i, 'f> {
+    image: &'i Image<'f>,
+    sites: Vec<Site>,
+}
+
+impl Sites<'_, '_> {
+    fn encrypt(&mut self, address: u64, parameter: i64) -> Option<()> {
+        self.add(Function::RustlsEncrypt, address, parameter, "the entry of `encrypt`")
+    }
+
+    fn decrypt(&mut self, address: u64, at_return: u64, parameter: i64) -> Option<()> {
+        self.add(Function::RustlsDecrypt, address, parameter, "the entry of `decrypt`")?;
+        let reason = "the one return of `decrypt`";
+        self.add(Function::RustlsDecryptReturn, at_return, parameter, reason)
+    }
+
+    fn add(
+        &mut self,
+        function: Function,
+        address: u64,
+        parameter: i64,
+        reason: &'static str,
+    ) -> Option<()> {
+        let site = Site { parameter, ..site::at(self.image, function, address, reason)? };
+        if !self.sites.iter().any(|have| have.offset == site.offset) {
+            self.sites.push(site);
+        }
+        Some(())
+    }
+}
+
+fn by_tables(image: &Image<'_>, pairs: &[Pair], named: &Named) -> Option<Finding> {
+    let mut sites = Sites { image, sites: Vec::new() };
     let mut evidence = Vec::new();
     for pair in pairs {
         let parameter = RustlsSite { layout: pair.layout, added: pair.added }.parameter();
-        for (function, address, reason) in [
-            (Function::RustlsEncrypt, pair.encrypt, "the entry of `encrypt`"),
-            (Function::RustlsDecrypt, pair.decrypt, "the entry of `decrypt`"),
-            (Function::RustlsDecryptReturn, pair.decrypt_return, "the one return of `decrypt`"),
-        ] {
-            let site = Site { parameter, ..site::at(image, function, address, reason)? };
-            // What is the same in two algorithms may be one function.
-            if !sites.iter().any(|have| have.offset == site.offset) {
-                sites.push(site);
-            }
-        }
+        sites.encrypt(pair.encrypt, parameter)?;
+        sites.decrypt(pair.decrypt, pair.decrypt_return, parameter)?;
         evidence.push(format!(
             "encrypter at {:#x} (+{}, {}) chains to decrypter at {:#x}",
             pair.encrypter, pair.added, pair.layout, pair.decrypter
         ));
     }
-    let named = named(image);
-    let basis = if pairs.iter().all(|pair| named.contains(&pair.encrypt)) {
+    let basis = if pairs.iter().all(|pair| named.encrypt.contains_key(&pair.encrypt)) {
         evidence.push("the functions' names say so too".into());
         Basis::Symbols
     } else {
         Basis::Inference
     };
-    Some(Finding { stack: Stack::Rustls, basis, version: version(image), evidence, sites })
+    let (sites, version) = (sites.sites, version(image));
+    Some(Finding { stack: Stack::Rustls, basis, version, evidence, sites })
 }
 
-/// Addresses of the functions whose names are those of an implementation of `MessageEncrypter`.
-fn named(image: &Image<'_>) -> BTreeSet<u64> {
-    let mut found = BTreeSet::new();
-    image.each_function(&mut |symbol| {
-        if memchr::memmem::find(symbol.name, b"MessageEncrypter").is_some() {
-            found.insert(symbol.address);
-        }
-    });
-    found
+/// Without tables that say enough: all that have the names, if their code shows one layout.
+fn by_names(
+    image: &Image<'_>,
+    functions: unwind::Functions<'_, '_>,
+    named: &Named,
+) -> Option<Finding> {
+    let code = |start: u64| whole(image, functions, start);
+    let mut layouts = BTreeMap::new();
+    for start in named.encrypt.keys() {
+        layouts.insert(*start, code::layout(*start, &code(*start)?)?);
+    }
+    let layout = *layouts.values().next()?;
+    if named.decrypt.is_empty() || layouts.values().any(|other| *other != layout) {
+        return None;
+    }
+    let mut sites = Sites { image, sites: Vec::new() };
+    for (start, added) in &named.encrypt {
+        sites.encrypt(*start, RustlsSite { layout, added: *added }.parameter())?;
+    }
+    for start in &named.decrypt {
+        let at_return = code::only_return(*start, &code(*start)?)?;
+        sites.decrypt(*start, at_return, RustlsSite { layout, added: 0 }.parameter())?;
+    }
+    let (encrypt, decrypt) = (named.encrypt.len(), named.decrypt.len());
+    Some(Finding {
+        stack: Stack::Rustls,
+        basis: Basis::Symbols,
+        version: version(image),
+        evidence: vec![format!("{encrypt} encrypters and {decrypt} decrypters by name ({layout})")],
+        sites: sites.sites,
+    })
 }
 
 /// The version by the path of its source, which places of panics tell.
