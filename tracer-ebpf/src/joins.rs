@@ -48,11 +48,11 @@ pub(crate) fn wait(thread: u64, object: u64, epoch: u64, before: u64, len: u64) 
     let records = unsafe { &mut (*waiting).records };
     // The first record of an epoch stands for those behind it.
     let mut free = PLACES;
-    for index in 0..PLACES {
-        if records[index].object == object && records[index].epoch == epoch {
+    for (index, waits) in records.iter().enumerate() {
+        if waits.object == object && waits.epoch == epoch {
             return;
         }
-        if records[index].object == 0 && free == PLACES {
+        if waits.object == 0 && free == PLACES {
             free = index;
         }
     }
@@ -64,9 +64,9 @@ pub(crate) fn wait(thread: u64, object: u64, epoch: u64, before: u64, len: u64) 
         records[PLACES - 1] = record;
         return;
     }
-    for index in 0..PLACES {
+    for (index, place) in records.iter_mut().enumerate() {
         if index == free {
-            records[index] = record;
+            *place = record;
         }
     }
 }

@@ -32,7 +32,7 @@ struct Held {
 
 impl Apart {
     /// Takes a record; `act` gets it, or what it sets free, or nothing.
-    pub(super) fn pass(&mut self, record: Record<'_>, act: &mut dyn FnMut(&Record<'_>)) {
+    pub(super) fn pass(&mut self, record: &Record<'_>, act: &mut dyn FnMut(&Record<'_>)) {
         let header = record.header;
         match record.body {
             Body::Data(direction, bytes) if header.flags & FLAG_APART != 0 => {
@@ -52,13 +52,13 @@ impl Apart {
             }
             Body::Exited => {
                 self.give_up(|held| held.process == header.process);
-                act(&record);
+                act(record);
             }
             Body::Executed(executed) => {
                 self.give_up(|held| held.process == executed.previous);
-                act(&record);
+                act(record);
             }
-            _ => act(&record),
+            _ => act(record),
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
     fn run(apart: &mut Apart, records: Vec<Record<'_>>) -> Vec<(u64, u64, usize)> {
         let mut out = Vec::new();
         for record in records {
-            apart.pass(record, &mut |record| {
+            apart.pass(&record, &mut |record| {
                 let Header { connection, offset, flags, .. } = record.header;
                 assert_eq!(flags & FLAG_APART, 0);
                 let len = if let Body::Data(_, bytes) = record.body { bytes.len() } else { 0 };

@@ -133,7 +133,7 @@ impl Reader {
                         forget_calls(calls, record.header.tgid);
                     }
                     let (proof, connections) = (&mut self.proof, &mut self.connections);
-                    self.apart.pass(record, &mut |record| {
+                    self.apart.pass(&record, &mut |record| {
                         proof.apply(record);
                         connections.apply(record, &mut forget, sink);
                     });
