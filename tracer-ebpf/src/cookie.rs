@@ -55,7 +55,7 @@ pub(crate) fn fits(ctx: &ProbeContext, process: &Admitted, object: u64) -> bool 
 
 /// Counts; tells once.
 #[inline(always)]
-fn doubt(process: &Admitted) {
+pub(crate) fn doubt(process: &Admitted) {
     let finding = process.finding;
     // SAFETY: the count is copied; two at the same instant may count as one.
     let count = unsafe { DOUBTS.get(finding).copied().unwrap_or(0) } + 1;
@@ -68,7 +68,7 @@ fn doubt(process: &Admitted) {
 }
 
 #[inline(always)]
-fn word(address: u64) -> Option<u64> {
+pub(crate) fn word(address: u64) -> Option<u64> {
     let mut word = 0u64;
     // SAFETY: the destination is eight bytes; the helper checks the source and fails rather than
     // faults.

@@ -36,30 +36,9 @@ pub(crate) struct Passed {
 /// Finds the connection, moves its position on and copies the bytes.
 #[inline(always)]
 pub(crate) fn passed(ctx: &impl EbpfContext, process: &Admitted, what: &Passed) {
-    let Some(state) = connections::of_object(process, what.object) else {
-        count_loss(Loss::MapFull, what.bytes);
+    let Some((connection, offset)) = advance(process, what.object, what.bytes, what.flags) else {
         return;
     };
-    if !included(process, state) {
-        return;
-    }
-    let sent = what.flags & FLAG_SENT != 0;
-    // SAFETY: a pointer to a map value is valid while the program runs; a TLS object is used by one
-    // thread at a time (its library demands that).
-    let (connection, offset) = unsafe {
-        (*state).last_empty_read = 0;
-        let position = if sent { &raw mut (*state).sent } else { &raw mut (*state).received };
-        let offset = *position;
-        *position = offset + what.bytes;
-        ((*state).id, offset)
-    };
-    if let Some(cause) = overload::cause(state, sent, offset) {
-        count_loss(cause, what.bytes);
-        // SAFETY: as above.
-        unsafe { (*state).flags |= CONNECTION_SKIPPED };
-        return;
-    }
-    tell_skipped(process, state, sent, offset);
     let copy = Copying {
         buffer: what.buffer,
         remaining: what.bytes,
@@ -72,6 +51,42 @@ pub(crate) fn passed(ctx: &impl EbpfContext, process: &Admitted, what: &Passed) 
         reserved: 0,
     };
     start(ctx, process, &copy);
+}
+
+/// Moves a connection's position on by that many bytes; gives its id and the position before, if they
+/// are to be copied.
+#[inline(always)]
+pub(crate) fn advance(
+    process: &Admitted,
+    object: u64,
+    bytes: u64,
+    flags: u32,
+) -> Option<(u64, u64)> {
+    let Some(state) = connections::of_object(process, object) else {
+        count_loss(Loss::MapFull, bytes);
+        return None;
+    };
+    if !included(process, state) {
+        return None;
+    }
+    let sent = flags & FLAG_SENT != 0;
+    // SAFETY: a pointer to a map value is valid while the program runs; a TLS object is used by one
+    // thread at a time (its library demands that).
+    let (connection, offset) = unsafe {
+        (*state).last_empty_read = 0;
+        let position = if sent { &raw mut (*state).sent } else { &raw mut (*state).received };
+        let offset = *position;
+        *position = offset + bytes;
+        ((*state).id, offset)
+    };
+    if let Some(cause) = overload::cause(state, sent, offset) {
+        count_loss(cause, bytes);
+        // SAFETY: as above.
+        unsafe { (*state).flags |= CONNECTION_SKIPPED };
+        return None;
+    }
+    tell_skipped(process, state, sent, offset);
+    Some((connection, offset))
 }
 
 /// Tells how far the connection came while its bytes were left out. `offset`: where those of the
@@ -153,7 +168,7 @@ fn copy_on(ctx: RetProbeContext) -> u32 {
 
 /// Finds the socket if a descriptor was set, and says whether the port filter lets it pass.
 #[inline(always)]
-fn included(process: &Admitted, state: *mut ConnectionState) -> bool {
+pub(crate) fn included(process: &Admitted, state: *mut ConnectionState) -> bool {
     // SAFETY: a pointer to a map value is valid while the program runs.
     let (flags, fd, id) = unsafe { ((*state).flags, (*state).fd, (*state).id) };
     if flags & (CONNECTION_HAS_FD | CONNECTION_SOCKET_TOLD) == CONNECTION_HAS_FD

@@ -7,10 +7,7 @@
 //! before `Write` returns. A `Write` that fails has its bytes reported too: it fails once, and the
 //! connection is of no use from then on.
 
-use aya_ebpf::{
-    bindings::pt_regs, helpers::generated::bpf_probe_read_user, macros::uprobe,
-    programs::ProbeContext,
-};
+use aya_ebpf::{bindings::pt_regs, macros::uprobe, programs::ProbeContext};
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_RENEGOTIATES,
@@ -25,6 +22,7 @@ use crate::{
     processes::{Admitted, admit},
     records::{count_loss, header, notify, now},
     sockets,
+    user::read,
 };
 
 /// `recordTypeApplicationData` (RFC 8446 §5.1).
@@ -49,17 +47,6 @@ const SCAN: u32 = 0x1000;
 fn registers(ctx: &ProbeContext) -> &pt_regs {
     // SAFETY: the context of a probe is its registers, and they outlive it.
     unsafe { &*ctx.regs }
-}
-
-#[inline(always)]
-fn read<T: Copy + Default>(address: u64) -> Option<T> {
-    let mut value = T::default();
-    // SAFETY: the destination is a value of that size, of integers; the helper checks the source and
-    // fails rather than faults.
-    let failed = unsafe {
-        bpf_probe_read_user((&raw mut value).cast(), size_of::<T>() as u32, address as *const _)
-    };
-    (failed == 0).then_some(value)
 }
 
 /// The current process and goroutine, if they pass the filters.

@@ -3,6 +3,10 @@
 //! Both sides compile this file; a test in userspace holds it to the object's own BTF.
 #![no_std]
 
+mod rustls_abi;
+
+pub use rustls_abi::*;
+
 /// Bytes of a record before its payload, for every kind of record.
 pub const HEADER_LEN: usize = size_of::<Header>();
 
@@ -44,6 +48,8 @@ pub enum Kind {
     /// What was given to a function was not what it takes if it is what it was found to be, several
     /// times. No payload.
     Doubted = 13,
+    /// The connection of bytes that were told apart became known. Payload: [`Joined`].
+    Joined = 14,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -221,9 +227,11 @@ pub enum Loss {
     ShedConnection = 5,
     /// Passed on a connection that the program had closed: what its library still had in store.
     AfterClose = 6,
+    /// The connection of the bytes could not be told for certain.
+    Unjoined = 7,
 }
 
-pub const LOSSES: usize = 7;
+pub const LOSSES: usize = 8;
 
 /// Counters of one cause of loss.
 #[repr(C)]
@@ -467,7 +475,7 @@ pub struct Offsets {
     pub sock_rcv_saddr: u32,
     pub sock_v6_daddr: u32,
     pub sock_v6_rcv_saddr: u32,
-    pub reserved: u32,
+    pub inode_number: u32,
 }
 
 impl Offsets {
@@ -492,7 +500,7 @@ impl Offsets {
         sock_rcv_saddr: 0,
         sock_v6_daddr: 0,
         sock_v6_rcv_saddr: 0,
-        reserved: 0,
+        inode_number: 0,
     };
 }
 

@@ -10,16 +10,27 @@
 mod connections;
 mod cookie;
 mod counted;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod epochs;
 mod flow;
 #[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
 mod golang;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod joins;
 mod linker;
 mod maps;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod messages;
 mod overload;
 mod processes;
 mod records;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod rustls;
 mod sockets;
 mod ssl;
+#[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
+mod syscalls;
+mod user;
 
 // Also on the host, where clippy reads this.
 #[cfg(not(test))]

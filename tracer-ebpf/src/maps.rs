@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, Copying, LOSSES, LossCount, MAX_CGROUPS, MAX_PORTS,
-    ObjectKey, Overload, Process, Settings, Verdict,
+    Call, CallKey, Cgroup, ConnectionState, Copying, Epoch, LOSSES, LossCount, MAX_CGROUPS,
+    MAX_PORTS, ObjectKey, Outgoing, Overload, Process, Received, Settings, Verdict, Waiting,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -71,3 +71,21 @@ pub(crate) static PORTS: Array<u32> = Array::with_max_entries(MAX_PORTS, 0);
 /// The program that goes on copying where one run's bound was reached.
 #[map]
 pub(crate) static CONTINUATIONS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Nothing tells when an encrypter or decrypter is gone, so the oldest make room.
+#[map]
+pub(crate) static EPOCHS: LruHashMap<ObjectKey, Epoch> = LruHashMap::with_max_entries(65536, 0);
+
+#[map]
+pub(crate) static OUTGOING: LruHashMap<ObjectKey, Outgoing> =
+    LruHashMap::with_max_entries(32768, 0);
+
+#[map]
+pub(crate) static RECEIVED: LruHashMap<u64, Received> = LruHashMap::with_max_entries(8192, 0);
+
+#[map]
+pub(crate) static WAITING: LruHashMap<u64, Waiting> = LruHashMap::with_max_entries(8192, 0);
+
+/// The program of returns from system calls, to go on by.
+#[map]
+pub(crate) static SYSCALLS: ProgramArray = ProgramArray::with_max_entries(1, 0);

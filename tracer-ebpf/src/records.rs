@@ -162,3 +162,68 @@ fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
     }
     len
 }
+
+/// A record that is filled by several pieces, which have at most as many bytes in all as the largest.
+pub(crate) struct Gather {
+    record: *mut DataRecord<ROOM>,
+    /// Bytes of all pieces that are wanted.
+    wanted: u64,
+}
+
+const LARGEST: usize = TIERS[TIERS.len() - 1];
+/// As much again as is wanted, so that the verifier need not add an offset and a length.
+const ROOM: usize = 2 * LARGEST;
+
+impl Gather {
+    /// Copies the next piece, or as much of it as is wanted; false where that was all, or failed.
+    #[inline(always)]
+    pub(crate) fn add(&self, buffer: u64, len: u64) -> bool {
+        // SAFETY: the reservation lives while this does. Kept there and read anew, so that the
+        // verifier knows no bounds that differ with each way through the loop.
+        let filled = unsafe { &raw mut (*self.record).header.len };
+        // SAFETY: as above.
+        let done = u64::from(unsafe { filled.read_volatile() });
+        if done >= self.wanted || done > LARGEST as u64 {
+            return false;
+        }
+        let rest = self.wanted - done;
+        let len = if len < rest { len } else { rest };
+        // SAFETY: a value of this function, as in `sized`.
+        let size = unsafe { core::ptr::read_volatile(&raw const len) };
+        if size > LARGEST as u64 {
+            return false;
+        }
+        // SAFETY: `done` and `size` are at most half of the room each; the helper checks the source.
+        unsafe {
+            let payload = self.record.cast::<u8>().add(HEADER_LEN + done as usize);
+            if bpf_probe_read_user(payload.cast(), size as u32, buffer as *const _) != 0 {
+                return false;
+            }
+            filled.write_volatile((done + size) as u32);
+        }
+        true
+    }
+}
+
+/// Writes `len` bytes, of at most one record of the largest, piece by piece as `fill` gives them.
+#[inline(always)]
+pub(crate) fn gathered(header: &Header, len: u64, fill: impl FnOnce(&Gather)) {
+    if !overload::may_take(size_of::<DataRecord<ROOM>>() as u64, header.connection) {
+        count_loss(Loss::RingFull, len);
+        return;
+    }
+    let Some(mut entry) = RECORDS.reserve::<DataRecord<ROOM>>(0) else {
+        count_loss(Loss::RingFull, len);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the reservation has room for it.
+    unsafe { (&raw mut (*record).header).write(Header { len: 0, ..*header }) };
+    fill(&Gather { record, wanted: len });
+    // SAFETY: as above.
+    let done = u64::from(unsafe { (&raw const (*record).header.len).read_volatile() });
+    entry.submit(0);
+    if done < len {
+        count_loss(Loss::Fault, len - done);
+    }
+}

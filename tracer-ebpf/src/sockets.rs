@@ -15,6 +15,22 @@ const AF_INET6: u16 = 10;
 
 #[inline(always)]
 pub(crate) fn of_descriptor(fd: u32) -> Option<Socket> {
+    let (file, _) = file_of(fd)?;
+    let socket: u64 = read_kernel(file, setting!(offsets.file_private_data))?;
+    let sock: u64 = read_kernel(socket, setting!(offsets.socket_sk))?;
+    addresses(sock, fd)
+}
+
+/// The number of a socket's inode: one for each socket that was made, while the system runs.
+#[inline(always)]
+pub(crate) fn number(fd: u32) -> Option<u64> {
+    let (_, inode) = file_of(fd)?;
+    read_kernel(inode, setting!(offsets.inode_number))
+}
+
+/// The file of a descriptor and its inode, if it is a socket.
+#[inline(always)]
+fn file_of(fd: u32) -> Option<(u64, u64)> {
     // SAFETY: the helper has no arguments and no effects.
     let task = unsafe { bpf_get_current_task() };
     let files: u64 = read_kernel(task, setting!(offsets.task_files))?;
@@ -30,12 +46,7 @@ pub(crate) fn of_descriptor(fd: u32) -> Option<Socket> {
     }
     let inode: u64 = read_kernel(file, setting!(offsets.file_inode))?;
     let mode: u16 = read_kernel(inode, setting!(offsets.inode_mode))?;
-    if mode & S_IFMT != S_IFSOCK {
-        return None;
-    }
-    let socket: u64 = read_kernel(file, setting!(offsets.file_private_data))?;
-    let sock: u64 = read_kernel(socket, setting!(offsets.socket_sk))?;
-    addresses(sock, fd)
+    (mode & S_IFMT == S_IFSOCK).then_some((file, inode))
 }
 
 #[inline(always)]

@@ -74,7 +74,7 @@ pub(crate) fn enter(ctx: &ProbeContext, form: Form) -> Option<()> {
 }
 
 #[inline(always)]
-fn key(pid_tgid: u64, stack: u64) -> CallKey {
+pub(crate) fn key(pid_tgid: u64, stack: u64) -> CallKey {
     CallKey { tgid: (pid_tgid >> 32) as u32, reserved: 0, stack }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     lab,
-    setup::{self, golang, matrix},
+    setup::{self, golang, matrix, rustls},
     step,
     workspace::Workspace,
 };
@@ -26,6 +26,8 @@ const TRACED: &str = "traced_";
 const SDKS: [&str; 2] = ["traced_sdks", "traced_llama"];
 /// The test file that needs Go, which is installed for it alone.
 const GOLANG: &str = "traced_golang";
+/// The test file that needs programs of rustls, which are made for it alone.
+const RUSTLS: &str = "traced_rustls";
 
 /// The test file whose tests are rows of a table, each of which needs a program of its own.
 const MATRIX: &str = "traced_matrix";
@@ -100,6 +102,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             if binary.name == GOLANG {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
+            }
+            if binary.name == RUSTLS {
+                let programs = rustls::ready(workspace, arguments.full)?;
+                variables.push(("LLMTAP_RUSTLS", programs.into()));
+                variables.push(("LLMTAP_PRIMP", rustls::primp(workspace)?.into()));
+                variables.push(("LLMTAP_CODEX", rustls::codex(workspace)?.into()));
             }
             if binary.name == MATRIX {
                 of_matrix(workspace, &binary, arguments, &mut variables)?

@@ -146,8 +146,8 @@ impl Connections {
                     known.reach(connection, reached, time, sink);
                 }
             }
-            // Of a finding, and no connection.
-            Body::Doubted => {}
+            // Of a finding, and no connection; and what was held apart was set free before.
+            Body::Doubted | Body::Joined(_) => {}
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
             Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {

@@ -8,7 +8,7 @@ use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, MapData, MapError, ProgramArray, RingBuf},
     programs::{
-        ProgramError, RawTracePoint, UProbe,
+        ProgramError, ProgramFd, RawTracePoint, UProbe,
         uprobe::{UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
 };
@@ -31,6 +31,9 @@ const TRACEPOINTS: [(&str, &str); 3] = [
     ("process_exec", "sched_process_exec"),
     ("process_exit", "sched_process_exit"),
 ];
+
+/// Those of system calls, which are attached when something needs them: they run in every process.
+const SYSCALLS: [(&str, &str); 2] = [("syscall_enter", "sys_enter"), ("syscall_exit", "sys_exit")];
 
 /// `Level::Debug` of aya-log; 0 switches every message off.
 const LOG_DEBUG: u8 = 4;
@@ -63,6 +66,9 @@ fn programs_of(function: Function) -> &'static [&'static str] {
         Function::GoReadReturn => &["go_read_return"],
         Function::GoWrite => &["go_write"],
         Function::GoClose => &["go_close"],
+        Function::RustlsEncrypt => &["rustls_encrypt"],
+        Function::RustlsDecrypt => &["rustls_decrypt"],
+        Function::RustlsDecryptReturn => &["rustls_decrypt_return"],
         Function::LibrariesChanged => &["libraries_changed"],
     }
 }
@@ -84,6 +90,14 @@ fn is_loaded_late(function: Function) -> bool {
             | Function::GoReadReturn
             | Function::GoWrite
             | Function::GoClose
+    ) || is_of_epochs(function)
+}
+
+/// Whether the programs of a function know keys, which have to be joined to sockets by system calls.
+fn is_of_epochs(function: Function) -> bool {
+    matches!(
+        function,
+        Function::RustlsEncrypt | Function::RustlsDecrypt | Function::RustlsDecryptReturn
     )
 }
 
@@ -104,6 +118,8 @@ pub enum KernelError {
          see what this one sends or receives", Cookie::FINDINGS - 1
     )]
     Findings,
+    #[error("what rustls sends or receives cannot be seen before Linux 5.15")]
+    NoCookies,
     #[error("llmtap's BPF object has no {0}; it was built from another version of the source")]
     Missing(&'static str),
 }
@@ -143,7 +159,8 @@ const LEAST_CALLS: u32 = 1024;
 pub struct Kernel {
     ebpf: Ebpf,
     /// The kernel empties an array of programs when the last descriptor of it is closed.
-    continuations: Option<ProgramArray<MapData>>,
+    continuations: Vec<ProgramArray<MapData>>,
+    watches_syscalls: bool,
     /// Probes can be told apart (Linux 5.15).
     cookies: bool,
     /// Probes of findings that have to prove true. Numbers begin at 1 and are never given again.
@@ -194,8 +211,14 @@ impl Kernel {
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         fill_filters(&mut ebpf, filters)?;
-        let mut kernel =
-            Self { ebpf, continuations: None, cookies, inferred: BTreeMap::new(), last: 0 };
+        let mut kernel = Self {
+            ebpf,
+            continuations: Vec::new(),
+            watches_syscalls: false,
+            cookies,
+            inferred: BTreeMap::new(),
+            last: 0,
+        };
         kernel.load_programs()?;
         let maps = kernel.take_maps()?;
         Ok((kernel, maps))
@@ -207,7 +230,14 @@ impl Kernel {
         }
         self.uprobe("copy_on")?.load().map_err(|source| refused("copy_on", source))?;
         self.continue_copies()?;
-        for (name, tracepoint) in TRACEPOINTS {
+        self.attach_tracepoints(&TRACEPOINTS)
+    }
+
+    fn attach_tracepoints(
+        &mut self,
+        tracepoints: &[(&'static str, &'static str)],
+    ) -> Result<(), KernelError> {
+        for (name, tracepoint) in tracepoints {
             let program: &mut RawTracePoint = self
                 .ebpf
                 .program_mut(name)
@@ -233,14 +263,28 @@ impl Kernel {
 
     /// Lets a long copy go on in `copy_on` (a tail call through a map of programs).
     fn continue_copies(&mut self) -> Result<(), KernelError> {
-        let map =
-            self.ebpf.take_map("CONTINUATIONS").ok_or(KernelError::Missing("CONTINUATIONS"))?;
-        let mut continuations = ProgramArray::try_from(map)?;
-        let program = self.uprobe("copy_on")?;
-        let fd = program.fd().map_err(|source| refused("copy_on", source))?;
-        continuations.set(0, fd, 0)?;
-        self.continuations = Some(continuations);
+        let fd = descriptor(self.uprobe("copy_on")?.fd());
+        self.continue_in("CONTINUATIONS", &fd.map_err(|source| refused("copy_on", source))?)
+    }
+
+    fn continue_in(&mut self, map: &'static str, program: &ProgramFd) -> Result<(), KernelError> {
+        let taken = self.ebpf.take_map(map).ok_or(KernelError::Missing(map))?;
+        let mut continuations = ProgramArray::try_from(taken)?;
+        continuations.set(0, program, 0)?;
+        self.continuations.push(continuations);
         Ok(())
+    }
+
+    /// Attaches what ties keys to sockets, if that is not done yet.
+    fn watch_syscalls(&mut self) -> Result<(), KernelError> {
+        if std::mem::replace(&mut self.watches_syscalls, true) {
+            return Ok(());
+        }
+        self.attach_tracepoints(&SYSCALLS)?;
+        let [_, (exit, _)] = SYSCALLS;
+        let program = self.ebpf.program(exit).ok_or(KernelError::Missing(exit))?;
+        let fd = descriptor(program.fd());
+        self.continue_in("SYSCALLS", &fd.map_err(|source| refused(exit, source))?)
     }
 
     fn uprobe(&mut self, name: &'static str) -> Result<&mut UProbe, KernelError> {
@@ -306,6 +350,13 @@ impl Kernel {
     ) -> Result<Vec<(&'static str, UProbeLinkId)>, KernelError> {
         let cookie = Cookie::new(finding, site.parameter).filter(|cookie| cookie.0 != 0);
         self.load_programs_of(site.function)?;
+        if is_of_epochs(site.function) {
+            // A probe is told by its cookie what a message looks like.
+            if !self.cookies {
+                return Err(KernelError::NoCookies);
+            }
+            self.watch_syscalls()?;
+        }
         let mut links = Vec::new();
         for name in programs_of(site.function) {
             let cookie = cookie.map(|cookie| cookie.0).filter(|_| self.cookies);
@@ -342,6 +393,10 @@ fn fill_filters(ebpf: &mut Ebpf, filters: &KernelFilters) -> Result<(), KernelEr
         ports.set(index, u32::from(*port), 0)?;
     }
     Ok(())
+}
+
+fn descriptor(of: Result<&ProgramFd, ProgramError>) -> Result<ProgramFd, ProgramError> {
+    of?.try_clone().map_err(ProgramError::IOError)
 }
 
 fn refused(program: &str, source: ProgramError) -> KernelError {

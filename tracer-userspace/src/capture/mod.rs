@@ -2,6 +2,7 @@
 //! Takes targets (library files and probe sites) from `discover`; gives [`Event`]s.
 //! Knows aya and the kernel's ABI; nothing of HTTP.
 
+mod apart;
 mod connections;
 mod event;
 mod kernel;

@@ -47,7 +47,7 @@ pub(super) fn running_kernel() -> Result<Offsets, OffsetsError> {
         sock_rcv_saddr: at("sock_common", "skc_rcv_saddr")?,
         sock_v6_daddr: at("sock_common", "skc_v6_daddr")?,
         sock_v6_rcv_saddr: at("sock_common", "skc_v6_rcv_saddr")?,
-        reserved: 0,
+        inode_number: at("inode", "i_ino")?,
     })
 }
 

@@ -9,6 +9,7 @@ use tracer_ebpf::{LEVELS, LOSSES, Loss, Process, Verdict};
 
 pub use super::connections::Captured;
 use super::{
+    apart::Apart,
     connections::{Connections, Positions},
     event::{ConnectionId, Event, ProcessId, Timestamp},
     kernel::Maps,
@@ -30,6 +31,8 @@ pub struct Lost {
     pub shed_connection: LostCount,
     /// Passed on a connection that the program had closed.
     pub after_close: LostCount,
+    /// Whose connection could not be told for certain.
+    pub unjoined: LostCount,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl Lost {
             ("shed_body", self.shed_body),
             ("shed_connection", self.shed_connection),
             ("after_close", self.after_close),
+            ("unjoined", self.unjoined),
         ]
     }
 }
@@ -67,6 +71,7 @@ pub struct Strain {
 
 pub struct Reader {
     maps: Maps,
+    apart: Apart,
     connections: Connections,
     proof: Proof,
     unreadable: u64,
@@ -78,6 +83,7 @@ impl Reader {
     pub fn new(maps: Maps) -> Self {
         Self {
             maps,
+            apart: Apart::default(),
             connections: Connections::default(),
             proof: Proof::default(),
             unreadable: 0,
@@ -126,8 +132,11 @@ impl Reader {
                     if matches!(record.body, Body::Exited) {
                         forget_calls(calls, record.header.tgid);
                     }
-                    self.proof.apply(&record);
-                    self.connections.apply(&record, &mut forget, sink);
+                    let (proof, connections) = (&mut self.proof, &mut self.connections);
+                    self.apart.pass(&record, &mut |record| {
+                        proof.apply(record);
+                        connections.apply(record, &mut forget, sink);
+                    });
                 }
                 None => self.unreadable += 1,
             }
@@ -168,6 +177,7 @@ impl Reader {
 
     /// Ends what is under way, since the tracer stops.
     pub fn stop(&mut self, time: Timestamp, sink: &mut dyn FnMut(&Event<'_>)) {
+        self.apart.stop();
         self.connections.stop(time, sink);
     }
 
@@ -199,6 +209,7 @@ impl Reader {
             let count = self.maps.lost.get(&(cause as u32), 0)?;
             Ok::<_, MapError>(LostCount { bytes: count.bytes, records: count.records })
         };
+        let (unjoined, held) = (count(Loss::Unjoined)?, self.apart.lost());
         Ok(Lost {
             ring_full: count(Loss::RingFull)?,
             fault: count(Loss::Fault)?,
@@ -207,6 +218,10 @@ impl Reader {
             shed_body: count(Loss::ShedBody)?,
             shed_connection: count(Loss::ShedConnection)?,
             after_close: count(Loss::AfterClose)?,
+            unjoined: LostCount {
+                bytes: unjoined.bytes + held.bytes,
+                records: unjoined.records + held.records,
+            },
         })
     }
 }

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{
-    Closed, END_OF_STREAM, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Kind, Opened, Origin,
-    PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
+    Closed, END_OF_STREAM, Executed, FLAG_SENT, Forked, HEADER_LEN, Header, Joined, Kind, Opened,
+    Origin, PeerEnded, SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN, Skipped, Socket,
 };
 
 use super::event::{Addresses, Direction, PeerEnd};
@@ -25,6 +25,7 @@ pub(super) enum Body<'a> {
     PeerEnded(PeerEnd),
     Skipped(Skipped),
     Doubted,
+    Joined(Joined),
     Socket(Addresses),
     Forked(Forked),
     Executed(Executed),
@@ -54,6 +55,8 @@ impl<'a> Record<'a> {
             Body::Skipped(plain(payload)?)
         } else if is(Kind::Doubted) {
             Body::Doubted
+        } else if is(Kind::Joined) {
+            Body::Joined(plain(payload)?)
         } else if is(Kind::Socket) {
             Body::Socket(addresses(&plain(payload)?)?)
         } else if is(Kind::Forked) {
@@ -83,6 +86,7 @@ impl Plain for Skipped {}
 impl Plain for Socket {}
 impl Plain for Forked {}
 impl Plain for Executed {}
+impl Plain for Joined {}
 
 fn plain<T: Plain>(bytes: &[u8]) -> Option<T> {
     let bytes = bytes.get(..size_of::<T>())?;

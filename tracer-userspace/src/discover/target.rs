@@ -72,12 +72,18 @@ pub enum Function {
     GoWrite,
     /// Go's `(*Conn).Close`.
     GoClose,
+    /// rustls' `MessageEncrypter::encrypt`.
+    RustlsEncrypt,
+    /// rustls' `MessageDecrypter::decrypt`.
+    RustlsDecrypt,
+    /// The return of `MessageDecrypter::decrypt`.
+    RustlsDecryptReturn,
     /// The dynamic linker's debugger hook (`r_debug.r_brk`): the list of libraries changed.
     LibrariesChanged,
 }
 
 impl Function {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::SslNew,
         Self::SslFree,
         Self::TlsNew,
@@ -103,6 +109,9 @@ impl Function {
         Self::GoReadReturn,
         Self::GoWrite,
         Self::GoClose,
+        Self::RustlsEncrypt,
+        Self::RustlsDecrypt,
+        Self::RustlsDecryptReturn,
         Self::LibrariesChanged,
     ];
 }
@@ -118,6 +127,7 @@ pub enum Stack {
     Go,
     GnuTls,
     Nss,
+    Rustls,
 }
 
 impl fmt::Display for Stack {
@@ -128,6 +138,7 @@ impl fmt::Display for Stack {
             Self::Go => "Go crypto/tls",
             Self::GnuTls => "GnuTLS",
             Self::Nss => "NSS",
+            Self::Rustls => "rustls",
         })
     }
 }

@@ -16,7 +16,7 @@ pub(super) const OPENING_LEN: usize = SKIPPABLE.len() + NAME.len() + 4;
 pub(super) const MAJOR: u16 = 1;
 
 /// Grows with each field or kind of record that is added. A reader takes any.
-pub(super) const MINOR: u16 = 2;
+pub(super) const MINOR: u16 = 3;
 
 /// Plain bytes at which a frame is closed.
 pub(super) const FRAME_TARGET: usize = 1 << 20;
@@ -319,6 +319,9 @@ pub(super) struct Finish {
     /// Since version 1.2.
     #[prost(message, optional, tag = "10")]
     pub(super) after_close: Option<LostCount>,
+    /// Since version 1.3.
+    #[prost(message, optional, tag = "11")]
+    pub(super) unjoined: Option<LostCount>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

@@ -252,6 +252,7 @@ impl From<&Finish> for Kind {
             shed_body: count(finish.lost.shed_body),
             shed_connection: count(finish.lost.shed_connection),
             after_close: count(finish.lost.after_close),
+            unjoined: count(finish.lost.unjoined),
             unreadable: finish.unreadable,
             withheld: finish.withheld,
         })
@@ -274,6 +275,7 @@ impl file::Finish {
             shed_body: count(self.shed_body),
             shed_connection: count(self.shed_connection),
             after_close: count(self.after_close),
+            unjoined: count(self.unjoined),
         };
         let (unreadable, withheld) = (self.unreadable, self.withheld);
         Finish { time: Timestamp(self.time), lost, unreadable, withheld }

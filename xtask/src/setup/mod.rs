@@ -8,6 +8,7 @@ pub(crate) mod golang;
 pub(crate) mod matrix;
 mod node;
 mod python;
+pub(crate) mod rustls;
 pub(crate) mod stamp;
 mod system;
 

@@ -7,6 +7,8 @@ mod gnutls;
 mod golang;
 mod nss;
 mod openssl;
+mod rustls;
+mod scan;
 
 use super::{Finding, Image};
 
@@ -14,7 +16,8 @@ use super::{Finding, Image};
 type Finder = fn(&Image<'_>) -> Option<Finding>;
 
 /// Those that cost least first.
-const FINDERS: [Finder; 4] = [openssl_interface, gnutls::find, nss::find, golang::find];
+const FINDERS: [Finder; 5] =
+    [openssl_interface, gnutls::find, nss::find, golang::find, rustls::find];
 
 /// The OpenSSL interface by its symbols; without them, where inference finds it. Both would find the
 /// same functions.

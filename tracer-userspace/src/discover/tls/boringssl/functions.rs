@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     facts::{self, FUNCTION_LIMIT, Facts},
-    scan,
     starts::Starts,
 };
-use crate::discover::{Image, pointers::Pointers, unwind};
+use crate::discover::{Image, pointers::Pointers, tls::scan, unwind};
 
 /// Starts before an instruction that are tried.
 const TRIED: usize = 16;

@@ -6,7 +6,6 @@ mod facts;
 mod functions;
 #[cfg(test)]
 mod sample;
-mod scan;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -16,6 +15,7 @@ use std::{collections::BTreeSet, ops::Range};
 use facts::Facts;
 use functions::Functions;
 
+use super::scan;
 use crate::discover::{
     Basis, Finding, Function, Image, Segment, Site, Stack, pointers::Pointers, site,
 };

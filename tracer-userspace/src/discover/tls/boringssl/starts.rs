@@ -2,8 +2,8 @@
 //! Takes an [`Image`] and its pointers; gives the starts before and behind an address. One bit a byte
 //! of code is kept: 10 MB for the largest known program, 64 MB at most.
 
-use super::{facts::FUNCTION_LIMIT, scan};
-use crate::discover::{Image, pointers::Pointers};
+use super::facts::FUNCTION_LIMIT;
+use crate::discover::{Image, pointers::Pointers, tls::scan};
 
 /// `call` with a distance of four bytes.
 const CALL: u8 = 0xe8;
