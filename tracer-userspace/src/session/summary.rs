@@ -196,7 +196,7 @@ mod tests {
         let expected = "llmtap: 0 calls, 0 errors, 0 input tokens, 0 output tokens\n\
             llmtap: bytes of no message: out of step 0, no HTTP 0, no connection 0\n\
             llmtap: bytes lost: ring full 0, memory fault 0, oversize 0, map full 0, shed body 0, \
-            shed connection 0, after close 0";
+            shed connection 0, after close 0, unjoined 0";
         assert_eq!(told(traced()), expected);
     }
 

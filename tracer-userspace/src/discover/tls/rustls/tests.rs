@@ -103,22 +103,6 @@ fn unrelated_files_are_refused() {
     }
 }
 
-/// This program, which holds rustls, with names and without optimisation.
-#[test]
-fn own_program_is_found() {
-    let finding = found(Path::new("/proc/self/exe")).unwrap();
-    assert_eq!(finding.basis, Basis::Symbols);
-    assert!(finding.version.as_ref().is_none_or(|version| version.starts_with("0.23.")));
-    for function in
-        [Function::RustlsEncrypt, Function::RustlsDecrypt, Function::RustlsDecryptReturn]
-    {
-        let sites = finding.sites.iter().filter(|site| site.function == function);
-        assert!(sites.count() >= 3, "TLS 1.3, and 1.2 with two ciphers");
-    }
-    let layouts = finding.sites.iter().map(|site| RustlsSite::of(site.parameter).unwrap().layout);
-    assert!(layouts.into_iter().all(|layout| layout == Layout::Chunks));
-}
-
 #[test]
 fn table_needs_a_size_and_an_alignment() {
     let file = File::open("/proc/self/exe").unwrap();
