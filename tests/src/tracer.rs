@@ -231,11 +231,12 @@ pub fn no_bytes_lost(errors: &str) -> Result<()> {
 /// As [`no_bytes_lost`].
 pub fn no_bytes_lost_but(errors: &str, after_close: u64) -> Result<()> {
     let line = summary(errors, "bytes lost:")?;
-    let (others, late) = line.split_once("after close ").context(line.to_owned())?;
-    let numbers: Vec<_> =
-        others.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty()).collect();
-    anyhow::ensure!(!numbers.is_empty() && numbers.iter().all(|one| *one == "0"), "{line}");
-    let late: u64 = late.trim().parse().with_context(|| line.to_owned())?;
-    anyhow::ensure!(late <= after_close, "{line}");
+    let (_, causes) = line.split_once("bytes lost: ").context(line.to_owned())?;
+    for cause in causes.split(", ") {
+        let (name, bytes) = cause.rsplit_once(' ').with_context(|| line.to_owned())?;
+        let bytes: u64 = bytes.parse().with_context(|| line.to_owned())?;
+        let most = if name == "after close" { after_close } else { 0 };
+        anyhow::ensure!(bytes <= most, "{line}");
+    }
     Ok(())
 }
