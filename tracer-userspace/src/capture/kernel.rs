@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io, os::fd::AsRawFd as _};
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, MapData, MapError, ProgramArray, RingBuf},
     programs::{
         ProgramError, ProgramFd, RawTracePoint, UProbe,
@@ -190,6 +190,7 @@ impl Kernel {
     ) -> Result<(Self, Maps), KernelError> {
         let features = aya::features();
         let cookies = features.bpf_cookie() && features.bpf_perf_link();
+        let offsets = offsets::running_kernel()?;
         let settings = Settings {
             required_marks: filters.required_marks,
             cgroups: filters.cgroups.len().min(MAX_CGROUPS as usize) as u32,
@@ -197,12 +198,12 @@ impl Kernel {
             cookies: u32::from(cookies),
             marks: limits.thresholds.marks(limits.ring_bytes),
             common_bytes: limits.thresholds.common_bytes(limits.ring_bytes),
-            offsets: offsets::running_kernel()?,
+            offsets,
         };
-        let btf = Btf::from_sys_fs().ok();
         let log_level: u8 = if log { LOG_DEBUG } else { 0 };
         let mut ebpf = EbpfLoader::new()
-            .btf(btf.as_ref())
+            // The programs have no relocations against the kernel's types, which are large to read.
+            .btf(None)
             .override_global("SETTINGS", &settings, true)
             .override_global("AYA_LOG_LEVEL", &log_level, false)
             .map_max_entries("RECORDS", limits.ring_bytes)

@@ -2,6 +2,8 @@
 //! Takes `/sys/kernel/btf/vmlinux`; gives the [`Offsets`] that the BPF programs are loaded with.
 //! Rust emits no CO-RE relocations, so this is done here, once, before loading.
 
+use std::thread;
+
 use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation};
 use tracer_ebpf::Offsets;
 
@@ -21,8 +23,21 @@ pub enum OffsetsError {
     NoField { structure: &'static str, field: &'static str },
 }
 
-/// Reads the offsets of the running kernel.
+/// Reads the offsets of the running kernel. The types take some 60 MB for a moment: a thread that ends
+/// gives them back to the system, where the main one would keep them.
 pub(super) fn running_kernel() -> Result<Offsets, OffsetsError> {
+    thread::scope(|scope| {
+        let reading = thread::Builder::new().spawn_scoped(scope, read);
+        match reading.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(offsets)) => offsets,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // No thread to be had: then here.
+            Err(_) => read(),
+        }
+    })
+}
+
+fn read() -> Result<Offsets, OffsetsError> {
     let bytes = Bytes(std::fs::read(KERNEL_BTF)?);
     let types = TypeInformation::new(&bytes)
         .map_err(|error| OffsetsError::BadTypes(format!("{error:?}")))?;

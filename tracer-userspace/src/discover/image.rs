@@ -9,12 +9,16 @@ use std::{cell::RefCell, fs::File, os::unix::fs::FileExt as _};
 use object::{
     Endianness, ReadCache,
     elf::{self, FileHeader64, SectionHeader64, Sym64},
+    pod::slice_from_all_bytes,
     read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _},
 };
 
 /// Bytes of a symbol table, or of its names, that are read into memory; of Chromium's unstripped
 /// binary, among the largest there are, they have some 40 MiB.
 const TABLE_LIMIT: u64 = 64 << 20;
+
+/// Bytes of a symbol table that are read at a time: whole entries.
+const SYMBOLS_READ: usize = 4096 * size_of::<Sym64<Endianness>>();
 
 /// Sections and segments of a file. Linkers write some 50 and 15; what says more is read no further.
 const HEADERS_LIMIT: u32 = 4096;
@@ -193,23 +197,41 @@ impl<'f> Image<'f> {
                 section.sh_type(endian) == kind && section.sh_size(endian) <= TABLE_LIMIT
             };
             let Some(section) = sections.iter().find(fits) else { continue };
-            let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, &cache) else {
-                continue;
-            };
             let names = sections.section(section.link(endian)).ok();
             let names = names.filter(|names| names.sh_size(endian) <= TABLE_LIMIT);
-            let Some(names) = names.and_then(|names| names.data(endian, &cache).ok()) else {
+            let names = names.map(|names| (names.sh_offset(endian), names.sh_size(endian)));
+            let Some(names) = names.and_then(|(at, len)| self.bytes_in_file(at, len as usize))
+            else {
                 continue;
             };
-            let functions = symbols
-                .iter()
-                .filter(|symbol| !symbol.is_undefined(endian) && symbol.st_type() == elf::STT_FUNC);
-            let symbols = functions.map(|symbol| {
-                (symbol.st_name(endian), symbol.st_value(endian), symbol.st_size(endian))
-            });
-            tables.push(Table { symbols: symbols.collect(), names: names.to_vec() });
+            let symbols = self.functions(endian, section.sh_offset(endian), section.sh_size(endian));
+            tables.push(Table { symbols, names });
         }
         Some(tables)
+    }
+
+    /// The functions that a symbol table defines, as far as the file has it: start of the name,
+    /// address, size. Of the table a piece is in memory at a time.
+    fn functions(&self, endian: Endianness, offset: u64, len: u64) -> Vec<(u32, u64, u64)> {
+        let mut functions = Vec::new();
+        for at in (0..len).step_by(SYMBOLS_READ) {
+            let wanted = (len - at).min(SYMBOLS_READ as u64) as usize;
+            let Some(bytes) = offset.checked_add(at).and_then(|at| self.bytes_in_file(at, wanted))
+            else {
+                break;
+            };
+            let whole = bytes.len() - bytes.len() % size_of::<Sym64<Endianness>>();
+            let Ok(symbols) = slice_from_all_bytes::<Sym64<Endianness>>(&bytes[..whole]) else {
+                break;
+            };
+            let defined = symbols
+                .iter()
+                .filter(|symbol| !symbol.is_undefined(endian) && symbol.st_type() == elf::STT_FUNC);
+            functions.extend(defined.map(|symbol| {
+                (symbol.st_name(endian), symbol.st_value(endian), symbol.st_size(endian))
+            }));
+        }
+        functions
     }
 }
 
