@@ -82,7 +82,7 @@ const COHERE: &[&str] = &["api.cohere.com", "api.cohere.ai"];
 const OLLAMA: &[&str] = &["localhost", "127.0.0.1"];
 
 const OPENAI_CALLS: &[Call] = &[
-    call("chat", LIKES, "/chat/completions"),
+    call_but("chat", LIKES, "/chat/completions", told_as_success),
     call("completions", LIKES, "/v1/completions"),
     call("responses", OPENAI, "/responses"),
     call("embeddings", LIKES, "/v1/embeddings"),
@@ -181,7 +181,7 @@ pub const PYTHON: &[Sdk] = &[
         name: "litellm",
         asynchronous: BOTH,
         calls: &[
-            call_but("chat", OPENAI, "/chat/completions", not_of_today),
+            call_but("chat", OPENAI, "/chat/completions", not_of_litellm),
             call("chat", &["localhost"], "/llm/chat/completions"),
             call("chat", ANTHROPIC, "/v1/messages"),
             call("chat", MISTRAL, "/chat/completions"),
@@ -243,15 +243,28 @@ fn not_of_today(exchange: &Exchange) -> bool {
     exchange.request.get("functions").is_some()
 }
 
+/// An error in the body of an answer that says 200 (Azure's filter of prompts): OpenAI's SDKs raise
+/// nothing.
+fn told_as_success(exchange: &Exchange) -> bool {
+    let body: Option<Value> = serde_json::from_slice(&exchange.body).ok();
+    !exchange.failed() && body.is_some_and(|body| body["error"].is_object())
+}
+
+/// Of a stream with several choices it tells the first finish reason alone.
+fn not_of_litellm(exchange: &Exchange) -> bool {
+    not_of_today(exchange) || asks_for_several(exchange) && exchange.streams()
+}
+
+fn asks_for_several(exchange: &Exchange) -> bool {
+    exchange.request.get("n").and_then(Value::as_u64).is_some_and(|count| count > 1)
+}
+
 /// It asks for one choice and tells one, and calls a refusal the answer's text.
 fn not_of_ai(exchange: &Exchange) -> bool {
     let refused = br#""refusal":""#;
     let spaced = br#""refusal": ""#;
     let has = |words: &[u8]| exchange.body.windows(words.len()).any(|window| window == words);
-    not_of_today(exchange)
-        || exchange.request.get("n").and_then(Value::as_u64).is_some_and(|count| count > 1)
-        || has(refused)
-        || has(spaced)
+    not_of_today(exchange) || asks_for_several(exchange) || has(refused) || has(spaced)
 }
 
 #[cfg(test)]

@@ -204,7 +204,8 @@ impl<'f> Image<'f> {
             else {
                 continue;
             };
-            let symbols = self.functions(endian, section.sh_offset(endian), section.sh_size(endian));
+            let symbols =
+                self.functions(endian, section.sh_offset(endian), section.sh_size(endian));
             tables.push(Table { symbols, names });
         }
         Some(tables)
