@@ -65,6 +65,8 @@ struct Beginnings {
 struct Beginning {
     bytes: [u8; HTTP2_PREFACE.len()],
     len: usize,
+    /// Before them, and not among them.
+    empty_lines: bool,
     /// When the first of them passed.
     started: Timestamp,
 }
@@ -76,7 +78,9 @@ impl Beginning {
 
     /// With `input` behind it, as far as there is room, which is enough to tell every protocol.
     fn with(mut self, input: &[u8], time: Timestamp) -> Self {
-        let input = if self.len == 0 { sniff::skip_empty_lines(input) } else { input };
+        let behind = if self.len == 0 { sniff::skip_empty_lines(input) } else { input };
+        self.empty_lines |= behind.len() < input.len();
+        let input = behind;
         if self.len == 0 {
             self.started = time;
         }
@@ -88,6 +92,14 @@ impl Beginning {
 
     fn is_full(&self) -> bool {
         self.len == self.bytes.len()
+    }
+
+    fn start(&self) -> Start {
+        if self.empty_lines {
+            Start::behind_empty_lines(self.bytes())
+        } else {
+            Start::of(self.bytes())
+        }
     }
 }
 
@@ -298,7 +310,7 @@ impl Protocol {
             (Self::Starting(beginnings), Data::Bytes(input)) => {
                 let before = beginnings.of(direction);
                 let beginning = before.with(input, out.time);
-                match Start::of(beginning.bytes()) {
+                match beginning.start() {
                     Start::TooShort if !beginning.is_full() => {
                         *before = beginning;
                         beginnings.passed += input.len() as u64;

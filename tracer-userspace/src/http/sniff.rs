@@ -31,19 +31,30 @@ pub(super) enum Start {
 impl Start {
     /// Empty lines before a request line are passed over (RFC 9112 §2.2).
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let bytes = skip_empty_lines(bytes);
+        let behind = skip_empty_lines(bytes);
+        if behind.len() < bytes.len() {
+            return Self::behind_empty_lines(behind);
+        }
         if bytes.starts_with(HTTP2_PREFACE) {
             return Self::Http2Preface;
-        }
-        if bytes.starts_with(VERSION) {
-            return Self::Response;
         }
         match settings_header(bytes) {
             Some(true) => return Self::Http2Settings,
             Some(false) => return Self::TooShort,
             None => {}
         }
-        if HTTP2_PREFACE.starts_with(bytes) || VERSION.starts_with(bytes) {
+        if HTTP2_PREFACE.starts_with(bytes) {
+            return Self::TooShort;
+        }
+        Self::behind_empty_lines(bytes)
+    }
+
+    /// HTTP/2 begins with its first byte: what follows an empty line is none.
+    pub(super) fn behind_empty_lines(bytes: &[u8]) -> Self {
+        if bytes.starts_with(VERSION) {
+            return Self::Response;
+        }
+        if VERSION.starts_with(bytes) {
             return Self::TooShort;
         }
         match method_len(bytes) {

@@ -219,6 +219,21 @@ fn foreign_connections_are_counted() {
     }
 }
 
+/// Empty lines may stand before a request line alone; a fuzzer had them swallowed as a frame's header.
+#[test]
+fn empty_lines_are_no_part_of_http2() {
+    let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 9];
+    for cut in [0, 1, 2, 3, 8] {
+        let mut bytes = b"\r\n".to_vec();
+        bytes.extend(settings);
+        let (first, rest) = bytes.split_at(cut);
+        let steps = [created(), sent(first), sent(rest)];
+        let (ends, counts) = ends(&steps);
+        assert_eq!(ends, []);
+        assert_eq!((counts.foreign_connections, counts.foreign_bytes), (1, 17), "cut at {cut}");
+    }
+}
+
 #[test]
 fn first_bytes_that_tell_nothing_are_counted() {
     let (_, counts) = ends(&[created(), sent("\r\nPO"), received("HT"), received("220 mail")]);

@@ -75,10 +75,6 @@ fn cut_program_is_refused() {
     }
 }
 
-fn found(path: &Path) -> Option<Finding> {
-    find(&Image::read(&File::open(path).ok()?)?)
-}
-
 /// Programs of the system, which are none of rustls'.
 #[test]
 fn unrelated_files_are_refused() {
