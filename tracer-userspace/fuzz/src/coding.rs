@@ -98,6 +98,9 @@ pub fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Seven bits that stand for no window in RFC 7932 §9.1, and begin a "large window" stream.
+const LARGE_WINDOW: u8 = 0x11;
+
 /// What another decoder gives, if it finds nothing wrong up to the body's end.
 fn reference(coding: &str, body: &[u8]) -> Option<Vec<u8>> {
     let read = |mut reader: Box<dyn io::Read + '_>| {
@@ -107,6 +110,8 @@ fn reference(coding: &str, body: &[u8]) -> Option<Vec<u8>> {
     };
     match coding {
         "gzip" => read(Box::new(MultiGzDecoder::new(body))),
+        // Windows beyond RFC 7932 §9.1, which this decoder knows and `br` has not.
+        "br" if body.first().is_some_and(|byte| byte & 0x7f == LARGE_WINDOW) => None,
         "br" => read(Box::new(brotli::Decompressor::new(body, 4096))),
         "zstd" => {
             let mut decoder = zstd::stream::read::Decoder::new(body).ok()?;

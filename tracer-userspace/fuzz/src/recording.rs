@@ -2,7 +2,7 @@
 //! Takes a byte that says which: the bytes of a file, the plain bytes of its frames, or a script of
 //! events that are written and read again.
 
-use std::io::Cursor;
+use std::{collections::HashSet, io::Cursor};
 
 use llmtap::{
     capture::{
@@ -121,9 +121,14 @@ fn process(byte: u8) -> ProcessId {
 
 fn events(steps: &[Step], secret: &[u8]) -> Vec<Happening> {
     let (mut now, mut direction) = (1, Direction::Sent);
-    let mut all = Vec::new();
+    let (mut all, mut used) = (Vec::new(), HashSet::new());
     for (number, Step { kind, bytes }) in steps.iter().enumerate() {
         let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
+        // Ids are never used again: a connection begins with its opening, if that was seen.
+        let is_new = !matches!(*kind, GO_TO | PROCESS) && used.insert(now);
+        if *kind == OPENED && !is_new {
+            continue;
+        }
         let (time, connection) = (Timestamp(number as u64), ConnectionId(now));
         all.push(match *kind {
             GO_TO => {
@@ -356,9 +361,7 @@ fn scrubbed(happenings: &[Happening], secret: &[u8]) {
     });
     // What nobody saw begin may look like frames of HTTP/2, which all begin with a zero: of a body in
     // them nothing is taken out.
-    let begins_with_zero = |happening: &Happening| {
-        matches!(happening, Happening::Bytes(_, _, bytes) if bytes.first() == Some(&0))
-    };
+    let begins_with_zero = |happening: &Happening| matches!(happening, Happening::Bytes(_, _, bytes) if bytes.first() == Some(&0));
     if from_start && known || !happenings.iter().any(begins_with_zero) {
         for (key, bytes) in &whole {
             let text: Vec<u8> = bytes.iter().map(|byte| byte.unwrap_or(0)).collect();

@@ -164,11 +164,11 @@ impl Found<'_, '_> {
             let mut window = Window::new(self.image);
             let end = segment.address.saturating_add(segment.len.min(left));
             left = left.saturating_sub(segment.len);
-            let mut slot = segment.address.next_multiple_of(8);
-            while slot < end && !self.full {
+            let mut next = segment.address.checked_next_multiple_of(8);
+            while let Some(slot) = next.filter(|slot| *slot < end && !self.full) {
                 let Some(target) = window.word(slot) else { break };
                 self.add(slot, target);
-                slot += 8;
+                next = slot.checked_add(8);
             }
         }
     }

@@ -75,6 +75,32 @@ fn cut_program_is_refused() {
     }
 }
 
+/// Its data at the very end of the address space; a fuzzer went beyond it.
+#[test]
+fn data_at_the_last_address_is_refused() {
+    /// Of `e_type`, `e_phoff`, `e_phnum`; of a program header: its size, `p_flags`, `p_vaddr` (System V
+    /// ABI, chapters 4 and 5).
+    const TYPE: usize = 16;
+    const TABLE: usize = 32;
+    const COUNT: usize = 56;
+    const HEADER: usize = 56;
+    const FLAGS: usize = 4;
+    const ADDRESS: usize = 16;
+    let (mut bytes, _) = file(Flaw::None);
+    bytes[TYPE] = 2;
+    let table = usize::try_from(u64::from_le_bytes(bytes[TABLE..TABLE + 8].try_into().unwrap()));
+    let mut moved = 0;
+    for number in 0..usize::from(bytes[COUNT]) {
+        let header = table.unwrap() + number * HEADER;
+        if bytes[header + FLAGS] & 1 == 0 {
+            bytes[header + ADDRESS..][..8].copy_from_slice(&(u64::MAX - 20).to_le_bytes());
+            moved += 1;
+        }
+    }
+    assert!(moved > 0);
+    assert_eq!(found_in(&bytes), None);
+}
+
 /// Programs of the system, which are none of rustls'.
 #[test]
 fn unrelated_files_are_refused() {
