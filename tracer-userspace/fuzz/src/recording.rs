@@ -361,7 +361,9 @@ fn scrubbed(happenings: &[Happening], secret: &[u8]) {
     });
     // What nobody saw begin may look like frames of HTTP/2, which all begin with a zero: of a body in
     // them nothing is taken out.
-    let begins_with_zero = |happening: &Happening| matches!(happening, Happening::Bytes(_, _, bytes) if bytes.first() == Some(&0));
+    let begins_with_zero = |happening: &Happening| {
+        matches!(happening, Happening::Bytes(_, _, bytes) if bytes.first() == Some(&0))
+    };
     if from_start && known || !happenings.iter().any(begins_with_zero) {
         for (key, bytes) in &whole {
             let text: Vec<u8> = bytes.iter().map(|byte| byte.unwrap_or(0)).collect();
