@@ -52,8 +52,12 @@ rows! {
     claude_code_2_1_332
     go
     caddy
-    rustls
-    rustls_static
+    primp
+    hf_xet
+    codex
+    codex_0_165_0
+    codex_0_159_3
+    codex_0_171_0
     wget
     libcurl_gnutls
     tstclnt

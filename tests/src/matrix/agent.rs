@@ -1,7 +1,12 @@
-//! The row of a coding agent: it is given a task, calls a tool as the model says, and ends.
+//! The rows of coding agents: one is given a task, calls a tool as the model says, and ends.
 //! Takes what the server said in each answer; gives what the spans have otherwise.
 
-use std::{collections::HashMap, fs, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -11,15 +16,48 @@ use crate::{Lab, Record, Span, mixed::told, records};
 
 const TASK: &str = "Call your tool once, then say that you are done.";
 
-/// The agent in a home and a folder of its own, with a key that nobody knows.
-pub(super) fn command(lab: &Lab, part: &Part, port: u16) -> Result<Command> {
+/// An agent in a home and a folder of its own, with a key that nobody knows.
+#[derive(Clone, Copy)]
+pub(super) struct Agent {
+    /// The server that answers in its protocol, of `tests/programs`.
+    pub(super) server: &'static str,
+    pub(super) command: fn(&Lab, &Part, u16) -> Result<Command>,
+}
+
+pub(super) const CLAUDE_CODE: Agent =
+    Agent { server: "matrix/agent_server.py", command: claude_code };
+pub(super) const CODEX: Agent = Agent { server: "matrix/responses_server.py", command: codex };
+
+/// The program in a home of its own.
+fn at_home(lab: &Lab, part: &Part) -> Result<(Command, PathBuf)> {
     let home = lab.file("home");
     fs::create_dir(&home)?;
     let mut command = Command::new("env");
     command.arg("-C").arg(&home).arg(&part.program);
-    command.args(["-p", TASK, "--allowedTools", "Bash", "--output-format", "json"]);
     lab.authority.trust(&mut command);
-    command.env("HOME", &home).env("ANTHROPIC_BASE_URL", format!("https://localhost:{port}"));
+    command.env("HOME", &home);
+    Ok((command, home))
+}
+
+fn codex(lab: &Lab, part: &Part, port: u16) -> Result<Command> {
+    let (mut command, home) = at_home(lab, part)?;
+    let configuration = format!(
+        "model = \"model-1\"\nmodel_provider = \"test\"\n[model_providers.test]\nname = \"test\"\n\
+         base_url = \"https://localhost:{port}/v1\"\nwire_api = \"responses\"\nenv_key = \"TEST_KEY\"\n\
+         request_max_retries = 0\nstream_max_retries = 0\n"
+    );
+    fs::write(home.join("config.toml"), configuration)?;
+    // Its own sandbox needs more of the kernel than every machine has; the tool only says a word.
+    command.args(["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]);
+    command.arg(TASK).env("CODEX_HOME", &home).env("TEST_KEY", "not-a-key");
+    command.env("CODEX_CA_CERTIFICATE", &lab.authority.root);
+    Ok(command)
+}
+
+fn claude_code(lab: &Lab, part: &Part, port: u16) -> Result<Command> {
+    let (mut command, _) = at_home(lab, part)?;
+    command.args(["-p", TASK, "--allowedTools", "Bash", "--output-format", "json"]);
+    command.env("ANTHROPIC_BASE_URL", format!("https://localhost:{port}"));
     command.env("ANTHROPIC_API_KEY", "not-a-key");
     // Nothing but the calls of the task, and to nobody else.
     for name in

@@ -114,6 +114,12 @@ pub(super) fn curl_cffi(start: &Start<'_>) -> Result<Command> {
     Ok(command)
 }
 
+pub(super) fn primp(start: &Start<'_>) -> Result<Command> {
+    let mut command = start.script("matrix/client_primp.py")?;
+    command.env("PYTHONPATH", start.part.library()?);
+    Ok(command)
+}
+
 /// Bun's `fetch` knows HTTP/1.1 alone.
 pub(super) fn bun(start: &Start<'_>) -> Result<Command> {
     let mut command =

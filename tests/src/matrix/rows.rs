@@ -3,6 +3,7 @@
 //! installed by `xtask/src/setup/matrix.rs` under the same name.
 
 use super::{
+    agent::{self, Agent},
     clients::{self, Client},
     gateways::{self, Gateway},
 };
@@ -30,7 +31,7 @@ pub(super) enum Work {
     /// It calls by gRPC, whose server is another.
     Grpc,
     /// It is given a task for which it calls a model.
-    Agent,
+    Agent(Agent),
     /// It can't be had or is not found: `cargo xtask` says why.
     Absent,
 }
@@ -55,6 +56,12 @@ const fn stripped(
     Row { name, program, stack: "BoringSSL, stripped", work, protocols }
 }
 
+/// rustls without symbols, in one of several versions: the finder was written from one.
+const fn codex(name: &'static str) -> Row {
+    let (program, stack) = ("Codex", "rustls, stripped, static");
+    Row { name, program, stack, work: Work::Agent(agent::CODEX), protocols: H1 }
+}
+
 const fn absent(name: &'static str, program: &'static str, stack: &'static str) -> Row {
     Row { name, program, stack, work: Work::Absent, protocols: &[] }
 }
@@ -62,7 +69,7 @@ const fn absent(name: &'static str, program: &'static str, stack: &'static str) 
 const H1: &[Protocol] = &[Http1];
 const BOTH: &[Protocol] = &[Http1, Http2];
 
-pub const ROWS: [Row; 37] = [
+pub const ROWS: [Row; 41] = [
     client("cpython", "CPython, `http.client`", "OpenSSL 3, shared", H1, clients::cpython),
     client("curl", "curl", "OpenSSL 3, shared", BOTH, clients::curl),
     Row {
@@ -96,10 +103,10 @@ pub const ROWS: [Row; 37] = [
     stripped("grpcio_1_71_2", "grpcio", &[Http2], Work::Grpc),
     stripped("grpcio_1_78_2", "grpcio", &[Http2], Work::Grpc),
     stripped("grpcio_1_85_3", "grpcio", &[Http2], Work::Grpc),
-    stripped("claude_code", "Claude Code", H1, Work::Agent),
-    stripped("claude_code_2_1_129", "Claude Code", H1, Work::Agent),
-    stripped("claude_code_2_1_248", "Claude Code", H1, Work::Agent),
-    stripped("claude_code_2_1_332", "Claude Code", H1, Work::Agent),
+    stripped("claude_code", "Claude Code", H1, Work::Agent(agent::CLAUDE_CODE)),
+    stripped("claude_code_2_1_129", "Claude Code", H1, Work::Agent(agent::CLAUDE_CODE)),
+    stripped("claude_code_2_1_248", "Claude Code", H1, Work::Agent(agent::CLAUDE_CODE)),
+    stripped("claude_code_2_1_332", "Claude Code", H1, Work::Agent(agent::CLAUDE_CODE)),
     client("go", "Go, `net/http`", "crypto/tls", BOTH, clients::go),
     Row {
         name: "caddy",
@@ -108,8 +115,12 @@ pub const ROWS: [Row; 37] = [
         work: Work::Gateway(gateways::caddy),
         protocols: BOTH,
     },
-    absent("rustls", "primp, hf-xet", "rustls"),
-    absent("rustls_static", "Codex", "rustls, stripped, static"),
+    client("primp", "primp", "rustls and aws-lc, stripped", &[Http2], clients::primp),
+    absent("hf_xet", "hf-xet", "rustls and aws-lc, with symbols"),
+    codex("codex"),
+    codex("codex_0_165_0"),
+    codex("codex_0_159_3"),
+    codex("codex_0_171_0"),
     client("wget", "wget", "GnuTLS, shared", H1, clients::wget),
     client("libcurl_gnutls", "libcurl over GnuTLS", "GnuTLS, shared", BOTH, clients::libcurl),
     client("tstclnt", "tstclnt", "NSS, shared", H1, clients::tstclnt),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use super::{
-    agent,
+    agent::{self, Agent},
     clients::{self, Client, Start},
     gateways::Gateway,
     grpc,
@@ -92,7 +92,7 @@ fn one(
         }
         Work::Gateway(gateway) => of_gateway(gateway, part, protocol, programs, outcome),
         Work::Grpc => of_grpc(part, outcome),
-        Work::Agent => of_agent(part, outcome),
+        Work::Agent(agent) => of_agent(agent, part, outcome),
         Work::Absent => anyhow::bail!("there is nothing to run"),
     }
 }
@@ -192,12 +192,12 @@ fn of_grpc(part: &Part, outcome: &mut Outcome) -> Result<()> {
     Ok(())
 }
 
-fn of_agent(part: &Part, outcome: &mut Outcome) -> Result<()> {
+fn of_agent(agent: Agent, part: &Part, outcome: &mut Outcome) -> Result<()> {
     let lab = Lab::open()?;
     let mut server = Command::new(&lab.parts.python);
-    server.arg(crate::Parts::program("matrix/agent_server.py"));
+    server.arg(crate::Parts::program(agent.server));
     let (server, log) = lab.serve(server)?;
-    let trace = tracer(&lab).run(&agent::command(&lab, part, server.port()?)?)?;
+    let trace = tracer(&lab).run(&(agent.command)(&lab, part, server.port()?)?)?;
     ended_well(&trace, 0, outcome)?;
     trace.nothing_lost()?;
     outcome.exchanges += agent::compare(&trace.spans, &log)

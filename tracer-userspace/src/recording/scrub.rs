@@ -56,8 +56,8 @@ pub(super) struct Scrubber {
 
 #[derive(Clone, Copy, Debug)]
 enum At {
-    /// Its first bytes, which have not told what it is.
-    Beginning { len: u8 },
+    /// Its first bytes, which have not told what it is; behind empty lines it is no HTTP/2.
+    Beginning { len: u8, behind_lines: bool },
     /// As the frame that an HTTP/2 server begins with (RFC 9113 §3.4).
     Settings { len: u8 },
     /// The first bytes told HTTP/2, which goes on behind them.
@@ -81,7 +81,12 @@ enum At {
 impl Scrubber {
     /// Of a direction that is seen from its first byte.
     pub(super) fn from_start() -> Self {
-        Self { at: At::Beginning { len: 0 }, recent: 0, replaced: 0, upgraded: false }
+        Self {
+            at: At::Beginning { len: 0, behind_lines: false },
+            recent: 0,
+            replaced: 0,
+            upgraded: false,
+        }
     }
 
     /// Of one that is seen from the middle.
@@ -113,7 +118,8 @@ impl Scrubber {
         let recent = self.recent.to_be_bytes();
         let newest = |len: u8| recent[LONGEST - usize::from(len)..].to_vec();
         match self.at {
-            At::Beginning { len } | At::Settings { len } => Some(newest(len)),
+            At::Beginning { behind_lines: true, .. } => None,
+            At::Beginning { len, .. } | At::Settings { len } => Some(newest(len)),
             At::Http2 if ends_with(self.recent, HTTP2) => Some(HTTP2.to_vec()),
             // Its first byte is one more than are remembered.
             At::Http2 => Some([&[0], &recent[..]].concat()),
@@ -175,14 +181,14 @@ impl Scrubber {
     fn byte(&mut self, byte: u8) -> Option<u8> {
         self.recent = appended(self.recent, byte);
         match &mut self.at {
-            At::Beginning { len } => {
-                // Empty lines before a request are passed over (RFC 9112 §2.2).
-                if *len > 0 || !matches!(byte, b'\r' | b'\n') {
-                    *len += 1;
-                    self.at = beginning(self.recent, *len);
-                    if self.is_foreign() {
-                        return None;
-                    }
+            // Empty lines before a request are passed over (RFC 9112 §2.2).
+            At::Beginning { len: 0, behind_lines } if matches!(byte, b'\r' | b'\n') => {
+                *behind_lines = true;
+            }
+            At::Beginning { len, behind_lines } => {
+                self.at = beginning(self.recent, *len + 1, *behind_lines);
+                if self.is_foreign() {
+                    return None;
                 }
             }
             At::Settings { len } => {
@@ -240,19 +246,19 @@ impl Scrubber {
 }
 
 /// A direction whose first `len` bytes are the newest of `recent`.
-fn beginning(recent: u64, len: u8) -> At {
+fn beginning(recent: u64, len: u8, behind_lines: bool) -> At {
     let bytes = recent.to_be_bytes();
     let seen = &bytes[LONGEST - usize::from(len)..];
     if seen == RESPONSE {
         At::Rest
     } else if BEGINNINGS.contains(&seen) {
         At::Url { part: UrlPart::Path, header: false }
-    } else if seen == HTTP2 {
+    } else if seen == HTTP2 && !behind_lines {
         At::Http2
-    } else if seen == [0] {
+    } else if seen == [0] && !behind_lines {
         At::Settings { len }
     } else if BEGINNINGS.iter().chain([&HTTP2]).any(|one| one.starts_with(seen) && *one != seen) {
-        At::Beginning { len }
+        At::Beginning { len, behind_lines }
     } else {
         At::Foreign
     }

@@ -75,16 +75,26 @@ const fn large(name: &'static str, megabytes: u32, source: Source) -> Row {
     Row { name, source, when: When::Full(megabytes) }
 }
 
+const CODEX: &str = "@openai/codex@0.169.0-linux-x64";
+
+const fn codex(name: &'static str, package: &'static str) -> Row {
+    large(name, 290, Source::Npm(package, "vendor/x86_64-unknown-linux-musl/bin/codex"))
+}
+
 /// The rows by the names of their tests.
-const ROWS: [Row; 37] = [
+const ROWS: [Row; 41] = [
     row("cpython", Source::Python),
     row("curl", Source::Debian(&["curl"], "curl")),
     row("tunnel", Source::Debian(&["curl"], "curl")),
     row("node", Source::Node),
     large("node_16", 100, Source::Pypi(&["nodejs-bin==16.15.1a4"], Some("nodejs/bin/node"))),
     row("python_standalone", Source::Nowhere("no package was found that carries it")),
-    row("rustls", Source::Nowhere("no finder yet")),
-    row("rustls_static", Source::Nowhere("no finder yet")),
+    row("primp", Source::Pypi(&["primp==2.0.1"], None)),
+    row("hf_xet", Source::Nowhere("it speaks to one store alone, in a protocol of its own")),
+    codex("codex", CODEX),
+    codex("codex_0_165_0", "@openai/codex@0.165.0-linux-x64"),
+    codex("codex_0_159_3", "@openai/codex@0.159.3-linux-x64"),
+    codex("codex_0_171_0", "@openai/codex@0.171.0-linux-x64"),
     row("conscrypt", Source::Nowhere("no package was found that carries its own build")),
     row("jsse", Source::Nowhere("its TLS is Java code, which no probe reaches from outside")),
     large(

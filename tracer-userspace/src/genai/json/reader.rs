@@ -394,11 +394,10 @@ impl Reader {
             return self.clip.push(bytes);
         }
         let limit = if key { MAX_KEY } else { MAX_FACT };
-        if self.overlong || self.word.len() + bytes.len() > limit {
-            self.overlong = true;
-        } else {
-            self.word.extend_from_slice(bytes);
-        }
+        // The same part of it, however it is cut into pieces.
+        let room = limit.saturating_sub(self.word.len());
+        self.overlong |= bytes.len() > room;
+        self.word.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn escape(&mut self, key: bool, byte: u8) {

@@ -113,6 +113,16 @@ fn shapes_keep_what_they_name() {
     }
 }
 
+/// A fuzzer found that how much of one was kept depended on the pieces that it came in.
+#[test]
+fn long_names_are_cut_alike() {
+    let (kept, escaped) = ("n".repeat(1000), "m".repeat(100));
+    let body = format!("{{\"{kept}\\n{escaped}\": 1}}");
+    let told = splits::check(body.as_bytes(), |pieces| read(&ALL, pieces));
+    let name = format!("{kept}\n{}", &escaped[..23]);
+    assert_eq!(told, (json!({name: 1}), None, false));
+}
+
 #[test]
 fn depth_and_size_are_bounded() {
     let (value, fault, clipped) = read(&ALL, &["[".repeat(1_000_000).as_bytes()]);

@@ -152,7 +152,7 @@ impl Codec {
             Self::Gzip(codec) => return codec.finish(),
             Self::Deflate(codec) => matches!(codec.format, Format::Finished),
             Self::Brotli(codec) => codec.finished,
-            Self::Zstd(codec) => codec.frames > 0 && !codec.in_frame,
+            Self::Zstd(codec) => codec.is_finished(),
         };
         if whole { Ok(()) } else { Err(Unreadable::Truncated) }
     }
@@ -283,49 +283,97 @@ impl Brotli {
 pub(super) struct Zstd {
     decoder: ZstdDecoder<'static>,
     frames: u64,
-    /// The next byte is a frame's first.
-    at_start: bool,
-    /// The frame under way has given bytes, so it must end.
-    in_frame: bool,
+    begun: FrameStart,
+    /// Bytes that the library asks for: a header or a block, and the header of the block behind it.
+    wanted: usize,
     out: Buffer,
 }
+
+/// First bytes of a frame, its magic number, as far as they have come.
+#[derive(Clone, Copy, Default)]
+struct FrameStart {
+    bytes: [u8; 4],
+    len: usize,
+}
+
+impl FrameStart {
+    fn with(mut self, come: &[u8]) -> Self {
+        let room = &mut self.bytes[self.len..];
+        let len = come.len().min(room.len());
+        room[..len].copy_from_slice(&come[..len]);
+        self.len += len;
+        self
+    }
+
+    fn is_whole(&self) -> bool {
+        self.len == self.bytes.len()
+    }
+
+    /// What has come may begin a frame, or one that is skipped (RFC 8878 §3.1.1, §3.1.2).
+    fn fits(&self) -> bool {
+        let come = &self.bytes[..self.len];
+        let skippable = |(at, byte): (usize, &u8)| {
+            if at == 0 { byte & 0xf0 == 0x50 } else { *byte == SKIPPABLE[at] }
+        };
+        ZSTD_MAGIC.starts_with(come) || come.iter().enumerate().all(skippable)
+    }
+}
+
+/// Of each block (RFC 8878 §3.1.1.2).
+const BLOCK_HEADER: usize = 3;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The first of its bytes may end otherwise.
+const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 
 impl Zstd {
     /// `None` where the library has no memory for it.
     fn new() -> Option<Self> {
         let mut decoder = ZstdDecoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-        Some(Self { decoder, frames: 0, at_start: true, in_frame: false, out: Buffer::new() })
+        let (begun, wanted) = (FrameStart::default(), 0);
+        Some(Self { decoder, frames: 0, begun, wanted, out: Buffer::new() })
     }
 
     fn restart(&mut self) {
         // Resetting a session can't fail; if it did, the next step would.
         let _ = self.decoder.reinit();
-        (self.frames, self.at_start, self.in_frame) = (0, true, false);
+        (self.frames, self.begun, self.wanted) = (0, FrameStart::default(), 0);
+    }
+
+    /// The body may end here: a frame did, and none has begun since.
+    fn is_finished(&self) -> bool {
+        self.frames > 0 && !(self.begun.is_whole() && self.begun.fits())
     }
 
     fn step(&mut self, input: &[u8]) -> Step {
-        // A frame that is there whole goes another way through the library, which finds other faults
-        // in it than in the same frame in pieces: so none is ever whole.
-        let part = if self.at_start { &input[..input.len().min(1)] } else { input };
+        // A block a step: a frame that is there whole goes another way through the library, which finds
+        // other faults in it; and with a fault the library forgets what it gave in the same step.
+        let missing = self.begun.bytes.len() - self.begun.len;
+        let len = match (missing, self.wanted) {
+            (1.., _) => missing,
+            (_, wanted @ ..=BLOCK_HEADER) => wanted.max(1),
+            (_, wanted) => wanted - BLOCK_HEADER,
+        };
+        let part = &input[..input.len().min(len)];
+        let begun = self.begun.with(part);
         let mut source = InBuffer::around(part);
         let mut target = OutBuffer::around(self.out.bytes.as_mut_slice());
         let result = self.decoder.run(&mut source, &mut target);
         self.out.len = target.pos();
         let read = source.pos();
-        self.at_start &= read == 0;
+        self.begun = self.begun.with(&part[..read]);
         let state = match result {
             Ok(0) => {
                 self.frames += 1;
-                (self.at_start, self.in_frame) = (true, false);
+                self.begun = FrameStart::default();
                 Ok(State::Drained)
             }
-            Ok(_) => {
-                self.in_frame |= self.out.len > 0;
+            Ok(wanted) => {
+                self.wanted = wanted;
                 Ok(if self.out.is_full() { State::MoreOutput } else { State::Drained })
             }
             // Bytes behind a whole frame that begin no other.
-            Err(_) if self.frames > 0 && !self.in_frame => {
+            Err(_) if self.frames > 0 && !begun.fits() => {
                 return Step { read: input.len(), state: Ok(State::Finished) };
             }
             Err(_) => Err(Unreadable::Corrupt),

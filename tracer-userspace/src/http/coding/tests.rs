@@ -156,6 +156,16 @@ fn fault_of_a_frame_is_the_same_in_pieces() {
     }
 }
 
+/// Behind a whole frame one whose first block is sound, of three bytes as they are, and whose second has
+/// the type that none has (RFC 8878 §3.1.1.2).
+#[test]
+fn blocks_before_a_fault_are_kept() {
+    let broken = b"\x28\xb5\x2f\xfd\x20\x06\x18\0\0abc\x0f\0\0x";
+    let coded = [&encode("zstd", b"one "), &broken[..]].concat();
+    let told = splits::check(&coded, |pieces| decode("zstd", pieces.iter().copied()));
+    assert_eq!(told, (b"one abc".to_vec(), Err(Unreadable::Corrupt)));
+}
+
 #[test]
 fn bytes_behind_the_end_are_ignored() {
     let text = events(3);

@@ -257,3 +257,17 @@ proptest! {
         prop_assert!(!told.contains("secret"), "{}", told);
     }
 }
+
+/// A fuzzer had a credential kept as the payload of a frame that HTTP/2 does not have there.
+#[test]
+fn empty_lines_begin_no_http2() {
+    for begun in ["\0\0\u{6}\u{4}\0\0\0\0\0", "PRI * HTTP/2.0\r\n"] {
+        let text = format!("\r\n{begun}\r\nAuthorization: Bearer sk-1\r\n");
+        let kept = whole(&text);
+        assert!(!kept.contains("sk-1"), "{kept:?}");
+        let (mut told, mut runs) = (Vec::new(), Vec::new());
+        let mut scrubber = Scrubber::from_start();
+        scrubber.segment(text.as_bytes(), &mut told, &mut runs);
+        assert!(scrubber.is_foreign() && !scrubber.is_http2());
+    }
+}
