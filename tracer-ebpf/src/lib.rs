@@ -296,6 +296,10 @@ pub struct Overload {
     pub entered: [u64; LEVELS],
 }
 
+/// In map `READER`, index 0: the reading end looks into the ring by itself, every few milliseconds, and
+/// need not be woken; otherwise it sleeps until it is.
+pub const READER_LOOKS: u32 = 1;
+
 /// In [`Passage::opposite`]: whatever passed in the other direction.
 pub const ANY_POSITION: u64 = u64::MAX;
 
@@ -435,6 +439,8 @@ pub struct Settings {
     pub marks: [Mark; LEVELS],
     /// Bytes of the ring that any data may fill; the rest is for LLM calls under way.
     pub common_bytes: u64,
+    /// Unread bytes of the ring from which on the reading end is woken, though it looks by itself.
+    pub wake_bytes: u64,
     /// Offsets in kernel structures, from the running kernel's BTF.
     pub offsets: Offsets,
 }
@@ -448,6 +454,7 @@ impl Settings {
         cookies: 0,
         marks: [Mark::NEVER; LEVELS],
         common_bytes: u64::MAX,
+        wake_bytes: 0,
         offsets: Offsets::NONE,
     };
 }

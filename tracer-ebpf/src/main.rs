@@ -31,6 +31,7 @@ mod ssl;
 #[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
 mod syscalls;
 mod user;
+mod wake;
 
 // Also on the host, where clippy reads this.
 #[cfg(not(test))]

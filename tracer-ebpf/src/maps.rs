@@ -35,6 +35,10 @@ pub(crate) static LOST: Array<LossCount> = Array::with_max_entries(LOSSES as u32
 #[map]
 pub(crate) static OVERLOAD: Array<Overload> = Array::with_max_entries(1, 0);
 
+/// Written by userspace: whether it has to be woken.
+#[map]
+pub(crate) static READER: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Written by userspace, about connections that live.
 #[map]
 pub(crate) static VERDICTS: HashMap<u64, Verdict> = HashMap::with_max_entries(16384, 0);

@@ -15,7 +15,7 @@ use crate::{
 
 /// Bytes of the ring that are reserved or not yet read.
 #[inline(always)]
-fn fill() -> u64 {
+pub(crate) fn fill() -> u64 {
     RECORDS.query(u64::from(BPF_RB_AVAIL_DATA))
 }
 

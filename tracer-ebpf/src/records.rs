@@ -12,7 +12,7 @@ use tracer_ebpf::{HEADER_LEN, Header, Kind, Loss, TIERS};
 
 use crate::{
     maps::{LOST, RECORDS},
-    overload,
+    overload, wake,
 };
 
 #[inline(always)]
@@ -93,7 +93,7 @@ pub(crate) fn notify<T: 'static>(mut header: Header, payload: T) {
     match RECORDS.reserve::<Notice<T>>(0) {
         Some(mut entry) => {
             entry.write(Notice { header, payload });
-            entry.submit(0);
+            entry.submit(wake::flags(wake::is_urgent(header.kind)));
         }
         None => count_loss(Loss::RingFull, 0),
     }
@@ -155,7 +155,7 @@ fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
         }
     };
     if failed == 0 {
-        entry.submit(0);
+        entry.submit(wake::flags(false));
     } else {
         entry.discard(0);
         count_loss(Loss::Fault, len);
@@ -222,7 +222,7 @@ pub(crate) fn gathered(header: &Header, len: u64, fill: impl FnOnce(&Gather)) {
     fill(&Gather { record, wanted: len });
     // SAFETY: as above.
     let done = u64::from(unsafe { (&raw const (*record).header.len).read_volatile() });
-    entry.submit(0);
+    entry.submit(wake::flags(false));
     if done < len {
         count_loss(Loss::Fault, len - done);
     }

@@ -155,6 +155,9 @@ impl Default for Limits {
 /// Calls under way that there is always room for, however few connections.
 const LEAST_CALLS: u32 = 1024;
 
+/// One part in so many of the ring is read at once, whenever the reader would have looked next.
+const WAKING_PART: u32 = 8;
+
 /// The loaded programs; dropping it detaches everything.
 pub struct Kernel {
     ebpf: Ebpf,
@@ -177,6 +180,7 @@ pub struct Maps {
     pub calls: HashMap<MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
     pub overload: Array<MapData, Overload>,
     pub verdicts: HashMap<MapData, u64, Verdict>,
+    pub reader: Array<MapData, u32>,
 }
 
 impl Kernel {
@@ -198,6 +202,7 @@ impl Kernel {
             cookies: u32::from(cookies),
             marks: limits.thresholds.marks(limits.ring_bytes),
             common_bytes: limits.thresholds.common_bytes(limits.ring_bytes),
+            wake_bytes: u64::from(limits.ring_bytes / WAKING_PART),
             offsets,
         };
         let log_level: u8 = if log { LOG_DEBUG } else { 0 };
@@ -307,6 +312,7 @@ impl Kernel {
             calls: HashMap::try_from(take("CALLS")?)?,
             overload: Array::try_from(take("OVERLOAD")?)?,
             verdicts: HashMap::try_from(take("VERDICTS")?)?,
+            reader: Array::try_from(take("READER")?)?,
         })
     }
 

@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::MapError;
-use tracer_ebpf::{LEVELS, LOSSES, Loss, Process, Verdict};
+use tracer_ebpf::{LEVELS, LOSSES, Loss, Process, READER_LOOKS, Verdict};
 
 pub use super::connections::Captured;
 use super::{
@@ -100,9 +100,18 @@ impl Reader {
         self.connections.len()
     }
 
-    /// Becomes readable when there are records.
+    /// Becomes readable when the kernel side wakes the reading end: at what is urgent, at an eighth of the
+    /// ring, and at everything after [`Reader::wake_at_all`].
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.maps.records.as_fd()
+    }
+
+    /// Whether every record wakes the reading end, or it will look by itself.
+    ///
+    /// # Errors
+    /// The kernel side can't be told.
+    pub fn wake_at_all(&mut self, all: bool) -> Result<(), MapError> {
+        self.maps.reader.set(0, if all { 0 } else { READER_LOOKS }, 0)
     }
 
     /// Records of the ring that no version of the kernel side writes.

@@ -7,6 +7,7 @@ mod behind;
 pub mod command;
 mod filters;
 mod measuring;
+mod pace;
 mod pipeline;
 mod processes;
 mod reading;
@@ -106,9 +107,9 @@ impl Session {
             .name("finder".into())
             .spawn(move || found.into_iter().for_each(|task| looking.act(task)))?;
         let stop = Stop::new().map_err(io::Error::from)?;
-        let until = stop.clone();
+        let sources = reading.sources(&stop).map_err(io::Error::from)?;
         let reading =
-            thread::Builder::new().name("reader".into()).spawn(move || reading.run(&until))?;
+            thread::Builder::new().name("reader".into()).spawn(move || reading.run(&sources))?;
         Ok(Self { attacher, reading, stop, alive })
     }
 

@@ -16,13 +16,15 @@ use std::{
 use aya::maps::MapError;
 use aya_log::EbpfLogger;
 use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::eventfd::{EfdFlags, EventFd},
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        eventfd::{EfdFlags, EventFd},
+    },
     time::{ClockId, clock_gettime},
 };
 use tracer_ebpf::{LEVEL_CONTENT, MARK_EXE, MARK_TREE};
 
-use super::{Behind, Board, Filters, Status, Summary};
+use super::{Behind, Board, Filters, Status, Summary, pace::Pace};
 use crate::{
     capture::{Event, FindingId, ProcessEvent, ProcessId, Reader, Refutation, Timestamp, Use},
     discover::{Namespace, mappings},
@@ -34,6 +36,11 @@ const BATCH: usize = 256;
 
 /// A record that is reserved and not yet written stops the reader; its writer needs a moment.
 const WRITER_PAUSE: Duration = Duration::from_millis(10);
+
+/// What woke the thread.
+const STOP: u64 = 0;
+const RECORDS: u64 = 1;
+const MESSAGES: u64 = 2;
 
 /// Something for the thread that finds files.
 #[derive(Clone, Copy)]
@@ -141,10 +148,25 @@ impl Reading {
                 .is_ok_and(|executable| self.filters.executables.matches(&executable))
     }
 
+    /// What wakes the thread: what it is told, and the kernel side's wake-ups, each once: the ring is
+    /// looked into anyway while there is something in it.
+    pub(super) fn sources(&self, stop: &Stop) -> nix::Result<Epoll> {
+        let sources = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
+        sources.add(stop.0.as_fd(), readable(STOP))?;
+        let woken = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        sources.add(self.reader.as_fd(), EpollEvent::new(woken, RECORDS))?;
+        if let Some(messages) = &self.messages {
+            sources.add(messages.as_fd(), readable(MESSAGES))?;
+        }
+        Ok(sources)
+    }
+
     /// Reads until told to stop, then what is left.
-    pub(super) fn run(mut self, stop: &Stop) -> Summary {
-        while !self.wait(stop) {
-            self.take();
+    pub(super) fn run(mut self, sources: &Epoll) -> Summary {
+        let mut pace = Pace::Sleeping;
+        while !self.wait(sources, pace) {
+            pace = self.keep_pace(pace);
             self.behind.settle(now());
             self.tell();
         }
@@ -183,27 +205,42 @@ impl Reading {
         board.write(status);
     }
 
-    /// Sleeps until there is something to read; true when the run is to end.
-    fn wait(&mut self, stop: &Stop) -> bool {
-        let mut sources = vec![
-            PollFd::new(stop.0.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.reader.as_fd(), PollFlags::POLLIN),
-        ];
-        if let Some(messages) = &self.messages {
-            sources.push(PollFd::new(messages.as_fd(), PollFlags::POLLIN));
+    /// Reads; gives the pace from now on, which the kernel side was told of.
+    fn keep_pace(&mut self, pace: Pace) -> Pace {
+        let mut next = pace.after(self.take(), BATCH);
+        let mut slept = pace == Pace::Sleeping;
+        if next == Pace::Sleeping && !slept {
+            self.wake_at_all(true);
+            slept = true;
+            // What came before the kernel side knew does not wake the thread.
+            next = next.after(self.take(), BATCH);
         }
-        // Rounded up, so that there is something to do when it ends.
+        if slept && next != Pace::Sleeping {
+            self.wake_at_all(false);
+        }
+        next
+    }
+
+    fn wake_at_all(&mut self, all: bool) {
+        if let Err(error) = self.reader.wake_at_all(all) {
+            tracing::debug!(%error, "the kernel side cannot be told when to wake the reader");
+        }
+    }
+
+    /// Waits until it is time to read; true when the run is to end.
+    fn wait(&mut self, sources: &Epoll, pace: Pace) -> bool {
         let patience = [self.behind.patience(now()), self.board.as_ref().map(Board::patience)];
-        let patience =
-            patience.into_iter().flatten().min().map(|left| left + Duration::from_millis(1));
-        let timeout = patience.and_then(|left| PollTimeout::try_from(left).ok());
+        // Rounded up, so that there is something to do when it ends.
+        let patience = patience.into_iter().flatten().map(|left| left + Duration::from_millis(1));
+        let wait = patience.chain([pace.wait()]).min().unwrap_or_default();
+        let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
+        let mut events = [EpollEvent::empty(); 3];
         // An interrupted wait is as good as one that ended.
-        let _ = poll(&mut sources, timeout.unwrap_or(PollTimeout::NONE));
-        let stopped = sources[0].any().unwrap_or(false);
+        let count = sources.wait(&mut events, timeout).unwrap_or_default();
         if let Some(messages) = &mut self.messages {
             messages.flush();
         }
-        stopped
+        events[..count].iter().any(|event| event.data() == STOP)
     }
 
     fn take_the_rest(&mut self) {
