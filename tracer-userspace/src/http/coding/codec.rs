@@ -284,6 +284,8 @@ pub(super) struct Zstd {
     decoder: ZstdDecoder<'static>,
     frames: u64,
     begun: FrameStart,
+    /// What came behind the last frame begins no other: the rest is none of the body.
+    is_over: bool,
     /// Bytes that the library asks for: a header or a block, and the header of the block behind it.
     wanted: usize,
     out: Buffer,
@@ -330,14 +332,15 @@ impl Zstd {
     fn new() -> Option<Self> {
         let mut decoder = ZstdDecoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-        let (begun, wanted) = (FrameStart::default(), 0);
-        Some(Self { decoder, frames: 0, begun, wanted, out: Buffer::new() })
+        let begun = FrameStart::default();
+        Some(Self { decoder, frames: 0, begun, is_over: false, wanted: 0, out: Buffer::new() })
     }
 
     fn restart(&mut self) {
         // Resetting a session can't fail; if it did, the next step would.
         let _ = self.decoder.reinit();
         (self.frames, self.begun, self.wanted) = (0, FrameStart::default(), 0);
+        self.is_over = false;
     }
 
     /// The body may end here: a frame did, and none has begun since.
@@ -346,6 +349,10 @@ impl Zstd {
     }
 
     fn step(&mut self, input: &[u8]) -> Step {
+        if self.is_over {
+            self.out.len = 0;
+            return Step { read: input.len(), state: Ok(State::Finished) };
+        }
         // A block a step: a frame that is there whole goes another way through the library, which finds
         // other faults in it; and with a fault the library forgets what it gave in the same step.
         let missing = self.begun.bytes.len() - self.begun.len;
@@ -374,6 +381,7 @@ impl Zstd {
             }
             // Bytes behind a whole frame that begin no other.
             Err(_) if self.frames > 0 && !begun.fits() => {
+                self.is_over = true;
                 return Step { read: input.len(), state: Ok(State::Finished) };
             }
             Err(_) => Err(Unreadable::Corrupt),

@@ -170,7 +170,10 @@ fn blocks_before_a_fault_are_kept() {
 fn bytes_behind_the_end_are_ignored() {
     let text = events(3);
     for name in NAMES {
-        for garbage in [&b"\0\0\0\0\0"[..], b"\x1f", b"\x1f\x8bxx", b"garbage behind"] {
+        // The last has what a frame of zstd might begin with, but not at its start.
+        for garbage in
+            [&b"\0\0\0\0\0"[..], b"\x1f", b"\x1f\x8bxx", b"garbage behind", b"\0[\x12\x28\xb5"]
+        {
             let coded = [encode(name, &text), garbage.to_vec()].concat();
             assert_eq!(decode(name, [&coded[..]]), (text.clone(), Ok(())), "{name} {garbage:?}");
             assert_eq!(decode(name, coded.chunks(1)), (text.clone(), Ok(())), "{name}");
