@@ -1,10 +1,9 @@
-//! The finders on files that hold no TLS library: they refuse, and are done soon.
+//! The finders on files that hold no TLS library: they refuse.
 
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -15,8 +14,6 @@ const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu"
 const WANTED: usize = 40;
 /// Fewer of them say nothing.
 const LEAST: usize = 30;
-/// For one of 250 MB.
-const LIMIT: Duration = Duration::from_secs(2);
 
 /// What every TLS library that llmtap finds without symbols has in its bytes, and those with symbols
 /// by their names.
@@ -71,12 +68,9 @@ fn unrelated_stripped_files_are_refused() -> Result<()> {
     let files = unrelated()?;
     ensure!(files.len() >= LEAST, "only {} files", files.len());
     for path in files {
-        let begun = Instant::now();
         let target = inspect(File::open(&path)?, &path)?;
         let findings = target.map(|target| target.findings).unwrap_or_default();
         ensure!(findings.is_empty(), "{}: {findings:#?}", path.display());
-        let took = begun.elapsed();
-        ensure!(took < LIMIT, "{}: {took:?}", path.display());
     }
     Ok(())
 }
