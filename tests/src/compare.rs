@@ -42,6 +42,17 @@ pub fn differences(spans: &[Span], records: &[Record]) -> Vec<String> {
 
 /// As [`differences`], for spans of a backend that keeps no resources.
 pub fn differences_of_attributes(spans: &[Span], records: &[Record]) -> Vec<String> {
+    one_to_one(spans, records, "response_id", of_one)
+}
+
+/// Each record has one span, told by the answer's id, which `field` of the record has, and no span is
+/// left over; `of_one` adds what differs between the two.
+pub(crate) fn one_to_one(
+    spans: &[Span],
+    records: &[Record],
+    field: &str,
+    of_one: impl Fn(&mut Vec<String>, &Span, &Record),
+) -> Vec<String> {
     let mut by_id: HashMap<&str, Vec<&Span>> = HashMap::new();
     let mut found = Vec::new();
     for span in spans {
@@ -51,7 +62,7 @@ pub fn differences_of_attributes(spans: &[Span], records: &[Record]) -> Vec<Stri
         }
     }
     for record in records {
-        let id = record["response_id"].as_str().unwrap_or_default();
+        let id = record[field].as_str().unwrap_or_default();
         match by_id.remove(id).as_deref() {
             Some([span]) => of_one(&mut found, span, record),
             Some(spans) => found.push(format!("{id} has {} spans", spans.len())),

@@ -4,7 +4,7 @@
 //! runs with each of them and says which one it was.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     env, fs,
     fs::File,
     io::BufReader,
@@ -23,77 +23,27 @@ use llmtap::{
 use llmtap_tests::{
     Finished, Lab, Running,
     mixed::{
-        Call, Coding, Connection, Exchange, Form, Protocol, Recorded, all_right, decode,
-        every_span, job,
+        self, Call, Coding, Connection, Count, Protocol, both_versions, calls, decode,
+        every_call_logged, every_span, job, recording_is_right,
     },
     no_bytes_lost,
 };
 use rustix::process::Signal;
-use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Connections of each protocol, all at once, and the calls on each.
-const CONNECTIONS: [(Protocol, usize, usize); 2] =
-    [(Protocol::Http1, 20, 6), (Protocol::Http2, 3, 2 * Connection::STREAMS)];
+/// Over HTTP/1.1 and HTTP/2.
+const LOAD: [Count; 2] =
+    [Count { connections: 20, calls: 6 }, Count { connections: 3, calls: 2 * Connection::STREAMS }];
 
-/// Of the calls that a client can leave (over HTTP/1.1 the last of a connection), one in so many is.
-const LEAVE: [u64; 2] = [3, 15];
-
-/// Bytes of the request's text that is too large for a TLS record, and many times so.
-const LARGE: usize = 1 << 20;
-
-fn variable(name: &str) -> Result<PathBuf> {
-    let value = env::var_os(name).with_context(|| {
-        format!("{name} is not set: run this by `cargo xtask test traced_golang`")
-    })?;
-    Ok(value.into())
-}
-
-/// Does it with every program there is; `act` gets the program.
+/// Does it with every program there is.
 fn with_each(act: impl Fn(&Path) -> Result<()>) -> Result<()> {
-    let folder = variable("LLMTAP_GOLANG")?;
-    let mut programs: Vec<_> =
-        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    programs.sort();
-    ensure!(!programs.is_empty(), "no program in {}", folder.display());
-    for program in programs {
-        println!("with {}", program.display());
-        act(&program).with_context(|| program.display().to_string())?;
-    }
-    Ok(())
+    mixed::with_each("LLMTAP_GOLANG", act)
 }
 
 /// `can_decode`: the server has every content coding; otherwise those of Go's standard library.
 fn load(can_decode: bool) -> Result<Vec<Connection>> {
-    let mut numbers = 1..;
-    let mut connections = Vec::new();
-    for ((protocol, count, calls), leave) in CONNECTIONS.into_iter().zip(LEAVE) {
-        for _ in 0..count {
-            let calls = numbers.by_ref().take(calls).map(Call::of);
-            let mut calls = calls.collect::<Result<Vec<_>, _>>()?;
-            for call in calls.iter_mut().filter(|_| !can_decode) {
-                simplify(call)?;
-            }
-            let last = calls.len() - 1;
-            for (index, call) in calls.iter_mut().enumerate() {
-                let may_leave = protocol == Protocol::Http2 || index == last;
-                call.plan.hangs = may_leave
-                    && call.plan.number % leave == 0
-                    && call.plan.status == 200
-                    && call.method != "HEAD";
-                if call.plan.hangs {
-                    // One to send, and one that never comes.
-                    call.plan.pieces = call.plan.pieces.max(2);
-                }
-            }
-            connections.push(Connection { protocol, calls });
-        }
-        let of_protocol = connections.iter_mut().rev().take(count);
-        let mut calls = of_protocol.flat_map(|connection| &mut connection.calls);
-        enlarge(calls.find(|call| call.plan.form == Form::Chat).context("no chat")?);
-    }
-    Ok(connections)
+    both_versions(LOAD, |call| if can_decode { Ok(()) } else { simplify(call) })
 }
 
 /// Takes away the content codings that Go's standard library does not have.
@@ -111,38 +61,6 @@ fn simplify(call: &mut Call) -> Result<()> {
         call.headers.retain(|(name, _)| name != "content-encoding");
     }
     Ok(())
-}
-
-fn enlarge(call: &mut Call) {
-    let body = json!({
-        "model": format!("model-{}", call.plan.number % 5),
-        "max_tokens": call.plan.number,
-        "user": call.plan.id,
-        "messages": [{"role": "user", "content": "l".repeat(LARGE)}],
-    });
-    call.body = vec![STANDARD.encode(body.to_string())];
-    call.headers.retain(|(name, _)| name != "content-encoding");
-}
-
-fn calls(connections: &[Connection]) -> impl Iterator<Item = &Call> {
-    connections.iter().flat_map(|connection| &connection.calls)
-}
-
-/// What the server logged has every call.
-fn logged(log: &Path, connections: &[Connection]) -> Result<HashMap<String, Exchange>> {
-    let truth = Exchange::logged(log)?;
-    let planned = calls(connections).count();
-    ensure!(truth.len() == planned, "{} of {planned} calls reached the server", truth.len());
-    Ok(truth)
-}
-
-fn recording_is_right(
-    file: &Path,
-    truth: HashMap<String, Exchange>,
-    connections: &[Connection],
-) -> Result<()> {
-    let plans = calls(connections).map(|call| (call.plan.id.as_str(), call)).collect();
-    all_right(&Recorded::read(file)?, truth, &plans)
 }
 
 /// The client of a program that `xtask` built.
@@ -194,7 +112,7 @@ fn every_exchange_of_a_client_is_right() -> Result<()> {
         let file = lab.file("client.rec");
         let ended = Running::start(lab.recorder(&file, &command))?.finish(LIMIT)?.success()?;
         no_bytes_lost(&ended.errors)?;
-        recording_is_right(&file, logged(&log, &connections)?, &connections)?;
+        recording_is_right(&file, every_call_logged(&log, &connections)?, &connections)?;
         addresses_are_known(&file, port, connections.len())
     })
 }
@@ -208,7 +126,7 @@ fn every_llm_call_of_a_client_is_a_span() -> Result<()> {
         let command = client(&lab, program, server.port()?, &job(&lab, &connections)?);
         let trace = lab.tracer().run(&command)?;
         ensure!(trace.status.success(), "{}: {}", trace.status, trace.errors);
-        logged(&log, &connections)?;
+        every_call_logged(&log, &connections)?;
         no_bytes_lost(&trace.errors)?;
         every_span(&trace.spans, calls(&connections))
     })
@@ -241,7 +159,7 @@ fn every_exchange_of_a_server_is_right() -> Result<()> {
         let connections = load(false)?;
         let (file, log, ended) = record_server(&lab, program, &connections)?;
         no_bytes_lost(&ended.errors)?;
-        recording_is_right(&file, logged(&log, &connections)?, &connections)
+        recording_is_right(&file, every_call_logged(&log, &connections)?, &connections)
     })
 }
 

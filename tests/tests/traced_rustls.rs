@@ -4,8 +4,8 @@
 //! of the own client runs with each of them and says which one it was.
 
 use std::{
-    collections::{HashMap, HashSet},
-    env, fs,
+    collections::HashSet,
+    env,
     fs::File,
     io::BufReader,
     net::Ipv4Addr,
@@ -15,29 +15,21 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llmtap::{
     capture::{Event, Origin},
     recording::{Item, Reader},
 };
 use llmtap_tests::{
     Lab, Running, differences,
-    mixed::{Call, Connection, Exchange, Form, Protocol, Recorded, all_right, every_span},
+    matrix::{CODEX, every_answer},
+    mixed::{
+        self, Connection, Count, both_versions, calls, every_call_logged, every_span, job,
+        recording_is_right,
+    },
     no_bytes_lost, records,
 };
-use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// Connections of each protocol, all at once, and the calls on each.
-const CONNECTIONS: [(Protocol, usize, usize); 2] =
-    [(Protocol::Http1, 20, 6), (Protocol::Http2, 4, 2 * Connection::STREAMS)];
-
-/// Of the calls that a client can leave (over HTTP/1.1 the last of a connection), one in so many is.
-const LEAVE: [u64; 2] = [3, 15];
-
-/// Bytes of the request's text that is too large for a TLS record, and many times so.
-const LARGE: usize = 1 << 20;
 
 fn variable(name: &str) -> Result<PathBuf> {
     let value = env::var_os(name).with_context(|| {
@@ -46,61 +38,17 @@ fn variable(name: &str) -> Result<PathBuf> {
     Ok(value.into())
 }
 
-/// Does it with every program there is; `act` gets the program.
+/// Over HTTP/1.1 and HTTP/2.
+const LOAD: [Count; 2] =
+    [Count { connections: 20, calls: 6 }, Count { connections: 4, calls: 2 * Connection::STREAMS }];
+
+/// Does it with every program there is.
 fn with_each(act: impl Fn(&Path) -> Result<()>) -> Result<()> {
-    let folder = variable("LLMTAP_RUSTLS")?;
-    let mut programs: Vec<_> =
-        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    programs.sort();
-    ensure!(!programs.is_empty(), "no program in {}", folder.display());
-    for program in programs {
-        println!("with {}", program.display());
-        act(&program).with_context(|| program.display().to_string())?;
-    }
-    Ok(())
+    mixed::with_each("LLMTAP_RUSTLS", act)
 }
 
 fn load() -> Result<Vec<Connection>> {
-    let mut numbers = 1..;
-    let mut connections = Vec::new();
-    for ((protocol, count, calls), leave) in CONNECTIONS.into_iter().zip(LEAVE) {
-        for _ in 0..count {
-            let calls = numbers.by_ref().take(calls).map(Call::of);
-            let mut calls = calls.collect::<Result<Vec<_>, _>>()?;
-            let last = calls.len() - 1;
-            for (index, call) in calls.iter_mut().enumerate() {
-                let may_leave = protocol == Protocol::Http2 || index == last;
-                call.plan.hangs = may_leave
-                    && call.plan.number % leave == 0
-                    && call.plan.status == 200
-                    && call.method != "HEAD";
-                if call.plan.hangs {
-                    // One to send, and one that never comes.
-                    call.plan.pieces = call.plan.pieces.max(2);
-                }
-            }
-            connections.push(Connection { protocol, calls });
-        }
-        let of_protocol = connections.iter_mut().rev().take(count);
-        let mut calls = of_protocol.flat_map(|connection| &mut connection.calls);
-        enlarge(calls.find(|call| call.plan.form == Form::Chat).context("no chat")?);
-    }
-    Ok(connections)
-}
-
-fn enlarge(call: &mut Call) {
-    let body = json!({
-        "model": format!("model-{}", call.plan.number % 5),
-        "max_tokens": call.plan.number,
-        "user": call.plan.id,
-        "messages": [{"role": "user", "content": "l".repeat(LARGE)}],
-    });
-    call.body = vec![STANDARD.encode(body.to_string())];
-    call.headers.retain(|(name, _)| name != "content-encoding");
-}
-
-fn calls(connections: &[Connection]) -> impl Iterator<Item = &Call> {
-    connections.iter().flat_map(|connection| &connection.calls)
+    both_versions(LOAD, |_| Ok(()))
 }
 
 /// The client as `xtask` built it; `newest`: the newest TLS that it speaks, or whatever it does.
@@ -111,21 +59,10 @@ fn client(
     connections: &[Connection],
     newest: Option<&str>,
 ) -> Result<Command> {
-    let lines: Vec<_> = connections.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    let job = lab.file("job.jsonl");
-    fs::write(&job, lines.join("\n"))?;
     let mut command = Command::new(program);
-    command.arg(port.to_string()).arg(job).args(newest);
+    command.arg(port.to_string()).arg(job(lab, connections)?).args(newest);
     lab.authority.trust(&mut command);
     Ok(command)
-}
-
-/// What the server logged has every call.
-fn logged(log: &Path, connections: &[Connection]) -> Result<HashMap<String, Exchange>> {
-    let truth = Exchange::logged(log)?;
-    let planned = calls(connections).count();
-    ensure!(truth.len() == planned, "{} of {planned} calls reached the server", truth.len());
-    Ok(truth)
 }
 
 /// Every connection was there from its first byte, and the far end of each that carried something is the
@@ -150,7 +87,7 @@ fn connections_are_whole(file: &Path, port: u16) -> Result<()> {
             _ => {}
         }
     }
-    let least: usize = CONNECTIONS.iter().map(|(_, count, _)| count).sum();
+    let least: usize = LOAD.iter().map(|count| count.connections).sum();
     ensure!(used.len() >= least, "{} connections", used.len());
     ensure!(used.is_subset(&opened), "{} of {} opened", opened.len(), used.len());
     ensure!(used.is_subset(&known), "{} of {} have addresses", known.len(), used.len());
@@ -168,8 +105,7 @@ fn every_exchange_of_a_client_is_right() -> Result<()> {
         let file = lab.file("client.rec");
         let ended = Running::start(lab.recorder(&file, &command))?.finish(LIMIT)?.success()?;
         no_bytes_lost(&ended.errors)?;
-        let plans = calls(&connections).map(|call| (call.plan.id.as_str(), call)).collect();
-        all_right(&Recorded::read(&file)?, logged(&log, &connections)?, &plans)?;
+        recording_is_right(&file, every_call_logged(&log, &connections)?, &connections)?;
         connections_are_whole(&file, port)
     })
 }
@@ -184,7 +120,7 @@ fn every_llm_call_of_a_client_is_a_span() -> Result<()> {
             let command = client(&lab, program, server.port()?, &connections, newest)?;
             let trace = lab.tracer().run(&command)?;
             ensure!(trace.status.success(), "{}: {}", trace.status, trace.errors);
-            logged(&log, &connections)?;
+            every_call_logged(&log, &connections)?;
             no_bytes_lost(&trace.errors)?;
             every_span(&trace.spans, calls(&connections))
         })
@@ -216,36 +152,14 @@ fn primp_loses_nothing() -> Result<()> {
 #[test]
 fn codex_is_seen() -> Result<()> {
     let lab = Lab::open()?;
-    let (server, log) = lab.serve(lab.python("responses.py", &[]))?;
-    let home = lab.folder().join("codex");
-    fs::create_dir_all(&home)?;
-    let configuration = format!(
-        "model = \"model-1\"\nmodel_provider = \"test\"\n[model_providers.test]\nname = \"test\"\n\
-         base_url = \"https://localhost:{}/v1\"\nwire_api = \"responses\"\nenv_key = \"TEST_KEY\"\n\
-         request_max_retries = 0\nstream_max_retries = 0\n",
-        server.port()?
-    );
-    fs::write(home.join("config.toml"), configuration)?;
-    let mut command = Command::new(variable("LLMTAP_CODEX")?);
-    command.args(["exec", "--skip-git-repo-check", "--cd"]).arg(lab.folder()).arg("say done");
-    command.env("CODEX_HOME", &home).env("TEST_KEY", "none");
-    lab.authority.trust(&mut command);
-    command.env("CODEX_CA_CERTIFICATE", &lab.authority.root);
+    let (server, log) = CODEX.serve(&lab)?;
+    let command = CODEX.command(&lab, &variable("LLMTAP_CODEX")?, server.port()?)?;
     let trace = lab.tracer().run(&command)?;
     ensure!(trace.status.success(), "{}: {}", trace.status, trace.errors);
     no_bytes_lost(&trace.errors)?;
-    let asked: Vec<_> = records(&fs::read_to_string(log)?)
-        .into_iter()
-        .filter(|record| record["path"] == "/v1/responses")
-        .collect();
-    ensure!(!asked.is_empty(), "Codex asked for nothing: {}", trace.errors);
-    for record in &asked {
-        let span = trace.span(record["response_id"].as_str().context("no id")?)?;
-        let number = record["number"].as_i64().context("no number")?;
+    every_answer(&trace.spans, &log).with_context(|| trace.errors.clone())?;
+    for span in &trace.spans {
         ensure!(span.text("gen_ai.request.model") == Some("model-1"), "{span:#?}");
-        ensure!(span.number("gen_ai.usage.input_tokens") == Some(1000 + number), "{span:#?}");
-        ensure!(span.number("gen_ai.usage.output_tokens") == Some(2000 + number), "{span:#?}");
     }
-    ensure!(trace.spans.len() == asked.len(), "{:#?}", trace.spans);
     Ok(())
 }

@@ -19,11 +19,11 @@ pub(crate) fn fill() -> u64 {
     RECORDS.query(u64::from(BPF_RB_AVAIL_DATA))
 }
 
-/// A record of that many bytes may be written: the last part of the ring is for the connections of
-/// LLM calls under way.
+/// A record of that many bytes may be written at that fill: the last part of the ring is for the
+/// connections of LLM calls under way.
 #[inline(always)]
-pub(crate) fn may_take(bytes: u64, connection: u64) -> bool {
-    fill() + bytes <= setting!(common_bytes)
+pub(crate) fn may_take(fill: u64, bytes: u64, connection: u64) -> bool {
+    fill + bytes <= setting!(common_bytes)
         || VERDICTS.get_ptr(connection).is_some_and(|verdict| {
             // SAFETY: a pointer to a map value is valid while the program runs.
             unsafe { (*verdict).call != 0 }

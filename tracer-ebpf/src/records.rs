@@ -93,7 +93,12 @@ pub(crate) fn notify<T: 'static>(mut header: Header, payload: T) {
     match RECORDS.reserve::<Notice<T>>(0) {
         Some(mut entry) => {
             entry.write(Notice { header, payload });
-            entry.submit(wake::flags(wake::is_urgent(header.kind)));
+            let flags = if wake::is_urgent(header.kind) {
+                wake::NOW
+            } else {
+                wake::flags(overload::fill())
+            };
+            entry.submit(flags);
         }
         None => count_loss(Loss::RingFull, 0),
     }
@@ -130,7 +135,8 @@ pub(crate) fn full(header: &Header, buffer: u64) -> u64 {
 #[inline(always)]
 fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
     let len = if len > CAPACITY as u64 { CAPACITY as u64 } else { len };
-    if !overload::may_take(size_of::<DataRecord<CAPACITY>>() as u64, header.connection) {
+    let unread = overload::fill();
+    if !overload::may_take(unread, size_of::<DataRecord<CAPACITY>>() as u64, header.connection) {
         count_loss(Loss::RingFull, len);
         return len;
     }
@@ -155,7 +161,7 @@ fn sized<const CAPACITY: usize>(header: &Header, buffer: u64, len: u64) -> u64 {
         }
     };
     if failed == 0 {
-        entry.submit(wake::flags(false));
+        entry.submit(wake::flags(unread));
     } else {
         entry.discard(0);
         count_loss(Loss::Fault, len);
@@ -208,7 +214,8 @@ impl Gather {
 /// Writes `len` bytes, of at most one record of the largest, piece by piece as `fill` gives them.
 #[inline(always)]
 pub(crate) fn gathered(header: &Header, len: u64, fill: impl FnOnce(&Gather)) {
-    if !overload::may_take(size_of::<DataRecord<ROOM>>() as u64, header.connection) {
+    let unread = overload::fill();
+    if !overload::may_take(unread, size_of::<DataRecord<ROOM>>() as u64, header.connection) {
         count_loss(Loss::RingFull, len);
         return;
     }
@@ -222,7 +229,7 @@ pub(crate) fn gathered(header: &Header, len: u64, fill: impl FnOnce(&Gather)) {
     fill(&Gather { record, wanted: len });
     // SAFETY: as above.
     let done = u64::from(unsafe { (&raw const (*record).header.len).read_volatile() });
-    entry.submit(wake::flags(false));
+    entry.submit(wake::flags(unread));
     if done < len {
         count_loss(Loss::Fault, len - done);
     }

@@ -89,11 +89,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         count.add(unit_tests(workspace, arguments)?);
     }
     for binary in binaries(workspace)? {
-        if tests_of(&binary, arguments)?.is_empty() {
+        let wanted = tests_of(&binary, arguments)?;
+        if wanted.is_empty() {
             continue;
         }
         let part = if arguments.no_bpf && binary.name.starts_with(TRACED) {
-            list_skipped(&binary, arguments)?
+            list_skipped(&binary, &wanted)
         } else {
             if SDKS.contains(&binary.name.as_str()) {
                 let sdks = setup::Python::with_sdks(workspace)?;
@@ -110,7 +111,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
                 variables.push(("LLMTAP_CODEX", rustls::codex(workspace)?.into()));
             }
             if binary.name == MATRIX {
-                of_matrix(workspace, &binary, arguments, &mut variables)?
+                of_matrix(workspace, &binary, &wanted, arguments.full, &mut variables)?
             } else {
                 end_to_end(&binary, arguments.filter_within(&binary.name), &variables)?
             }
@@ -179,24 +180,24 @@ fn tests_of(binary: &Binary, arguments: &Arguments) -> Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-fn list_skipped(binary: &Binary, arguments: &Arguments) -> Result<Count> {
+fn list_skipped(binary: &Binary, names: &[String]) -> Count {
     let mut count = Count::default();
-    for name in tests_of(binary, arguments)? {
+    for name in names {
         println!("not run (--no-bpf): {}::{name}", binary.name);
         count.skipped += 1;
     }
-    Ok(count)
+    count
 }
 
 /// Installs what the rows need that are to be run; the tests of the others are listed as skipped.
 fn of_matrix(
     workspace: &Workspace,
     binary: &Binary,
-    arguments: &Arguments,
+    wanted: &[String],
+    full: bool,
     variables: &mut Vec<(&'static str, OsString)>,
 ) -> Result<Count> {
-    let wanted = tests_of(binary, arguments)?;
-    let left_out = matrix::ready(workspace, &wanted, arguments.full)?;
+    let left_out = matrix::ready(workspace, wanted, full)?;
     let mut count = Count::default();
     for (name, reason) in &left_out {
         println!("not run ({reason}): {}::{name}", binary.name);

@@ -5,47 +5,28 @@ usage: agent_server.py CERTIFICATE KEY LOG     (prints its port, then serves on 
 Logs what each answer said, one JSON object a line. Every number derives from the answer's own.
 """
 
-import http.server
-import itertools
 import json
-import ssl
 import sys
-import threading
+
+from answering import Answering, serve
 
 TOOL = "Bash"
 COMMAND = {"command": "echo called by the tool", "description": "Says that it was called"}
 PIECES = 20
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    numbers = itertools.count(1)
-    lock = threading.Lock()
-    log = None
-
-    def log_message(self, *_):
-        """Nobody reads it."""
-
+class Handler(Answering):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if self.path.split("?")[0] != "/v1/messages":
-            self.answer(404, {"type": "error", "error": {"type": "not_found_error", "message": ""}})
-            return
-        self.message(json.loads(body))
+        body = self.body()
+        if self.path.split("?")[0] == "/v1/messages":
+            self.message(json.loads(body))
+        else:
+            self.do_GET()
 
     def do_GET(self):
         self.answer(404, {"type": "error", "error": {"type": "not_found_error", "message": ""}})
 
     do_HEAD = do_GET
-
-    def answer(self, status, value):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def message(self, request):
         number = next(self.numbers)
@@ -64,24 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         told |= {"finish": message["stop_reason"], "tool": TOOL if calls else None}
         told |= {"input_tokens": sum(usage.values()) - usage["output_tokens"]}
         told |= {"output_tokens": usage["output_tokens"]}
-        with self.lock:
-            self.log.write(json.dumps(told) + "\n")
-            self.log.flush()
+        self.said(told)
         if stream:
-            self.stream(message)
+            self.stream(events(message))
         else:
             self.answer(200, message)
-
-    def stream(self, message):
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        for event in events(message):
-            data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-            self.wfile.flush()
-        self.wfile.write(b"0\r\n\r\n")
 
 
 def had_its_turn(messages):
@@ -112,22 +80,5 @@ def events(message):
     yield {"type": "message_stop"}
 
 
-class Server(http.server.ThreadingHTTPServer):
-    def handle_error(self, *_):
-        """A client that leaves is no fault."""
-
-
-def main(certificate, key, log):
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    with open(log, "w", encoding="utf-8") as Handler.log:
-        server = Server(("127.0.0.1", 0), Handler)
-        server.socket = context.wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        print(server.server_address[1], flush=True)
-        server.serve_forever()
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(Handler, *sys.argv[1:])

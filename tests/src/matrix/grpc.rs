@@ -1,11 +1,11 @@
 //! The row of gRPC: grpcio's client against its own server, calls of Vertex AI.
 //! Takes what both of them saw; gives what the spans have otherwise.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Record, Span, mixed::told, records};
+use crate::{Record, Span, compare::one_to_one, mixed::told, records};
 
 /// Fields of a record (`grpc_client.py`), and the attributes that must have the same value.
 const ATTRIBUTES: [(&str, &str); 5] = [
@@ -31,28 +31,12 @@ pub(super) fn compare(spans: &[Span], output: &str, log: &Path) -> Result<usize>
         let served = logged.iter().find(same).context("a call that the server has not")?;
         ensure!(served["request_bytes"] == call["request_bytes"], "{served} is not {call}");
     }
-    let mut by_id: HashMap<&str, &Span> = HashMap::new();
-    let mut wrong = Vec::new();
-    for span in spans {
-        let id = span.text("gen_ai.response.id").unwrap_or_default();
-        if by_id.insert(id, span).is_some() {
-            wrong.push(format!("a second span of {id:?}"));
-        }
-    }
-    for call in &calls {
-        let id = call["response_id"].as_str().context("a call without an answer")?;
-        match by_id.remove(id) {
-            Some(span) => wrong.extend(differences(span, call)),
-            None => wrong.push(format!("{id} has no span")),
-        }
-    }
-    wrong.extend(by_id.keys().map(|id| format!("{id} is no call")));
+    let wrong = one_to_one(spans, &calls, "response_id", differences);
     told(&wrong, calls.len())?;
     Ok(calls.len())
 }
 
-fn differences(span: &Span, call: &Record) -> Vec<String> {
-    let mut found = Vec::new();
+fn differences(found: &mut Vec<String>, span: &Span, call: &Record) {
     for (field, attribute) in ATTRIBUTES {
         let is = span.attribute(attribute).or_else(|| span.resource.get(attribute));
         if is != Some(&call[field]) {
@@ -71,5 +55,4 @@ fn differences(span: &Span, call: &Record) -> Vec<String> {
             span.attribute("gen_ai.response.finish_reasons")
         ));
     }
-    found
 }

@@ -14,6 +14,7 @@ mod part;
 mod rows;
 mod run;
 
+pub use agent::{Agent, CODEX, every_answer};
 pub use page::page;
 pub use part::Parts;
 pub use rows::{ROWS, Row};

@@ -1,13 +1,13 @@
 //! Runs one row: the program under the tracer, and what the server logged against what was seen.
 //! Takes its name; leaves its outcome for the page, right or wrong.
 
-use std::{collections::HashMap, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use super::{
-    agent::{self, Agent},
+    agent::{Agent, every_answer},
     clients::{self, Client, Start},
     gateways::Gateway,
     grpc,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Lab, Running, Trace, Tracer,
-    mixed::{self, Call, Connection, Exchange, Protocol, Recorded, all_right, every_span},
+    mixed::{self, Protocol, Recorded, every_span},
     no_bytes_lost_but, wait_until,
 };
 
@@ -113,18 +113,6 @@ fn ended_well(trace: &Trace, late: u64, outcome: &mut Outcome) -> Result<()> {
     no_bytes_lost_but(&trace.errors, late)
 }
 
-fn calls(connections: &[Connection]) -> impl Iterator<Item = &Call> {
-    connections.iter().flat_map(|connection| &connection.calls)
-}
-
-/// What the server logged, which has every call.
-fn truth(log: &Path, connections: &[Connection]) -> Result<HashMap<String, Exchange>> {
-    let truth = Exchange::logged(log)?;
-    let planned = calls(connections).count();
-    ensure!(truth.len() == planned, "{} of {planned} calls reached the server", truth.len());
-    Ok(truth)
-}
-
 fn of_client(
     client: Client,
     proxy: Option<u16>,
@@ -140,13 +128,12 @@ fn of_client(
     let file = lab.file("matrix.rec");
     let trace = tracer(&lab).arg("--record").arg(&file).run(&client(&start)?)?;
     ended_well(&trace, 0, outcome)?;
-    let truth = truth(&log, &connections)?;
+    let truth = mixed::every_call_logged(&log, &connections)?;
     let wanted = if protocol == Protocol::Http2 { "HTTP/2.0" } else { "HTTP/1.1" };
     ensure!(truth.values().all(|one| one.protocol == wanted), "not spoken: {wanted}");
     outcome.exchanges += truth.len();
-    let plans = calls(&connections).map(|call| (call.plan.id.as_str(), call)).collect();
-    all_right(&Recorded::read(&file)?, truth, &plans).with_context(|| trace.errors.clone())?;
-    every_span(&trace.spans, calls(&connections))
+    mixed::recording_is_right(&file, truth, &connections).with_context(|| trace.errors.clone())?;
+    every_span(&trace.spans, mixed::calls(&connections))
 }
 
 fn of_gateway(
@@ -169,7 +156,7 @@ fn of_gateway(
     Running::start(client)?.finish(LIMIT)?.success()?;
     let trace = traced.end_with(Signal::TERM)?;
     ended_well(&trace, GOAWAY * connections.len() as u64, outcome)?;
-    let truth = truth(&log, &connections)?;
+    let truth = mixed::every_call_logged(&log, &connections)?;
     outcome.exchanges += 2 * truth.len();
     mixed::both_legs(&Recorded::read(&file)?, &truth).with_context(|| trace.errors.clone())
 }
@@ -194,13 +181,11 @@ fn of_grpc(part: &Part, outcome: &mut Outcome) -> Result<()> {
 
 fn of_agent(agent: Agent, part: &Part, outcome: &mut Outcome) -> Result<()> {
     let lab = Lab::open()?;
-    let mut server = Command::new(&lab.parts.python);
-    server.arg(crate::Parts::program(agent.server));
-    let (server, log) = lab.serve(server)?;
-    let trace = tracer(&lab).run(&(agent.command)(&lab, part, server.port()?)?)?;
+    let (server, log) = agent.serve(&lab)?;
+    let trace = tracer(&lab).run(&agent.command(&lab, &part.program, server.port()?)?)?;
     ended_well(&trace, 0, outcome)?;
     trace.nothing_lost()?;
-    outcome.exchanges += agent::compare(&trace.spans, &log)
+    outcome.exchanges += every_answer(&trace.spans, &log)
         .with_context(|| format!("{}\n{}", trace.output, trace.errors))?;
     Ok(())
 }

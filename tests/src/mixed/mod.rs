@@ -9,6 +9,7 @@ mod exchange;
 mod load;
 mod plan;
 mod recorded;
+mod stack;
 mod verdict;
 
 pub use answer::answer;
@@ -18,4 +19,5 @@ pub use exchange::{Exchange, Print};
 pub use load::{Load, Programs, curl, job, together};
 pub use plan::{Call, Connection, Form, Plan, Protocol};
 pub use recorded::{Recorded, Seen};
+pub use stack::{Count, both_versions, calls, every_call_logged, recording_is_right, with_each};
 pub use verdict::{all_right, both_legs, differences, every_span, told};

@@ -60,13 +60,16 @@ pub(super) fn leaves_with(code: Code64<'_>, count: usize) -> bool {
         if direct_call(&decoded).is_some() || decoded.is_jmp_short_or_near() {
             return true;
         }
-        let straight =
-            decoded.flow_control() == FlowControl::Next || decoded.mnemonic() == Mnemonic::Endbr64;
-        if !straight || writes(&mut factory, &decoded, &ARGUMENTS[..count]) {
+        if !goes_on(&decoded) || writes(&mut factory, &decoded, &ARGUMENTS[..count]) {
             return false;
         }
     }
     false
+}
+
+/// What runs next stands behind it.
+fn goes_on(decoded: &Instruction) -> bool {
+    decoded.flow_control() == FlowControl::Next || decoded.mnemonic() == Mnemonic::Endbr64
 }
 
 fn writes(
@@ -87,9 +90,7 @@ fn first_call(code: Code64<'_>) -> Option<u64> {
         if let Some(target) = direct_call(&decoded) {
             return Some(target);
         }
-        let straight =
-            decoded.flow_control() == FlowControl::Next || decoded.mnemonic() == Mnemonic::Endbr64;
-        if !straight || writes(&mut factory, &decoded, &ARGUMENTS) {
+        if !goes_on(&decoded) || writes(&mut factory, &decoded, &ARGUMENTS) {
             return None;
         }
     }

@@ -22,5 +22,6 @@ pub(crate) use credentials::{
 };
 pub use exchange::*;
 pub(crate) use h2::redact::{Redactor, Secrecy};
+pub(crate) use sniff::SETTINGS_HEADER;
 #[cfg(test)]
 mod tests;

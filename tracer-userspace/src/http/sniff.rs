@@ -65,13 +65,16 @@ impl Start {
     }
 }
 
-/// Whether `bytes` have the whole header of a SETTINGS frame, `None` where they are none: a length
-/// below 64 KiB, type 4, no flags, stream 0 (RFC 9113 §4.1, §6.5).
+/// The header of a SETTINGS frame, where it is always the same: a length below 64 KiB, type 4, no flags,
+/// stream 0 (RFC 9113 §4.1, §6.5).
+pub(crate) const SETTINGS_HEADER: [Option<u8>; 9] =
+    [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
+
+/// Whether `bytes` have the whole header of a SETTINGS frame, `None` where they are none.
 fn settings_header(bytes: &[u8]) -> Option<bool> {
-    const HEADER: [Option<u8>; 9] =
-        [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
-    let fits = HEADER.iter().zip(bytes).all(|(want, byte)| want.is_none_or(|want| want == *byte));
-    (fits && !bytes.is_empty()).then_some(bytes.len() >= HEADER.len())
+    let fits =
+        SETTINGS_HEADER.iter().zip(bytes).all(|(want, byte)| want.is_none_or(|want| want == *byte));
+    (fits && !bytes.is_empty()).then_some(bytes.len() >= SETTINGS_HEADER.len())
 }
 
 pub(super) fn skip_empty_lines(bytes: &[u8]) -> &[u8] {

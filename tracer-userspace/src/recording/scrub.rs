@@ -10,7 +10,7 @@
 
 use memchr::memchr3;
 
-use crate::http::{FieldName, UrlPart, names_url};
+use crate::http::{FieldName, SETTINGS_HEADER, UrlPart, names_url};
 
 /// What stands in for each byte of a credential. Valid in a header's value and in a URL.
 const FILLER: u8 = b'X';
@@ -37,10 +37,6 @@ const LONGEST: usize = 8;
 
 /// What an HTTP/2 client begins with, as far as it is looked at (RFC 9113 §3.4).
 const HTTP2: &[u8] = b"PRI ";
-
-/// The header of a SETTINGS frame: a length below 64 KiB, type 4, no flags, stream 0 (RFC 9113 §4.1).
-const SETTINGS: [Option<u8>; 9] =
-    [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
 
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -192,10 +188,10 @@ impl Scrubber {
                 }
             }
             At::Settings { len } => {
-                let fits = SETTINGS[usize::from(*len)].is_none_or(|wanted| wanted == byte);
+                let fits = SETTINGS_HEADER[usize::from(*len)].is_none_or(|wanted| wanted == byte);
                 self.at = match *len + 1 {
                     _ if !fits => At::Foreign,
-                    len if usize::from(len) == SETTINGS.len() => At::Http2,
+                    len if usize::from(len) == SETTINGS_HEADER.len() => At::Http2,
                     len => At::Settings { len },
                 };
                 if !fits {

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Node, Python, golang, stamp, system};
+use super::{Node, Python, golang, rustls, stamp, system};
 use crate::{step, workspace::Workspace};
 
 /// Below the target folder: everything of the matrix.
@@ -53,6 +53,9 @@ enum Source {
     Npm(&'static str, &'static str),
     Go,
     Caddy,
+    /// As the tests of rustls have them.
+    Primp,
+    Codex,
     /// It is not to be had, or not found yet: why.
     Nowhere(&'static str),
     /// Java with Netty, and a client that is compiled for it.
@@ -75,8 +78,6 @@ const fn large(name: &'static str, megabytes: u32, source: Source) -> Row {
     Row { name, source, when: When::Full(megabytes) }
 }
 
-const CODEX: &str = "@openai/codex@0.169.0-linux-x64";
-
 const fn codex(name: &'static str, package: &'static str) -> Row {
     large(name, 290, Source::Npm(package, "vendor/x86_64-unknown-linux-musl/bin/codex"))
 }
@@ -89,9 +90,9 @@ const ROWS: [Row; 41] = [
     row("node", Source::Node),
     large("node_16", 100, Source::Pypi(&["nodejs-bin==16.15.1a4"], Some("nodejs/bin/node"))),
     row("python_standalone", Source::Nowhere("no package was found that carries it")),
-    row("primp", Source::Pypi(&["primp==2.0.1"], None)),
+    row("primp", Source::Primp),
     row("hf_xet", Source::Nowhere("it speaks to one store alone, in a protocol of its own")),
-    codex("codex", CODEX),
+    large("codex", 290, Source::Codex),
     codex("codex_0_165_0", "@openai/codex@0.165.0-linux-x64"),
     codex("codex_0_159_3", "@openai/codex@0.159.3-linux-x64"),
     codex("codex_0_171_0", "@openai/codex@0.171.0-linux-x64"),
@@ -257,25 +258,39 @@ impl Row {
             Source::Npm(package, program) => {
                 let folder = workspace.target(FOLDER).join(self.name);
                 let module = npm(workspace, &folder, package)?;
-                let (_, version) = package.rsplit_once('@').context("no version is named")?;
-                told(&module.join(program), version)
+                told(&module.join(program), version_in(package)?)
             }
             Source::Go => told(&golang::newest(workspace)?, golang::NEWEST),
             Source::Caddy => told(&golang::caddy(workspace)?, &golang::CADDY.replace("==", " ")),
+            Source::Primp => {
+                let mut part = told(&python()?, &rustls::PRIMP.replace("==", " "));
+                part["library"] = json!(rustls::primp(workspace)?);
+                part
+            }
+            Source::Codex => told(&rustls::codex(workspace)?, version_in(rustls::CODEX)?),
             Source::Nowhere(reason) => return Ok(Err((*reason).to_owned())),
             Source::Netty => return netty(workspace, &workspace.target(FOLDER).join(self.name)),
-            Source::KernelTls => {
-                let has = fs::read_to_string(UPPER_PROTOCOLS)
-                    .is_ok_and(|list| list.split_whitespace().any(|name| name == "tls"));
-                if !has {
-                    return Ok(Err("this kernel has no TLS (CONFIG_TLS)".to_owned()));
-                }
-                system::packages(workspace, &["nginx-light"])?;
-                let program = system::program("nginx").context("no nginx")?;
-                told(&program, &system::version("nginx-light").context("no version")?)
-            }
+            Source::KernelTls => return kernel_tls(workspace),
         }))
     }
+}
+
+/// nginx, where the kernel can encrypt what it sends.
+fn kernel_tls(workspace: &Workspace) -> Result<Result<Value, String>> {
+    let has = fs::read_to_string(UPPER_PROTOCOLS)
+        .is_ok_and(|list| list.split_whitespace().any(|name| name == "tls"));
+    if !has {
+        return Ok(Err("this kernel has no TLS (CONFIG_TLS)".to_owned()));
+    }
+    system::packages(workspace, &["nginx-light"])?;
+    let program = system::program("nginx").context("no nginx")?;
+    Ok(Ok(told(&program, &system::version("nginx-light").context("no version")?)))
+}
+
+/// Of a package of npm, as it is asked for.
+fn version_in(package: &str) -> Result<&str> {
+    let (_, version) = package.rsplit_once('@').context("no version is named")?;
+    Ok(version)
 }
 
 fn told(program: &Path, version: &str) -> Value {

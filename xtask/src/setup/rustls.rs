@@ -13,9 +13,9 @@ const SOURCE: &str = "tests/rustls-client";
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "src/main.rs"];
 
 /// A client for Python that is made of rustls and aws-lc, stripped.
-const PRIMP: &str = "primp==2.0.1";
+pub(crate) const PRIMP: &str = "primp==2.0.1";
 /// A program of 290 MB that is made of rustls, linked to musl and stripped.
-const CODEX: &str = "@openai/codex@0.169.0-linux-x64";
+pub(crate) const CODEX: &str = "@openai/codex@0.169.0-linux-x64";
 
 /// How the program is built: a name, the provider, the profile and where cargo puts it, whether it is
 /// built in every run.
