@@ -22,6 +22,6 @@ pub(crate) use credentials::{
 };
 pub use exchange::*;
 pub(crate) use h2::redact::{Redactor, Secrecy};
-pub(crate) use sniff::SETTINGS_HEADER;
+pub(crate) use sniff::settings_header;
 #[cfg(test)]
 mod tests;

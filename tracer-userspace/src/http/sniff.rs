@@ -67,14 +67,22 @@ impl Start {
 
 /// The header of a SETTINGS frame, where it is always the same: a length below 64 KiB, type 4, no flags,
 /// stream 0 (RFC 9113 §4.1, §6.5).
-pub(crate) const SETTINGS_HEADER: [Option<u8>; 9] =
+const SETTINGS_HEADER: [Option<u8>; 9] =
     [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
 
-/// Whether `bytes` have the whole header of a SETTINGS frame, `None` where they are none.
-fn settings_header(bytes: &[u8]) -> Option<bool> {
+/// Bytes of one setting (§6.5.1).
+const SETTING_LEN: u16 = 6;
+
+/// Whether `bytes` have the whole header of the SETTINGS frame that a server begins with, `None` where
+/// they are none.
+pub(crate) fn settings_header(bytes: &[u8]) -> Option<bool> {
     let fits =
         SETTINGS_HEADER.iter().zip(bytes).all(|(want, byte)| want.is_none_or(|want| want == *byte));
-    (fits && !bytes.is_empty()).then_some(bytes.len() >= SETTINGS_HEADER.len())
+    let whole = match bytes {
+        [_, high, low, ..] => u16::from_be_bytes([*high, *low]).is_multiple_of(SETTING_LEN),
+        _ => true,
+    };
+    (fits && whole && !bytes.is_empty()).then_some(bytes.len() >= SETTINGS_HEADER.len())
 }
 
 pub(super) fn skip_empty_lines(bytes: &[u8]) -> &[u8] {

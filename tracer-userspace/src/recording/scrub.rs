@@ -10,7 +10,7 @@
 
 use memchr::memchr3;
 
-use crate::http::{FieldName, SETTINGS_HEADER, UrlPart, names_url};
+use crate::http::{FieldName, UrlPart, names_url, settings_header};
 
 /// What stands in for each byte of a credential. Valid in a header's value and in a URL.
 const FILLER: u8 = b'X';
@@ -117,8 +117,7 @@ impl Scrubber {
             At::Beginning { behind_lines: true, .. } => None,
             At::Beginning { len, .. } | At::Settings { len } => Some(newest(len)),
             At::Http2 if ends_with(self.recent, HTTP2) => Some(HTTP2.to_vec()),
-            // Its first byte is one more than are remembered.
-            At::Http2 => Some([&[0], &recent[..]].concat()),
+            At::Http2 => Some(first_of_settings(self.recent).to_vec()),
             _ => None,
         }
     }
@@ -188,13 +187,14 @@ impl Scrubber {
                 }
             }
             At::Settings { len } => {
-                let fits = SETTINGS_HEADER[usize::from(*len)].is_none_or(|wanted| wanted == byte);
-                self.at = match *len + 1 {
-                    _ if !fits => At::Foreign,
-                    len if usize::from(len) == SETTINGS_HEADER.len() => At::Http2,
-                    len => At::Settings { len },
+                let len = *len + 1;
+                let seen = first_of_settings(self.recent);
+                self.at = match settings_header(&seen[seen.len() - usize::from(len)..]) {
+                    Some(true) => At::Http2,
+                    Some(false) => At::Settings { len },
+                    None => At::Foreign,
                 };
-                if !fits {
+                if self.is_foreign() {
                     return None;
                 }
             }
@@ -267,6 +267,13 @@ pub(super) fn begins_message(segment: &[u8]) -> bool {
 
 fn ends_with(recent: u64, end: &[u8]) -> bool {
     recent.to_be_bytes().ends_with(end)
+}
+
+/// The newest bytes, and before them the first of a SETTINGS frame: one more than are remembered.
+fn first_of_settings(recent: u64) -> [u8; LONGEST + 1] {
+    let mut first = [0; LONGEST + 1];
+    first[1..].copy_from_slice(&recent.to_be_bytes());
+    first
 }
 
 fn appended(recent: u64, byte: u8) -> u64 {

@@ -102,6 +102,18 @@ fn http2_is_cleaned_whoever_begins() {
     }
 }
 
+/// RFC 9113 §6.5: the length is a multiple of 6. What follows may look like frames where a segment ends.
+#[test]
+fn settings_of_a_wrong_length_are_none() {
+    let bytes = [&[0, 0, 0x2c, 4][..], &[0; 11], &[0xd1, 0, 0, 0x2e, 1, 0x12, 9]].concat();
+    for piece in [bytes.len(), 9, 1] {
+        let mut run = Run::default();
+        run.open(1, Origin::Created);
+        bytes.chunks(piece).for_each(|part| drop(run.pass(1, true, part)));
+        assert_eq!(run.told[&(1, true)].1, [&[0, 0][..], &[b'~'; 20]].concat(), "{piece}");
+    }
+}
+
 #[test]
 fn parts_of_a_field_block_keep_their_times() {
     let mut run = Run::default();
