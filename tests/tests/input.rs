@@ -20,7 +20,11 @@ fn refused(lab: &Lab, arguments: &[&str], words: &[&str]) -> Result<()> {
 #[test]
 fn neither_filter_nor_command_lists_choices() -> Result<()> {
     let lab = Lab::open()?;
-    refused(&lab, &["trace"], &["--pid", "--exe", "--port", "--cgroup", "--all", "--"])
+    refused(
+        &lab,
+        &["trace"],
+        &["--pid", "--exe", "--cmdline", "--port", "--cgroup", "--container", "--all", "--"],
+    )
 }
 
 #[test]

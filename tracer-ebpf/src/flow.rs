@@ -5,8 +5,8 @@
 use aya_ebpf::{EbpfContext, macros::uretprobe, programs::RetProbeContext};
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_SKIPPED, CONNECTION_SOCKET_TOLD,
-    ConnectionState, Copying, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, RECORDS_PER_RUN, Skipped,
-    Socket, TIERS,
+    ConnectionState, Copying, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, Ports, RECORDS_PER_RUN,
+    Skipped, Socket, TIERS,
 };
 
 use crate::{
@@ -196,8 +196,10 @@ fn passes(socket: &Socket) -> bool {
         if index >= wanted {
             break;
         }
-        if let Some(port) = PORTS.get(index)
-            && (*port == u32::from(socket.local_port) || *port == u32::from(socket.peer_port))
+        if let Some(Ports { first, last }) = PORTS.get(index)
+            && [socket.local_port, socket.peer_port]
+                .into_iter()
+                .any(|port| *first <= port && port <= *last)
         {
             return true;
         }

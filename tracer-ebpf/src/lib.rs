@@ -324,8 +324,8 @@ pub struct Verdict {
 
 /// In [`Process::marks`]: the process is, or descends from, one named by pid or command.
 pub const MARK_TREE: u32 = 1;
-/// In [`Process::marks`]: its executable matches `--exe`.
-pub const MARK_EXE: u32 = 2;
+/// In [`Process::marks`]: the program that it runs, its command line and its container are wanted.
+pub const MARK_PROGRAM: u32 = 2;
 
 /// What the kernel side knows of a process. Map `PROCESSES`, key: tgid.
 #[repr(C)]
@@ -522,6 +522,14 @@ pub struct Cgroup {
     pub reserved: u32,
 }
 
+/// TCP ports from one to another, both included. Map `PORTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    pub first: u16,
+    pub last: u16,
+}
+
 /// Bounds of the filter maps; userspace refuses more with a sentence.
 pub const MAX_CGROUPS: u32 = 16;
 pub const MAX_PORTS: u32 = 16;
@@ -529,8 +537,8 @@ pub const MAX_PORTS: u32 = 16;
 #[cfg(feature = "user")]
 mod user {
     use super::{
-        Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Overload, Process, Settings,
-        Verdict,
+        Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Overload, Ports, Process,
+        Settings, Verdict,
     };
 
     macro_rules! pod {
@@ -540,5 +548,5 @@ mod user {
         )*};
     }
     pod!(Cgroup, Call, CallKey, ConnectionState, LossCount, ObjectKey, Overload, Process);
-    pod!(Settings, Verdict);
+    pod!(Ports, Settings, Verdict);
 }

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{
     Call, CallKey, Cgroup, ConnectionState, Copying, Epoch, LOSSES, LossCount, MAX_CGROUPS,
-    MAX_PORTS, ObjectKey, Outgoing, Overload, Process, Received, Settings, Verdict, Waiting,
+    MAX_PORTS, ObjectKey, Outgoing, Overload, Ports, Process, Received, Settings, Verdict, Waiting,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -70,7 +70,7 @@ pub(crate) static DOUBTS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0)
 pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);
 
 #[map]
-pub(crate) static PORTS: Array<u32> = Array::with_max_entries(MAX_PORTS, 0);
+pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(MAX_PORTS, 0);
 
 /// The program that goes on copying where one run's bound was reached.
 #[map]

@@ -10,7 +10,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{Executed, Forked, Kind, Loss, MARK_EXE, MAX_CGROUPS, Process};
+use tracer_ebpf::{Executed, Forked, Kind, Loss, MARK_PROGRAM, MAX_CGROUPS, Process};
 
 use crate::{
     maps::{CGROUPS, PROCESSES, setting},
@@ -160,18 +160,18 @@ fn process_exec(_ctx: RawTracePointContext) -> i32 {
     let pid_tgid = pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
     let required = setting!(required_marks);
-    let by_executable = required & MARK_EXE != 0;
+    let by_program = required & MARK_PROGRAM != 0;
     let previous = match PROCESSES.get_ptr(tgid) {
         // SAFETY: a pointer to a map value is valid while the program runs.
         Some(process) => unsafe { *process },
-        // Userspace must see every program start to compare its name with `--exe`. (What must be in
+        // Userspace must see every program start to compare it with `--exe` and the like. (What must be in
         // a tree as well is known already.)
-        None if required == MARK_EXE => Process::default(),
+        None if required == MARK_PROGRAM => Process::default(),
         None => return 0,
     };
     let incarnation = unique();
-    // Whether the new program's name matches is for userspace to say.
-    let marks = if by_executable { previous.marks & !MARK_EXE } else { previous.marks };
+    // Whether the new program is wanted is for userspace to say.
+    let marks = if by_program { previous.marks & !MARK_PROGRAM } else { previous.marks };
     let process = Process { incarnation, parent: 0, marks, reserved: 0 };
     if PROCESSES.insert(tgid, process, 0).is_err() {
         count_loss(Loss::MapFull, 0);

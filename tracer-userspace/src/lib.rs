@@ -10,6 +10,8 @@ pub mod cli;
 pub mod config;
 pub mod discover;
 #[cfg(not(fuzzing))]
+pub mod doctor;
+#[cfg(not(fuzzing))]
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzz_bridge;

@@ -13,10 +13,12 @@ use aya::{
     },
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{Cgroup, Cookie, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Settings, Verdict};
+use tracer_ebpf::{
+    Cgroup, Cookie, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Ports, Settings, Verdict,
+};
 
 use super::{
-    Thresholds,
+    PortRange, Thresholds,
     offsets::{self, OffsetsError},
     proof::FindingId,
 };
@@ -131,8 +133,8 @@ pub struct KernelFilters {
     pub required_marks: u32,
     /// At most [`MAX_CGROUPS`].
     pub cgroups: Vec<Cgroup>,
-    /// TCP ports, either end; at most [`MAX_PORTS`].
-    pub ports: Vec<u16>,
+    /// Either end; at most [`MAX_PORTS`].
+    pub ports: Vec<PortRange>,
 }
 
 /// How much the kernel side may hold, and what it leaves out when that is not enough.
@@ -395,9 +397,9 @@ fn fill_filters(ebpf: &mut Ebpf, filters: &KernelFilters) -> Result<(), KernelEr
         cgroups.set(index, cgroup, 0)?;
     }
     let map = ebpf.map_mut("PORTS").ok_or(KernelError::Missing("PORTS"))?;
-    let mut ports: Array<_, u32> = Array::try_from(map)?;
-    for (index, port) in (0..MAX_PORTS).zip(&filters.ports) {
-        ports.set(index, u32::from(*port), 0)?;
+    let mut ports: Array<_, Ports> = Array::try_from(map)?;
+    for (index, range) in (0..MAX_PORTS).zip(&filters.ports) {
+        ports.set(index, Ports { first: range.first(), last: range.last() }, 0)?;
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 //! Takes arguments; gives an exit status. Every refusal is a sentence and exit status 2.
 //! A command is one file here.
 
+mod doctor;
 mod filters;
 mod outputs;
-mod privileges;
 mod record;
 mod replay;
 mod run;
@@ -38,7 +38,8 @@ Examples:
   sudo llmtap trace --otlp-endpoint http://localhost:4317 -- ./agent
   sudo llmtap run --config llmtap.yaml             the daemon
   sudo llmtap record -o calls.rec -- ./agent       keep what passes, for later
-  llmtap replay calls.rec                          and look at it again";
+  llmtap replay calls.rec                          and look at it again
+  sudo llmtap doctor                               what is seen here, and why not the rest";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -46,6 +47,7 @@ enum Command {
     Run(run::Arguments),
     Record(Box<record::Arguments>),
     Replay(Box<replay::Arguments>),
+    Doctor(doctor::Arguments),
 }
 
 /// Runs the program.
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Record(arguments) => record::run(*arguments),
         Command::Replay(arguments) => replay::run(*arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) fn start(filters: &Filters, credentials_kept: bool) -> Start {
         host_name: host.name,
         machine: host.machine,
         ports: filters.ports.clone(),
+        hosts: filters.hosts.patterns().to_vec(),
         credentials_kept,
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     export::{Host, MetricsReading, Variables},
     recording::{OpenError, Source},
-    session::{Filters, Outcome, Pace, Pipeline, Summary, Traced, replay},
+    session::{Filters, Hosts, Outcome, Pace, Pipeline, Summary, Traced, replay},
     trace::{Clock, Ids},
 };
 
@@ -81,7 +81,8 @@ fn prepare(arguments: Arguments) -> Result<Prepared, Box<dyn std::error::Error>>
     let start = source.start();
     let host = Host { name: start.host_name.clone(), machine: start.machine.clone() };
     let outputs = CheckedOutputs::for_host(host, &config, &variables)?;
-    let filters = Filters { ports: start.ports.clone(), ..Filters::default() };
+    let hosts = Hosts::new(start.hosts.clone())?;
+    let filters = Filters { ports: start.ports.clone(), hosts, ..Filters::default() };
     let clock = Clock::Recorded { boot: start.boot };
     let (calls, spans) = stages(&config, &variables, clock, Ids::Seeded(start.seed))?;
     outputs.tell_of_unheard(spans.conventions().content);

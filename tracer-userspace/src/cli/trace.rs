@@ -9,12 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
-    privileges, record, refuse,
+    record, refuse,
     stages::stages,
 };
 use crate::{
     capture::Limits,
     config::{self, Config, Listen},
+    doctor,
     export::{MetricsReading, Variables},
     metrics::Metrics,
     session::{
@@ -187,7 +188,7 @@ impl Run {
         kernel: KernelSide,
         behind: impl FnOnce(&Arc<Filters>) -> Result<Behind, Box<dyn std::error::Error>>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        privileges::check()?;
+        doctor::check_privileges()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _inside = runtime.enter();

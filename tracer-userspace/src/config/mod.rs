@@ -2,15 +2,18 @@
 //! Takes the file of `llmtap run --config`; gives a [`Config`], or a sentence with line and column.
 //! The command line fills the same [`Config`]; what each setting does is known where it is used.
 
+mod filters;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::{NonZeroU16, NonZeroU32},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use serde::{Deserialize, Deserializer};
+pub use filters::Filters;
+use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use crate::{
@@ -129,77 +132,6 @@ impl TryFrom<String> for Listen {
     }
 }
 
-/// Which processes and connections to trace. Several kinds must all match, several of one kind any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Filters {
-    /// Process ids; what these processes start is traced too.
-    #[serde(deserialize_with = "each::<Pid, _, _>")]
-    pub pid: Vec<NonZeroU32>,
-    /// Patterns of executables' paths, as `/usr/bin/python*`.
-    pub exe: Vec<String>,
-    /// TCP ports, at either end of the connection.
-    #[serde(deserialize_with = "each::<Port, _, _>")]
-    pub port: Vec<NonZeroU16>,
-    /// Paths of control groups; those below them count as well.
-    pub cgroup: Vec<PathBuf>,
-    /// Trace the whole host. Default: false.
-    pub all: bool,
-}
-
-impl Filters {
-    /// Nothing says what to trace.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// A number of the file, so that one out of range is told in words.
-#[derive(Deserialize)]
-#[serde(try_from = "i64")]
-struct Pid(NonZeroU32);
-
-#[derive(Deserialize)]
-#[serde(try_from = "i64")]
-struct Port(NonZeroU16);
-
-impl TryFrom<i64> for Pid {
-    type Error = String;
-
-    fn try_from(number: i64) -> Result<Self, String> {
-        let pid = u32::try_from(number).ok().and_then(NonZeroU32::new);
-        pid.map(Self).ok_or_else(|| format!("{number} is no process id"))
-    }
-}
-
-impl TryFrom<i64> for Port {
-    type Error = String;
-
-    fn try_from(number: i64) -> Result<Self, String> {
-        let port = u16::try_from(number).ok().and_then(NonZeroU16::new);
-        port.map(Self).ok_or_else(|| format!("{number} is no port: they go from 1 to 65535"))
-    }
-}
-
-impl From<Pid> for NonZeroU32 {
-    fn from(pid: Pid) -> Self {
-        pid.0
-    }
-}
-
-impl From<Port> for NonZeroU16 {
-    fn from(port: Port) -> Self {
-        port.0
-    }
-}
-
-fn each<'de, A: Deserialize<'de> + Into<B>, B, D: Deserializer<'de>>(
-    list: D,
-) -> Result<Vec<B>, D::Error> {
-    Ok(Vec::<A>::deserialize(list)?.into_iter().map(Into::into).collect())
-}
-
 /// Where calls are written, beside the OTLP receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -295,7 +227,7 @@ impl Config {
         let raw: Raw = yaml::read(text).map_err(fault)?;
         if raw.filters.is_empty() {
             let words = "filters: nothing says what to trace; give at least one of \
-                         pid, exe, port, cgroup or all: true";
+                         pid, exe, cmdline, cgroup, container, port or all: true";
             return Err(error(Location::UNKNOWN, words));
         }
         let ring_bytes = match raw.ring_bytes {

@@ -22,7 +22,8 @@ fn sentence(text: &str) -> String {
 #[test]
 fn all_settings_are_read() {
     let config = parse(
-        "filters: {pid: [1, 2], exe: ['/usr/bin/python*'], port: [443], cgroup: [/a], all: true}
+        "filters: {pid: [1, 2], exe: ['/usr/bin/python*'], port: [443, 8000-8100], cgroup: [/a],
+  cmdline: ['*agent*'], container: [0123456789ab], host: ['*.openai.com'], all: true}
 output: {format: otlp-json, signals: [traces, logs], file: /tmp/x}
 capture_content: event_only
 semconv: v1.41
@@ -55,7 +56,11 @@ prices: /etc/llmtap/prices.yaml
     .unwrap();
     assert_eq!(config.filters.pid.iter().map(|pid| pid.get()).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(config.filters.exe, ["/usr/bin/python*"]);
-    assert_eq!(config.filters.port[0].get(), 443);
+    let ports: Vec<_> = config.filters.port.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["443", "8000-8100"]);
+    assert_eq!(config.filters.cmdline, ["*agent*"]);
+    assert_eq!(config.filters.container, ["0123456789ab"]);
+    assert_eq!(config.filters.host, ["*.openai.com"]);
     assert_eq!(config.filters.cgroup, [PathBuf::from("/a")]);
     assert!(config.filters.all);
     assert_eq!(config.output.format, Some(OutputFormat::OtlpJson));
@@ -103,6 +108,8 @@ fn wrong_files_are_refused_with_their_place() {
         ("filters: {all: true}\notlp:\n\n  endpont: http://h\n", 4, "endpont"),
         ("filters:\n  port: [0]\n", 2, "0"),
         ("filters:\n  port: [65536]\n", 2, "65536"),
+        ("filters:\n  port: [9-8]\n", 2, "end before they begin"),
+        ("filters:\n  host: [localhost]\n", 0, "nothing says what to trace"),
         ("filters:\n  pid: [-1]\n", 2, "-1 is no process id"),
         ("filters:\n  pid: [1, 99999999999]\n", 2, "no process id"),
         ("filters: {all: true}\nring_bytes: 100000\n", 2, "power of two"),

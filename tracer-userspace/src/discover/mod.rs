@@ -3,7 +3,9 @@
 //! Knows ELF and `/proc`; nothing of HTTP.
 
 mod code;
+pub mod container;
 mod gate;
+mod hint;
 mod image;
 mod inspect;
 pub mod mappings;
@@ -15,7 +17,9 @@ mod tls;
 mod unwind;
 
 pub use gate::{Gate, Namespace};
+pub use hint::{Hint, hint};
 pub use image::{Image, Section, Segment, Symbol};
 pub use inspect::inspect;
 pub use process::*;
 pub use target::*;
+pub use tls::openssl_version;

@@ -98,6 +98,8 @@ pub(super) struct Start {
     pub(super) ports: Vec<u32>,
     #[prost(bool, tag = "7")]
     pub(super) credentials_kept: bool,
+    #[prost(string, repeated, tag = "8")]
+    pub(super) hosts: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

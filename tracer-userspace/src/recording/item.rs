@@ -13,7 +13,8 @@ use super::format::{self as file, Kind};
 use crate::{
     capture::{
         Addresses, Caller, CloseCause, Closed, ConnectionId, Data, Direction, Event, Lost,
-        LostCount, Opened, Origin, PeerEnd, ProcessEvent, ProcessId, Security, Segment, Timestamp,
+        LostCount, Opened, Origin, PeerEnd, PortRange, ProcessEvent, ProcessId, Security, Segment,
+        Timestamp,
     },
     discover::Process,
 };
@@ -32,7 +33,9 @@ pub struct Start {
     /// `uname`'s machine, as `x86_64`; empty where it is not known.
     pub machine: String,
     /// The port filter: connections without known addresses are still to be held against it.
-    pub ports: Vec<u16>,
+    pub ports: Vec<PortRange>,
+    /// The host filter, by patterns: it holds for the calls, not for what is recorded.
+    pub hosts: Vec<String>,
     /// Nothing was replaced or withheld.
     pub credentials_kept: bool,
 }
@@ -59,9 +62,9 @@ pub enum Item<'a> {
 
 impl From<&Start> for Kind {
     fn from(start: &Start) -> Self {
-        let Start { boot, seed, version, host_name, machine, ports, credentials_kept } =
+        let Start { boot, seed, version, host_name, machine, ports, hosts, credentials_kept } =
             start.clone();
-        let ports = ports.into_iter().map(u32::from).collect();
+        let ports = ports.into_iter().map(written).collect();
         Self::Start(file::Start {
             boot,
             seed,
@@ -70,13 +73,14 @@ impl From<&Start> for Kind {
             machine,
             ports,
             credentials_kept,
+            hosts,
         })
     }
 }
 
 impl file::Start {
     pub(super) fn read(self) -> Option<Start> {
-        let ports = self.ports.into_iter().map(|port| u16::try_from(port).ok());
+        let ports = self.ports.into_iter().map(range);
         Some(Start {
             boot: self.boot,
             seed: self.seed,
@@ -84,9 +88,21 @@ impl file::Start {
             host_name: self.host_name,
             machine: self.machine,
             ports: ports.collect::<Option<_>>()?,
+            hosts: self.hosts,
             credentials_kept: self.credentials_kept,
         })
     }
+}
+
+/// The last port above the first; one alone has nothing above.
+fn written(range: PortRange) -> u32 {
+    let above = if range.first() == range.last() { 0 } else { u32::from(range.last()) << 16 };
+    above | u32::from(range.first())
+}
+
+fn range(number: u32) -> Option<PortRange> {
+    let (first, above) = (number as u16, (number >> 16) as u16);
+    PortRange::new(first, if above == 0 { first } else { above })
 }
 
 fn id(id: ProcessId) -> Option<file::ProcessId> {

@@ -7,10 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
-use tracer_ebpf::{Cgroup, MARK_EXE, MARK_TREE, MAX_CGROUPS, MAX_PORTS};
+use tracer_ebpf::{Cgroup, MARK_PROGRAM, MARK_TREE, MAX_CGROUPS, MAX_PORTS};
 
-use crate::{capture::KernelFilters, config};
+use super::{Hosts, Programs, ProgramsError};
+use crate::{
+    capture::{KernelFilters, PortRange},
+    config,
+};
 
 /// Kinds that are given must all match; of one kind any value.
 #[derive(Debug, Default)]
@@ -18,9 +21,10 @@ pub struct Filters {
     pub pids: Vec<u32>,
     /// A command is started and traced with its children.
     pub command: bool,
-    pub executables: Executables,
+    pub programs: Programs,
     /// TCP, either end.
-    pub ports: Vec<u16>,
+    pub ports: Vec<PortRange>,
+    pub hosts: Hosts,
     pub cgroups: Vec<CgroupFilter>,
 }
 
@@ -28,13 +32,16 @@ pub struct Filters {
 pub enum FilterError {
     #[error(
         "nothing says what to trace; give a command (llmtap trace -- COMMAND), or a filter: \
-         --pid N, --exe GLOB, --port N, --cgroup PATH, or --all for every process of this machine"
+         --pid N, --exe GLOB, --cmdline GLOB, --cgroup PATH, --container ID, --port N, --host GLOB, or \
+         --all for every process of this machine"
     )]
     Nothing,
     #[error("there is no process {0}; `ps -e` lists those there are")]
     NoProcess(u32),
-    #[error("the pattern for executables is not understood: {0}")]
-    BadGlob(#[from] globset::Error),
+    #[error(transparent)]
+    Programs(#[from] ProgramsError),
+    #[error("the pattern for hosts is not understood: {0}")]
+    BadHost(#[from] globset::Error),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
     #[error("{given} {kind} are given, and the kernel side compares {most} at most")]
@@ -62,17 +69,19 @@ impl Filters {
         Ok(Self {
             pids,
             command,
-            executables: Executables::new(&wanted.exe)?,
-            ports: wanted.port.into_iter().map(Into::into).collect(),
+            programs: Programs::new(&wanted.exe, &wanted.cmdline, wanted.container)?,
+            ports: wanted.port,
+            hosts: Hosts::new(wanted.host)?,
             cgroups: cgroups.collect::<Result<_, _>>()?,
         })
     }
+
     /// What the kernel side compares.
     pub fn for_kernel(&self) -> KernelFilters {
         let tree = if self.command || !self.pids.is_empty() { MARK_TREE } else { 0 };
-        let exe = if self.executables.is_empty() { 0 } else { MARK_EXE };
+        let program = if self.programs.is_empty() { 0 } else { MARK_PROGRAM };
         KernelFilters {
-            required_marks: tree | exe,
+            required_marks: tree | program,
             cgroups: self.cgroups.iter().map(|cgroup| cgroup.id).collect(),
             ports: self.ports.clone(),
         }
@@ -81,46 +90,14 @@ impl Filters {
     /// Whether a connection passes the port filter whose socket the kernel side does not know (a
     /// TLS object on memory buffers): by the port that the client asked for, which is the peer's.
     pub fn authority_passes(&self, port: Option<u16>) -> bool {
-        self.ports.is_empty() || port.is_some_and(|port| self.ports.contains(&port))
+        self.ports.is_empty()
+            || port.is_some_and(|port| self.ports.iter().any(|range| range.contains(port)))
     }
 }
 
 fn at_most(most: u32, kind: &'static str, given: usize) -> Result<(), FilterError> {
     let most = most as usize;
     if given > most { Err(FilterError::TooMany { kind, given, most }) } else { Ok(()) }
-}
-
-/// Patterns for executables.
-#[derive(Debug, Default)]
-pub struct Executables {
-    paths: GlobSet,
-    names: GlobSet,
-}
-
-impl Executables {
-    /// A pattern with a `/` is held against the whole path, another against the file name.
-    pub fn new(patterns: &[String]) -> Result<Self, globset::Error> {
-        let mut paths = GlobSetBuilder::new();
-        let mut names = GlobSetBuilder::new();
-        for pattern in patterns {
-            let glob = Glob::new(pattern)?;
-            if pattern.contains('/') {
-                paths.add(glob)
-            } else {
-                names.add(glob)
-            };
-        }
-        Ok(Self { paths: paths.build()?, names: names.build()? })
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.names.is_empty()
-    }
-
-    pub fn matches(&self, executable: &Path) -> bool {
-        self.paths.is_match(executable)
-            || executable.file_name().is_some_and(|name| self.names.is_match(name))
-    }
 }
 
 /// A cgroup of the unified hierarchy.
@@ -169,15 +146,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pattern_without_slash_matches_the_name() {
-        let executables = Executables::new(&["python3*".into(), "/opt/*/bin/node".into()]).unwrap();
-        assert!(executables.matches(Path::new("/usr/bin/python3.11")));
-        assert!(executables.matches(Path::new("/opt/node-20/bin/node")));
-        assert!(!executables.matches(Path::new("/usr/bin/node")));
-        assert!(!executables.matches(Path::new("/python3/sh")));
-    }
-
-    #[test]
     fn nothing_to_trace_is_refused() {
         let nothing = config::Filters::default;
         assert!(matches!(Filters::check(nothing(), false), Err(FilterError::Nothing)));
@@ -198,15 +166,16 @@ mod tests {
         let marks = |filters: &Filters| filters.for_kernel().required_marks;
         assert_eq!(marks(&Filters::default()), 0);
         assert_eq!(marks(&Filters { pids: vec![1], ..Filters::default() }), MARK_TREE);
-        let executables = Executables::new(&["sh".into()]).unwrap();
-        let filters = Filters { command: true, executables, ..Filters::default() };
-        assert_eq!(marks(&filters), MARK_TREE | MARK_EXE);
+        let programs = Programs::new(&["sh".into()], &[], Vec::new()).unwrap();
+        let filters = Filters { command: true, programs, ..Filters::default() };
+        assert_eq!(marks(&filters), MARK_TREE | MARK_PROGRAM);
     }
 
     #[test]
     fn unknown_port_does_not_pass_a_filter() {
-        let filters = Filters { ports: vec![443], ..Filters::default() };
-        assert!(filters.authority_passes(Some(443)));
+        let ports = vec!["443".parse().unwrap(), "8000-8100".parse().unwrap()];
+        let filters = Filters { ports, ..Filters::default() };
+        assert!(filters.authority_passes(Some(443)) && filters.authority_passes(Some(8080)));
         assert!(!filters.authority_passes(Some(8443)));
         assert!(!filters.authority_passes(None));
         assert!(Filters::default().authority_passes(None));

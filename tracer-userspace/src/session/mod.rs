@@ -6,10 +6,12 @@ mod attach;
 mod behind;
 pub mod command;
 mod filters;
+mod hosts;
 mod measuring;
 mod pace;
 mod pipeline;
 mod processes;
+mod programs;
 mod reading;
 mod recorder;
 mod replay;
@@ -23,10 +25,12 @@ use std::{
 };
 
 pub use behind::{Behind, Outcome, Traced};
-pub use filters::{CgroupError, CgroupFilter, Executables, FilterError, Filters};
+pub use filters::{CgroupError, CgroupFilter, FilterError, Filters};
+pub use hosts::Hosts;
 pub use measuring::{About, Measuring, Scrape};
 pub use pipeline::{Counts, Pipeline};
 use processes::Processes;
+pub use programs::{Programs, ProgramsError};
 pub use reading::Alive;
 pub use recorder::{Ended, Recorder};
 pub use replay::{Pace, replay};

@@ -197,7 +197,8 @@ impl Pipeline {
         let connection = self.connections.get(&operation.connection());
         let transport = connection.map_or_else(Transport::default, |known| known.transport);
         let port = semconv::asked_port(&operation, transport.security);
-        if transport.addresses.is_none() && !self.filters.authority_passes(port) {
+        let passes_port = transport.addresses.is_some() || self.filters.authority_passes(port);
+        if !passes_port || !self.filters.hosts.matches(operation.http.authority.as_deref()) {
             return;
         }
         let process = connection

@@ -1,9 +1,8 @@
 //! The thread that reads the ring and drives the pipeline, until it is told to stop.
 //! Takes records as they come (no polling); gives the summary at its end.
-//! Also decides, for each program that starts, whether `--exe` matches it.
+//! Also decides, for each program that starts, whether it is wanted.
 
 use std::{
-    fs,
     os::fd::AsFd as _,
     sync::{
         Arc,
@@ -22,7 +21,7 @@ use nix::{
     },
     time::{ClockId, clock_gettime},
 };
-use tracer_ebpf::{LEVEL_CONTENT, MARK_EXE, MARK_TREE};
+use tracer_ebpf::{LEVEL_CONTENT, MARK_PROGRAM, MARK_TREE};
 
 use super::{Behind, Board, Filters, Status, Summary, pace::Pace};
 use crate::{
@@ -119,9 +118,9 @@ impl Reading {
         let candidates = if by_tree { processes.clone() } else { mappings::all_processes() };
         let mut looked_at = Vec::new();
         for pid in candidates {
-            if self.matches_executable(pid) {
-                if !self.filters.executables.is_empty() {
-                    self.mark(pid, MARK_EXE)?;
+            if self.filters.programs.matches(pid) {
+                if !self.filters.programs.is_empty() {
+                    self.mark(pid, MARK_PROGRAM)?;
                 }
                 looked_at.push(pid);
             }
@@ -140,12 +139,6 @@ impl Reading {
             self.behind.learn(process);
         }
         Ok(())
-    }
-
-    fn matches_executable(&self, pid: u32) -> bool {
-        self.filters.executables.is_empty()
-            || fs::read_link(format!("/proc/{pid}/exe"))
-                .is_ok_and(|executable| self.filters.executables.matches(&executable))
     }
 
     /// What wakes the thread: what it is told, and the kernel side's wake-ups, each once: the ring is
@@ -284,7 +277,7 @@ impl Reading {
         taken
     }
 
-    /// A process that may have files that were not looked at, or that `--exe` has to be held against.
+    /// A process that may have files that were not looked at, or that may not be wanted.
     fn notice(&mut self, event: &ProcessEvent) {
         match *event {
             ProcessEvent::Executed { process, .. } => {
@@ -299,17 +292,17 @@ impl Reading {
     }
 
     fn keeps(&mut self, process: ProcessId) -> bool {
-        if self.filters.executables.is_empty() {
+        if self.filters.programs.is_empty() {
             return true;
         }
-        if !self.matches_executable(process.pid) {
+        if !self.filters.programs.matches(process.pid) {
             if !self.filters.command && self.filters.pids.is_empty() {
                 self.reader.unmark(process);
                 self.alive.ended();
             }
             return false;
         }
-        match self.reader.mark(process.pid, MARK_EXE, process.incarnation) {
+        match self.reader.mark(process.pid, MARK_PROGRAM, process.incarnation) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(pid = process.pid, %error, "a process cannot be traced");

@@ -10,6 +10,10 @@ mod openssl;
 mod rustls;
 mod scan;
 
+pub(super) use golang::version as go_version;
+pub use openssl::version as openssl_version;
+pub(super) use scan::places;
+
 use super::{Finding, Image};
 
 /// Looks for one library in a file. A malformed or foreign file has nothing to find.

@@ -2,6 +2,7 @@
 //! Takes an image; gives the sites of both directions and of the life of connections.
 //! Found in the dynamic table or the full one, of a shared library or of a program that holds it.
 
+use super::scan;
 use crate::discover::{
     Basis, Cost, Finding, Function, Image, Site, Stack,
     code::{self, Code64},
@@ -45,7 +46,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     let finding = Finding {
         stack: Stack::OpenSsl,
         basis: Basis::Symbols,
-        version: None,
+        version: version(image),
         evidence: vec![format!("{} symbols of the OpenSSL interface", found.len())],
         sites,
     };
@@ -53,6 +54,44 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     let both = either(Function::SslRead, Function::SslReadEx)
         && either(Function::SslWrite, Function::SslWriteEx);
     both.then_some(finding)
+}
+
+/// The version that a file's constants name (`OPENSSL_VERSION_TEXT`): `OpenSSL 3.0.17 1 Jul 2025`, and of
+/// BoringSSL `OpenSSL 1.1.1 (compatible; BoringSSL)`. A shared `libssl` has it in `libcrypto`.
+pub fn version(image: &Image<'_>) -> Option<String> {
+    let mut found = None;
+    scan::places(image, |segment| !segment.executable, NAME, &mut |_, bytes, at| {
+        let text = &bytes[at + NAME.len()..];
+        let text = &text[..text.len().min(VERSION_LIMIT)];
+        let end = memchr::memchr(0, text);
+        found = found.take().or_else(|| version_in(std::str::from_utf8(&text[..end?]).ok()?));
+    });
+    found
+}
+
+const NAME: &[u8] = b"OpenSSL ";
+
+/// Bytes of a version's text.
+const VERSION_LIMIT: usize = 64;
+
+/// Of a text that goes on as a version's does; others name a version that they want.
+fn version_in(text: &str) -> Option<String> {
+    const COMPATIBLE: &str = "(compatible; BoringSSL)";
+    let (number, rest) = text.split_once(' ')?;
+    let is_number =
+        number.split('.').count() == 3 && number.starts_with(|c: char| c.is_ascii_digit());
+    let is_date = || {
+        let day = rest.split_whitespace().next().unwrap_or_default();
+        let year = rest.split_whitespace().next_back().unwrap_or_default();
+        day.parse::<u8>().is_ok() && year.parse::<u16>().is_ok()
+    };
+    if !is_number {
+        None
+    } else if rest == COMPATIBLE {
+        Some(text.to_owned())
+    } else {
+        is_date().then(|| number.to_owned())
+    }
 }
 
 /// Puts one probe on the function that two exported ones share, where that is right and cheaper.
@@ -82,4 +121,22 @@ fn share(
     sites.retain(|site| site.function != plain && site.function != ex);
     let reason = "the function that both exported ones call";
     sites.push(Site { function: ex, offset, cost: Cost::Emulated, parameter: 0, reason });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_from_wishes() {
+        let version = |text: &str| version_in(text);
+        assert_eq!(version("3.0.17 1 Jul 2025"), Some("3.0.17".into()));
+        // As OpenSSL 1.1.1 writes it.
+        assert_eq!(version("1.1.1w  11 Sep 2023"), Some("1.1.1w".into()));
+        let boring = "1.1.1 (compatible; BoringSSL)";
+        assert_eq!(version(boring), Some(boring.into()));
+        for wish in ["1.1.1 or newer is needed", "3.0 is there", "error", "", "3.0.0"] {
+            assert_eq!(version(wish), None, "{wish}");
+        }
+    }
 }

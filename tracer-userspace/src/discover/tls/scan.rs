@@ -126,7 +126,7 @@ pub(super) fn bytes(image: &Image<'_>, byte: u8, act: &mut dyn FnMut(u64, [u8; 4
 
 /// Every place where `bytes` are: its address, the bytes around as far as they are in memory (at least
 /// [`OVERLAP`] each way, or to the segment's end), and where in them it is. Some are told twice.
-pub(super) fn places(
+pub(in crate::discover) fn places(
     image: &Image<'_>,
     of: fn(&Segment) -> bool,
     bytes: &[u8],

@@ -39,7 +39,8 @@ fn start() -> Start {
         version: "1.2.3".into(),
         host_name: "host".into(),
         machine: "x86_64".into(),
-        ports: vec![443, 8443],
+        ports: vec!["443".parse().unwrap(), "8000-8443".parse().unwrap()],
+        hosts: vec!["*.openai.com".into()],
         credentials_kept: true,
     }
 }

@@ -24,7 +24,7 @@ const VERSION_LIMIT: usize = 128;
 const SEARCH: usize = 64 << 10;
 
 /// `None`: not said, or not in a way that is known.
-pub(super) fn version(image: &Image<'_>) -> Option<String> {
+pub(in crate::discover) fn version(image: &Image<'_>) -> Option<String> {
     let address = match image.section(".go.buildinfo") {
         Some(section) => section.address,
         None => {

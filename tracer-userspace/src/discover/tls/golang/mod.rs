@@ -11,6 +11,7 @@ mod build;
 mod pclntab;
 
 use body::Body;
+pub(in crate::discover) use build::version;
 use pclntab::{Addresses, Functions, Range, Table};
 
 use crate::discover::{Basis, Finding, Function, Image, Site, Stack, pointers::Pointers, site};
@@ -48,7 +49,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     ];
     Some(Finding {
         stack: Stack::Go,
-        version: build::version(image),
+        version: version(image),
         basis: Basis::Symbols,
         evidence,
         sites,

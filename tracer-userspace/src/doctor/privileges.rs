@@ -15,7 +15,7 @@ const CAP_PERFMON: u32 = 38;
 const CAP_SYS_ADMIN: u32 = 21;
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PrivilegeError {
+pub enum PrivilegeError {
     #[error(
         "llmtap needs privileges that it does not have: {}; run it as root (sudo llmtap …) or give \
          it these capabilities",
@@ -24,18 +24,37 @@ pub(crate) enum PrivilegeError {
     Missing(Vec<String>),
 }
 
-/// Checks the capabilities in effect.
-pub(crate) fn check() -> Result<(), PrivilegeError> {
-    // A kernel that does not say is asked by trying.
-    let Some(effective) = effective_capabilities() else { return Ok(()) };
+/// A capability that llmtap needs, and whether it has it.
+pub(super) struct Capability {
+    pub(super) name: &'static str,
+    pub(super) purpose: &'static str,
+    pub(super) held: bool,
+}
+
+/// `None`: the kernel does not say which are in effect.
+pub(super) fn capabilities() -> Option<Vec<Capability>> {
+    let effective = effective_capabilities()?;
     let has = |bit: u32| effective & (1 << bit) != 0;
-    let missing: Vec<String> = NEEDED
-        .iter()
-        .filter(|(bit, ..)| {
-            let included = *bit >= CAP_PERFMON && has(CAP_SYS_ADMIN);
-            !has(*bit) && !included
-        })
-        .map(|(_, name, purpose)| format!("{name} ({purpose})"))
+    let held = |bit: u32| has(bit) || (bit >= CAP_PERFMON && has(CAP_SYS_ADMIN));
+    let each = NEEDED.map(|(bit, name, purpose)| Capability { name, purpose, held: held(bit) });
+    Some(each.into())
+}
+
+/// Whether a started command can be held while its libraries are looked at.
+pub(super) fn may_hold_commands() -> Option<bool> {
+    Some(effective_capabilities()? & (1 << CAP_SYS_ADMIN) != 0)
+}
+
+/// Checks the capabilities in effect; a kernel that does not say is asked by trying.
+///
+/// # Errors
+/// One is missing.
+pub fn check() -> Result<(), PrivilegeError> {
+    let missing: Vec<String> = capabilities()
+        .into_iter()
+        .flatten()
+        .filter(|capability| !capability.held)
+        .map(|Capability { name, purpose, .. }| format!("{name} ({purpose})"))
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(PrivilegeError::Missing(missing)) }
 }

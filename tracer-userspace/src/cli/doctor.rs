@@ -1,0 +1,94 @@
+//! `llmtap doctor`: what llmtap can see here, and why not the rest.
+//! Takes flags; gives the report on standard output, and 0, or 2 for what was refused.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    num::NonZeroU32,
+    process::ExitCode,
+};
+
+use super::refuse;
+use crate::doctor::{self, Report, Style};
+
+/// Tell what llmtap can see on this machine, and why not the rest
+///
+/// Looks at the kernel, at what llmtap is allowed, and at each process that holds TCP connections: its
+/// TLS libraries, how they were found, where probes would sit, what is not covered and what would
+/// cover it. Attaches nothing. Without root, processes of others are counted and not looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Look at this process alone, whether it holds connections or not
+    #[arg(long, value_name = "N")]
+    pid: Vec<NonZeroU32>,
+
+    /// How to write the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+
+    /// Write the evidence for each library and every probe, too
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo llmtap doctor                       every process with TCP connections
+  sudo llmtap doctor --pid 4242 -v         one process, with the evidence
+  sudo llmtap doctor --output json | jq '.programs[] | select(.coverage != \"covered\") | .why'";
+
+#[derive(Debug, thiserror::Error)]
+enum DoctorError {
+    #[error(
+        "there is no process {0}, or it may not be looked at; `ps` lists processes, and root may look \
+         at all of them"
+    )]
+    NoProcess(u32),
+    #[error("the report cannot be written")]
+    Write(#[from] io::Error),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match examine(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+fn examine(arguments: &Arguments) -> Result<(), DoctorError> {
+    let pids: Vec<u32> = arguments.pid.iter().map(|pid| pid.get()).collect();
+    let report = doctor::examine(&pids);
+    let is_told = |pid: &&u32| report.programs.iter().any(|program| program.pid == **pid);
+    if let Some(missing) = pids.iter().find(|pid| !is_told(pid)) {
+        return Err(DoctorError::NoProcess(*missing));
+    }
+    match write(&report, arguments) {
+        // Who reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn write(report: &Report, arguments: &Arguments) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match arguments.output {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut stdout, report)?;
+            writeln!(stdout)
+        }
+        Format::Text => {
+            let terminal = stdout.is_terminal();
+            let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let width = terminal_size::terminal_size().map_or(100, |(width, _)| width.0.into());
+            let style =
+                Style { colours: terminal && !no_colour, width, verbose: arguments.verbose };
+            write!(stdout, "{}", report.in_style(style))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which processes and connections to trace, as the file says it and the flags fill it.
+//! Takes YAML; gives [`Filters`]. Whether what is named is there is checked where it is used.
+
+use std::{num::NonZeroU32, path::PathBuf};
+
+use serde::{Deserialize, Deserializer};
+
+use crate::capture::PortRange;
+
+/// Which processes and connections to trace. Several kinds must all match, several of one kind any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Filters {
+    /// Process ids; what these processes start is traced too.
+    #[serde(deserialize_with = "each::<Pid, _, _>")]
+    pub pid: Vec<NonZeroU32>,
+    /// Patterns of executables' paths, as `/usr/bin/python*`; without `/` of their names.
+    pub exe: Vec<String>,
+    /// Patterns of command lines, the arguments with a space between, as `*uvicorn shop:app*`.
+    pub cmdline: Vec<String>,
+    /// Paths of control groups (version 2); those below them count as well.
+    pub cgroup: Vec<PathBuf>,
+    /// Ids of containers, or their first digits (at least 6).
+    pub container: Vec<String>,
+    /// TCP ports, or ranges as `8000-8100`, at either end of the connection.
+    #[serde(deserialize_with = "each::<Ports, _, _>")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub port: Vec<PortRange>,
+    /// Patterns of the hosts that calls are made to, as `*.openai.com`: other calls are not shown.
+    pub host: Vec<String>,
+    /// Trace the whole host. Default: false.
+    pub all: bool,
+}
+
+impl Filters {
+    /// Nothing says what to trace. Hosts alone do not: every process would have to be read.
+    pub fn is_empty(&self) -> bool {
+        Self { host: Vec::new(), ..self.clone() } == Self::default()
+    }
+}
+
+/// A number of the file, so that one out of range is told in words.
+#[derive(Deserialize)]
+#[serde(try_from = "i64")]
+struct Pid(NonZeroU32);
+
+/// Of the file: a number, or two with a hyphen.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Ports(PortRange);
+
+impl TryFrom<i64> for Pid {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let pid = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        pid.map(Self).ok_or_else(|| format!("{number} is no process id"))
+    }
+}
+
+impl TryFrom<String> for Ports {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: crate::capture::PortRangeError| error.to_string())
+    }
+}
+
+impl From<Pid> for NonZeroU32 {
+    fn from(pid: Pid) -> Self {
+        pid.0
+    }
+}
+
+impl From<Ports> for PortRange {
+    fn from(ports: Ports) -> Self {
+        ports.0
+    }
+}
+
+fn each<'de, A: Deserialize<'de> + Into<B>, B, D: Deserializer<'de>>(
+    list: D,
+) -> Result<Vec<B>, D::Error> {
+    Ok(Vec::<A>::deserialize(list)?.into_iter().map(Into::into).collect())
+}
