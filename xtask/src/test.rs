@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     lab,
-    setup::{self, golang, matrix, rustls},
+    setup::{self, golang, libssl, matrix, rustls},
     step,
     workspace::Workspace,
 };
@@ -28,6 +28,9 @@ const SDKS: [&str; 2] = ["traced_sdks", "traced_llama"];
 const GOLANG: &str = "traced_golang";
 /// The test file that needs programs of rustls, which are made for it alone.
 const RUSTLS: &str = "traced_rustls";
+
+/// The test file that needs two builds of OpenSSL.
+const FILES: &str = "traced_files";
 
 /// The test file whose tests are rows of a table, each of which needs a program of its own.
 const MATRIX: &str = "traced_matrix";
@@ -103,6 +106,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             if binary.name == GOLANG {
                 let programs = golang::ready(workspace, arguments.full)?;
                 variables.push(("LLMTAP_GOLANG", programs.into()));
+            }
+            if binary.name == FILES {
+                variables.push(("LLMTAP_LIBSSL", libssl::ready(workspace)?.into()));
             }
             if binary.name == RUSTLS {
                 let programs = rustls::ready(workspace, arguments.full)?;

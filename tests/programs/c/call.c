@@ -1,6 +1,7 @@
 /* One LLM call by OpenSSL with nothing around it, at once.
  *
- * usage: call PORT N [SECONDS]     waits first if told so; prints the response's body
+ * usage: call PORT N [SECONDS|/FILE]     waits first if told so, for a file to be there; prints the
+ *                                       response's body
  *
  * Built with -DLATE it opens the library with dlopen first; otherwise it is linked to it. The
  * functions are declared here: the library's headers need not be installed.
@@ -62,9 +63,14 @@ static int connect_to(int port) {
     return fd;
 }
 
+static void wait_for(const char *what) {
+    if (*what != '/') sleep((unsigned)atoi(what));
+    else while (access(what, F_OK) != 0) usleep(10000);
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
-    if (argc > 3) sleep((unsigned)atoi(argv[3]));
+    if (argc > 3) wait_for(argv[3]);
     const char *body = "{\"model\":\"model-c\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
     char request[1024];
     int length = snprintf(request, sizeof request,

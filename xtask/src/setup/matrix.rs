@@ -419,7 +419,8 @@ fn offered(workspace: &Workspace, packages: &[&str]) -> Option<Vec<String>> {
     offered.collect()
 }
 
-fn unpacked(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<()> {
+/// Packages of the archives, as `package=version`, unpacked into a folder.
+pub(super) fn unpacked(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<()> {
     let list = wanted.join(" ");
     if stamp::fits(folder, &list) {
         return Ok(());

@@ -5,6 +5,7 @@
 pub(crate) mod bpf;
 pub(crate) mod fuzzer;
 pub(crate) mod golang;
+pub(crate) mod libssl;
 pub(crate) mod matrix;
 mod node;
 mod python;

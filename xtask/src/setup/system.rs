@@ -53,9 +53,18 @@ pub(super) fn available(workspace: &Workspace, name: &str) -> bool {
 
 /// The newest version of a package that the archives have, whatever is installed.
 pub(super) fn offered(name: &str) -> Option<String> {
-    let table = step::answer(Command::new("apt-cache").args(["madison", name]))?;
-    // `name | version | archive`, the newest first.
-    table.lines().find_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()))
+    all_offered(name).into_iter().next()
+}
+
+/// Every version of a package that the archives have, the newest first.
+pub(super) fn all_offered(name: &str) -> Vec<String> {
+    let table = step::answer(Command::new("apt-cache").args(["madison", name]));
+    // `name | version | archive`
+    let version = |line: &str| Some(line.split('|').nth(1)?.trim().to_owned());
+    let mut versions: Vec<_> =
+        table.iter().flat_map(|table| table.lines()).filter_map(version).collect();
+    versions.dedup();
+    versions
 }
 
 /// The version of an installed package.
