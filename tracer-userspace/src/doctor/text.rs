@@ -52,8 +52,7 @@ impl fmt::Display for Written<'_> {
         programs.iter().try_for_each(|program| pen.program(program))?;
         if self.report.not_readable > 0 {
             let count = self.report.not_readable;
-            let text =
-                format!("{count} processes could not be looked at: run llmtap doctor as root");
+            let text = format!("{count} processes ended meanwhile, or only root may look at them");
             pen.line("unknown", AnsiColor::Yellow, &text)?;
         }
         Ok(())
@@ -187,7 +186,7 @@ mod tests {
             "  covered      what passes OpenSSL 3.0.17 is seen\n",
             "SslRead at 0x1234, single step",
             "  evidence     10 symbols\n",
-            "  unknown      3 processes",
+            "  unknown      3 processes ended meanwhile",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
