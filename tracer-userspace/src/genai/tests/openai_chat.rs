@@ -358,6 +358,8 @@ mod repeated {
         ])
     }
 
+    const USUAL: &str = r#""id":"a","object":"chat.completion.chunk","created":1,"model":"m""#;
+
     fn choices() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             r#"[{"index":0,"delta":{"content":"a"}}]"#,
@@ -366,15 +368,36 @@ mod repeated {
             r#"[],"usage":{"prompt_tokens":7,"completion_tokens":5}"#,
             r#"[{"index":0,"delta":{"content":"b"}}],"model":"other","id":"e""#,
             r#"[{"index":0,"delta":{"content":"cut"#,
+            r#"[{"index":0,"delta":{"content":"another, longer piece"}}]"#,
+            r#"[{"index":0,"delta":{"content":"ü ✓"}}]"#,
+            r#"[{"index":0,"delta":{"content":"line\n"}}]"#,
+            r#"[{"index":0,"delta":{"content":""}}]"#,
+            r#"[{"index":1,"delta":{"content":"of the second"}}]"#,
+            r#"[{"delta":{"content":"without a number"}}]"#,
+            r#"[{"index":0,"delta":{"content":"d"},"finish_reason":"stop"}]"#,
+            r#"[{"index":0,"delta":{"content":"e"}},{"index":1,"delta":{"content":"f"}}]"#,
+            r#"[{"index":0,"delta":{"content":"g"}}],"obfuscation":"qwE""#,
+            r#"[{"index":0,"delta":{"content":"hh"}}],"obfuscation":"""#,
+            r#"[{"index":0,"delta":{"content":"i","reasoning_content":"so"}}]"#,
+            r#"[{"index":0,"delta":{"content":"j","refusal":"no"}}]"#,
+            r#"[{"index":0,"delta":{"content":"k"},"usage":{"completion_tokens":2}}]"#,
+            r#"[{"index":0,"delta":{"content":"l"}}],"usage":{"completion_tokens":3}"#,
+            r#"[{"index":0,"delta":{"content":"m","tool_calls":[{"index":0,"function":{"name":"f"}}]}}]"#,
+            r#"[{"index":0,"delta":{"content":"n"},"content":"not told"}]"#,
+            r#"[{"index":0,"delta":{"content":"o"},"text":"p"}]"#,
             r#"[{"index":0,"delta":{"content":"c"}}],"error":{"code":"429"}"#,
         ])
     }
 
-    /// The whole operation, but for its fingerprint.
-    fn read(chunks: &[(&str, &str)], space: &str) -> String {
+    /// The whole operation, but for its fingerprint. `numbered`: no chunk is like the one before.
+    fn read(chunks: &[(&str, &str)], numbered: bool) -> String {
         let body: String = chunks
             .iter()
-            .map(|(before, choices)| format!("data: {{{before},{space}\"choices\":{choices}}}\n\n"))
+            .enumerate()
+            .map(|(number, (before, choices))| {
+                let number = if numbered { format!("\"x\":{number},") } else { String::new() };
+                format!("data: {{{number}{before},\"choices\":{choices}}}\n\n")
+            })
             .collect();
         let request = json!({"model": "m", "messages": [], "stream": true});
         let mut exchange = Exchange::sse("/v1/chat/completions", "api.openai.com", &request, &body);
@@ -385,9 +408,14 @@ mod repeated {
 
     proptest! {
         #[test]
-        fn beginnings_make_no_difference(chunks in prop::collection::vec((beginnings(), choices()), 0..8)) {
-            // With a space behind it the comma is none that is looked for.
-            prop_assert_eq!(read(&chunks, ""), read(&chunks, " "));
+        fn likeness_makes_no_difference(chunks in prop::collection::vec((beginnings(), choices()), 0..8)) {
+            prop_assert_eq!(read(&chunks, false), read(&chunks, true));
+        }
+
+        #[test]
+        fn likeness_of_most_makes_no_difference(choices in prop::collection::vec(choices(), 0..24)) {
+            let chunks: Vec<_> = choices.into_iter().map(|choices| (USUAL, choices)).collect();
+            prop_assert_eq!(read(&chunks, false), read(&chunks, true));
         }
     }
 }

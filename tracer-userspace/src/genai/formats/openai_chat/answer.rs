@@ -2,19 +2,25 @@
 //! Takes [`Completion`]s; gives [`Answered`]. Of a stream it holds a few words a choice, no text
 //! unless content is asked for.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{
     parts,
+    skeleton::Skeleton,
     wire::{Call, Choice, Completion, Message},
 };
 use crate::genai::{
     formats::{
         Answer, Answered, MAX_CALLS, Step,
         content::{self, Kind, Parts},
-        error,
+        error::{self, ErrorMember},
     },
-    json::{Document, Fault, lax::TextOrList},
+    json::{
+        Document, Fault,
+        lax::{Object, TextOrList},
+    },
     operation::{ProviderError, Response, ServerTimes, Usage},
 };
 
@@ -38,6 +44,9 @@ pub(in crate::genai::formats) struct Chat {
     /// How the last chunk began, up to its choices. Most streams begin every chunk with the same
     /// bytes (id, model, time, fingerprint), which is half of it: they need not be read again.
     repeated: Vec<u8>,
+    /// How a chunk with a piece of text looked, and whose choice's text it was.
+    alike: Skeleton,
+    alike_index: u64,
     /// `[DONE]` passed: what did not come until then the provider did not send.
     done: bool,
     fits: bool,
@@ -81,17 +90,32 @@ impl Answer for Chat {
             self.done = true;
             return Step::Aside;
         }
+        if let Some(text) = data.bytes().and_then(|bytes| self.alike.text(bytes)) {
+            let index = self.alike_index;
+            if let Some(known) = self.choices.iter_mut().find(|known| known.index == index) {
+                if self.capture_content {
+                    known.parts.push(Kind::Text, text);
+                }
+                return Step::Piece;
+            }
+        }
+        let comma = self.repeated.len();
         if self.repeats(data)
-            && let Some(chunk) = data.facts_behind::<Completion<'_>>(self.repeated.len())
+            && let Some(chunk) = data.facts_behind::<Completion<'_>>(comma)
         {
-            return self.take(chunk, true);
+            let alone = text_alone(&chunk);
+            let step = self.take(chunk, true);
+            self.learn(alone, data, Some(comma));
+            return step;
         }
         let (chunk, fault) = data.facts::<Completion<'_>>();
         if chunk.object.as_str() == Some("error") {
             self.error.get_or_insert(error::read(data));
             return Step::Aside;
         }
+        let alone = text_alone(&chunk).filter(|_| fault.is_none());
         let step = self.take(chunk, true);
+        self.learn(alone, data, None);
         self.repeated.clear();
         // What an error makes of a chunk, it makes of each.
         if fault.is_none() && self.error.is_none() {
@@ -142,6 +166,18 @@ impl Chat {
     fn repeats(&self, data: &Document) -> bool {
         let behind = data.bytes().and_then(|bytes| bytes.strip_prefix(self.repeated.as_slice()));
         !self.repeated.is_empty() && behind.is_some_and(|behind| behind.starts_with(CHOICES))
+    }
+
+    /// `comma`: where a brace stands for the comma that was sent.
+    fn learn(&mut self, alone: Option<Alone>, data: &Document, comma: Option<usize>) {
+        let (Some(alone), Some(bytes), None) = (alone, data.bytes(), &self.error) else { return };
+        let start = alone.address.wrapping_sub(bytes.as_ptr().addr());
+        let mut chunk = bytes.to_vec();
+        if let Some(byte) = comma.and_then(|at| chunk.get_mut(at)) {
+            *byte = b',';
+        }
+        self.alike.learn(&chunk, start..start.saturating_add(alone.len));
+        self.alike_index = alone.index;
     }
 
     /// Nothing is missing: what was not told was not sent.
@@ -364,6 +400,44 @@ impl Chosen {
         let kind = Kind::Call { place: place as u64, id: id.map(str::to_owned), name };
         self.parts.push(kind, arguments.unwrap_or_default());
     }
+}
+
+/// The text of a chunk, as it stands in its bytes.
+#[derive(Clone, Copy, Debug)]
+struct Alone {
+    address: usize,
+    len: usize,
+    /// Of its choice.
+    index: u64,
+}
+
+/// The text of a chunk that tells nothing else which the next one may not tell again.
+fn text_alone(chunk: &Completion<'_>) -> Option<Alone> {
+    let [Object(Some(choice))] = &chunk.choices.as_ref()?.0[..] else { return None };
+    let delta = choice.delta.0.as_ref()?;
+    let TextOrList::Text(Cow::Borrowed(text)) = delta.content else { return None };
+    let quiet = chunk.usage.0.is_none()
+        && chunk.time_info.0.is_none()
+        && chunk.timings.0.is_none()
+        && chunk.x_groq.0.is_none()
+        && choice.usage.0.is_none()
+        && choice.message.0.is_none()
+        && delta.reasoning_details.0.is_empty()
+        && delta.audio.0.is_none()
+        && delta.tool_calls.0.is_empty()
+        && delta.function_call.0.is_none()
+        && matches!((&chunk.error, &choice.error), (ErrorMember::Neither, ErrorMember::Neither));
+    let silent = [
+        &choice.finish_reason,
+        &choice.stop_reason,
+        &choice.text,
+        &delta.refusal,
+        &delta.reasoning,
+        &delta.reasoning_content,
+    ];
+    let alone = quiet && silent.iter().all(|text| text.filled().is_none()) && !text.is_empty();
+    let (address, len) = (text.as_ptr().addr(), text.len());
+    alone.then(|| Alone { address, len, index: choice.index.0.unwrap_or(0) })
 }
 
 /// What stands before the choices of a chunk that is sound: nothing but members of the chunk itself
