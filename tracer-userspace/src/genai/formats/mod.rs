@@ -36,6 +36,7 @@ pub(super) mod replicate;
 pub(super) mod rerank;
 pub(super) mod sagemaker;
 pub(super) mod sglang;
+mod skeleton;
 mod texts;
 pub(super) mod tgi;
 mod times;

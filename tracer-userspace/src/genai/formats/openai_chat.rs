@@ -4,7 +4,6 @@
 
 pub(super) mod answer;
 pub(in crate::genai) mod grpc;
-mod skeleton;
 pub(super) mod wire;
 
 use serde::Deserialize;

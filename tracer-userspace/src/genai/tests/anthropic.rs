@@ -211,3 +211,45 @@ pub(super) fn old_completion_is_read() {
     assert_eq!(reasons(&call), ["stop_sequence"]);
     assert_eq!(call.usage, Usage::default());
 }
+
+/// A stream whose events are alike is read as one whose events are not.
+mod alike {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn deltas() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            r#""type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}"#,
+            r#""type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"more ✓"}"#,
+            r#""type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x\n"}"#,
+            r#""type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}"#,
+            r#""type":"content_block_delta","index":1,"delta":{"text":"b","thinking":"c"}"#,
+            r#""type":"content_block_delta","index":1,"delta":{"thinking":"hm"}"#,
+            r#""type":"content_block_delta","index":2,"delta":{"partial_json":"{\"a\":1}"}"#,
+            r#""type":"content_block_start","index":2,"content_block":{"type":"tool_use","name":"t"}"#,
+            r#""type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7}"#,
+            r#""type":"message_delta","delta":{"text":"no piece"},"usage":{"output_tokens":8}"#,
+            r#""type":"error","error":{"type":"overloaded_error","message":"m"}"#,
+        ])
+    }
+
+    /// `numbered`: no event is like the one before.
+    fn read(deltas: &[&str], numbered: bool) -> String {
+        let mut body = format!("data: {}\n\n", start());
+        for (number, delta) in deltas.iter().enumerate() {
+            let number = if numbered { format!("\"x\":{number},") } else { String::new() };
+            body.push_str(&format!("data: {{{number}{delta}}}\n\n"));
+        }
+        let mut exchange = Exchange::sse(PATH, HOST, &asked(), &body);
+        exchange.capture_content = true;
+        format!("{:?}", exchange.run_in(usize::MAX).expect("an LLM call"))
+    }
+
+    proptest! {
+        #[test]
+        fn likeness_makes_no_difference(deltas in prop::collection::vec(deltas(), 0..24)) {
+            prop_assert_eq!(read(&deltas, false), read(&deltas, true));
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::genai::{
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
         keep_call,
+        skeleton::{Place, Skeleton},
     },
     json::{
         Document, Fault,
@@ -34,6 +35,8 @@ pub(super) struct Messages {
     /// Index of the block that calls one of the client's tools, whose arguments come in pieces.
     calling: Option<u64>,
     fits: bool,
+    /// How an event with a piece of the answer's text looked.
+    alike: Skeleton,
     parts: Parts,
     output_messages: Option<Value>,
     truncated: bool,
@@ -168,6 +171,13 @@ impl Tokens {
     }
 }
 
+/// The text of a delta that has nothing else.
+fn text_alone(event: &Event<'_>) -> Option<Place> {
+    let Delta { text, thinking, partial_json, .. } = event.delta.0.as_ref()?;
+    let alone = thinking.filled().is_none() && partial_json.filled().is_none();
+    Place::of(text.0.as_ref()?).filter(|_| alone)
+}
+
 impl Answer for Messages {
     fn whole(&mut self, body: &mut Document) -> Option<Fault> {
         let content = body.content();
@@ -184,7 +194,13 @@ impl Answer for Messages {
     }
 
     fn event(&mut self, _name: &[u8], data: &mut Document) -> Step {
-        let (event, _) = data.facts::<Event<'_>>();
+        if let Some(text) = data.bytes().and_then(|bytes| self.alike.text(bytes)) {
+            if self.capture_content {
+                self.parts.push(Kind::Text, text);
+            }
+            return Step::Piece;
+        }
+        let (event, fault) = data.facts::<Event<'_>>();
         // The event's name is repeated as `type`; proxies drop the name, so `type` decides.
         match event.kind.as_str() {
             Some("message_start") => {
@@ -192,7 +208,14 @@ impl Answer for Messages {
                 Step::Frame
             }
             Some("content_block_start") => self.block_start(event),
-            Some("content_block_delta") => self.delta(&event),
+            Some("content_block_delta") => {
+                let step = self.delta(&event);
+                let alone = text_alone(&event).filter(|_| fault.is_none());
+                if let (Some(place), Some(bytes)) = (alone, data.bytes()) {
+                    self.alike.learn_from(bytes, place, None);
+                }
+                step
+            }
             Some("message_delta") => {
                 self.usage(event.usage);
                 self.stopped(&event.delta.0.unwrap_or_default().stop_reason);

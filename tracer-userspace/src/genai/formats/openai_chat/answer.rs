@@ -2,13 +2,10 @@
 //! Takes [`Completion`]s; gives [`Answered`]. Of a stream it holds a few words a choice, no text
 //! unless content is asked for.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::{
     parts,
-    skeleton::Skeleton,
     wire::{Call, Choice, Completion, Message},
 };
 use crate::genai::{
@@ -16,6 +13,7 @@ use crate::genai::{
         Answer, Answered, MAX_CALLS, Step,
         content::{self, Kind, Parts},
         error::{self, ErrorMember},
+        skeleton::{Place, Skeleton},
     },
     json::{
         Document, Fault,
@@ -169,15 +167,11 @@ impl Chat {
     }
 
     /// `comma`: where a brace stands for the comma that was sent.
-    fn learn(&mut self, alone: Option<Alone>, data: &Document, comma: Option<usize>) {
-        let (Some(alone), Some(bytes), None) = (alone, data.bytes(), &self.error) else { return };
-        let start = alone.address.wrapping_sub(bytes.as_ptr().addr());
-        let mut chunk = bytes.to_vec();
-        if let Some(byte) = comma.and_then(|at| chunk.get_mut(at)) {
-            *byte = b',';
+    fn learn(&mut self, alone: Option<(u64, Place)>, data: &Document, comma: Option<usize>) {
+        if let (Some((index, place)), Some(bytes), None) = (alone, data.bytes(), &self.error) {
+            self.alike.learn_from(bytes, place, comma);
+            self.alike_index = index;
         }
-        self.alike.learn(&chunk, start..start.saturating_add(alone.len));
-        self.alike_index = alone.index;
     }
 
     /// Nothing is missing: what was not told was not sent.
@@ -402,20 +396,12 @@ impl Chosen {
     }
 }
 
-/// The text of a chunk, as it stands in its bytes.
-#[derive(Clone, Copy, Debug)]
-struct Alone {
-    address: usize,
-    len: usize,
-    /// Of its choice.
-    index: u64,
-}
-
-/// The text of a chunk that tells nothing else which the next one may not tell again.
-fn text_alone(chunk: &Completion<'_>) -> Option<Alone> {
+/// The text of a chunk that tells nothing else which the next one may not tell again, and the index
+/// of its choice.
+fn text_alone(chunk: &Completion<'_>) -> Option<(u64, Place)> {
     let [Object(Some(choice))] = &chunk.choices.as_ref()?.0[..] else { return None };
     let delta = choice.delta.0.as_ref()?;
-    let TextOrList::Text(Cow::Borrowed(text)) = delta.content else { return None };
+    let TextOrList::Text(text) = &delta.content else { return None };
     let quiet = chunk.usage.0.is_none()
         && chunk.time_info.0.is_none()
         && chunk.timings.0.is_none()
@@ -435,9 +421,8 @@ fn text_alone(chunk: &Completion<'_>) -> Option<Alone> {
         &delta.reasoning,
         &delta.reasoning_content,
     ];
-    let alone = quiet && silent.iter().all(|text| text.filled().is_none()) && !text.is_empty();
-    let (address, len) = (text.as_ptr().addr(), text.len());
-    alone.then(|| Alone { address, len, index: choice.index.0.unwrap_or(0) })
+    let alone = quiet && silent.iter().all(|text| text.filled().is_none());
+    Place::of(text).filter(|_| alone).map(|place| (choice.index.0.unwrap_or(0), place))
 }
 
 /// What stands before the choices of a chunk that is sound: nothing but members of the chunk itself

@@ -1,15 +1,15 @@
-//! How the chunks of a stream are alike: most differ in a piece of text alone, and in padding.
-//! Takes a chunk that was read and the place of its text; of a later one that is the same around its
+//! How the events of a stream are alike: most differ in a piece of text alone, and in padding.
+//! Takes an event that was read and the place of its text; of a later one that is the same around its
 //! text gives that text. What is not sure to be the same is for a reader of JSON.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use memchr::{memchr2, memmem};
 
-/// Longest chunk that is remembered.
+/// Longest event that is remembered.
 const LIMIT: usize = 2 << 10;
 
-/// OpenAI pads chunks with a text of random length (`stream_options.include_obfuscation`).
+/// OpenAI pads events with a text of random length (`stream_options.include_obfuscation`).
 const PADDING: &[u8] = b"\"obfuscation\":\"";
 
 #[derive(Debug, Default)]
@@ -22,14 +22,49 @@ pub(super) struct Skeleton {
     end: Option<Vec<u8>>,
 }
 
+/// Where a text stands that was read out of some bytes, and borrows from them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    address: usize,
+    len: usize,
+}
+
+impl Place {
+    /// `None`: the text is empty, or does not stand there as it is.
+    pub(super) fn of(text: &Cow<'_, str>) -> Option<Self> {
+        match text {
+            Cow::Borrowed(text) if !text.is_empty() => {
+                Some(Self { address: text.as_ptr().addr(), len: text.len() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Its place in the bytes; somewhere behind them where it does not borrow from these.
+    fn within(self, bytes: &[u8]) -> Range<usize> {
+        let start = self.address.wrapping_sub(bytes.as_ptr().addr());
+        start..start.saturating_add(self.len)
+    }
+}
+
 impl Skeleton {
-    /// `chunk` is sound JSON, and `text` the place of its one text, between its quotes.
-    pub(super) fn learn(&mut self, chunk: &[u8], text: Range<usize>) {
+    /// `event` is sound JSON that tells nothing but the text at `place`. `comma`: where a brace stands
+    /// for now, and a comma was sent.
+    pub(super) fn learn_from(&mut self, event: &[u8], place: Place, comma: Option<usize>) {
+        let text = place.within(event);
+        let mut event = event.to_vec();
+        if let Some(byte) = comma.and_then(|at| event.get_mut(at)) {
+            *byte = b',';
+        }
+        self.learn(&event, text);
+    }
+
+    fn learn(&mut self, event: &[u8], text: Range<usize>) {
         self.before.clear();
-        let (Some(before), Some(behind)) = (chunk.get(..text.start), chunk.get(text.end..)) else {
+        let (Some(before), Some(behind)) = (event.get(..text.start), event.get(text.end..)) else {
             return;
         };
-        if chunk.len() > LIMIT || !before.ends_with(b"\"") || !behind.starts_with(b"\"") {
+        if event.len() > LIMIT || !before.ends_with(b"\"") || !behind.starts_with(b"\"") {
             return;
         }
         // A quote within a text is escaped, so this is the name of a member.
@@ -45,12 +80,12 @@ impl Skeleton {
         self.before.extend_from_slice(before);
     }
 
-    /// The text of a chunk that is otherwise the same; it is not empty.
-    pub(super) fn text<'c>(&self, chunk: &'c [u8]) -> Option<&'c str> {
+    /// The text of an event that is otherwise the same; it is not empty.
+    pub(super) fn text<'e>(&self, event: &'e [u8]) -> Option<&'e str> {
         if self.before.is_empty() {
             return None;
         }
-        let rest = chunk.strip_prefix(self.before.as_slice())?;
+        let rest = event.strip_prefix(self.before.as_slice())?;
         let text = plain(rest).filter(|text| !text.is_empty())?;
         let rest = rest[text.len()..].strip_prefix(self.behind.as_slice())?;
         let is_same = match &self.end {
@@ -74,15 +109,15 @@ mod tests {
 
     fn learned(before: &str, text: &str, behind: &str) -> Skeleton {
         let mut skeleton = Skeleton::default();
-        let chunk = [before, text, behind].concat();
-        skeleton.learn(chunk.as_bytes(), before.len()..before.len() + text.len());
+        let event = [before, text, behind].concat();
+        skeleton.learn(event.as_bytes(), before.len()..before.len() + text.len());
         skeleton
     }
 
     #[test]
     fn text_alone_may_differ() {
         let skeleton = learned(r#"{"id":"a","content":""#, "one", r#"","usage":null}"#);
-        let text = |chunk: &'static str| skeleton.text(chunk.as_bytes());
+        let text = |event: &'static str| skeleton.text(event.as_bytes());
         assert_eq!(text(r#"{"id":"a","content":"two more","usage":null}"#), Some("two more"));
         assert_eq!(text(r#"{"id":"a","content":"ü ✓","usage":null}"#), Some("ü ✓"));
         for other in [
@@ -106,7 +141,7 @@ mod tests {
     #[test]
     fn padding_may_differ_too() {
         let skeleton = learned(r#"{"c":""#, "one", r#"","obfuscation":"x9","n":1}"#);
-        let text = |chunk: &'static str| skeleton.text(chunk.as_bytes());
+        let text = |event: &'static str| skeleton.text(event.as_bytes());
         assert_eq!(text(r#"{"c":"two","obfuscation":"","n":1}"#), Some("two"));
         assert_eq!(text(r#"{"c":"two","obfuscation":"Abcdefg","n":1}"#), Some("two"));
         for other in [
