@@ -2,7 +2,7 @@
 //! Takes an event that was read and the place of its text; of a later one that is the same around its
 //! text gives that text. What is not sure to be the same is for a reader of JSON.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use memchr::{memchr2, memmem};
 
@@ -22,7 +22,7 @@ pub(super) struct Skeleton {
     end: Option<Vec<u8>>,
 }
 
-/// Where a text stands that was read out of some bytes, and borrows from them.
+/// Where a text stands that was read out of some bytes, if it borrows from them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     address: usize,
@@ -30,17 +30,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// `None`: the text is empty, or does not stand there as it is.
-    pub(super) fn of(text: &Cow<'_, str>) -> Option<Self> {
-        match text {
-            Cow::Borrowed(text) if !text.is_empty() => {
-                Some(Self { address: text.as_ptr().addr(), len: text.len() })
-            }
-            _ => None,
-        }
+    /// `None`: the text is empty.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let place = Self { address: text.as_ptr().addr(), len: text.len() };
+        (!text.is_empty()).then_some(place)
     }
 
-    /// Its place in the bytes; somewhere behind them where it does not borrow from these.
+    /// Its place in the bytes; outside of them where it was not borrowed from these.
     fn within(self, bytes: &[u8]) -> Range<usize> {
         let start = self.address.wrapping_sub(bytes.as_ptr().addr());
         start..start.saturating_add(self.len)
