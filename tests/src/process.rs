@@ -211,10 +211,19 @@ impl Running {
             .with_context(|| format!("can't signal {}", self.name))
     }
 
-    /// Memory that the program has resident at most so far (`VmHWM`), in KiB.
+    /// Memory that the program has resident at most so far, in KiB.
     pub fn peak_memory(&self) -> Option<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Memory that it has resident now, in KiB.
+    pub fn resident_memory(&self) -> Option<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    fn status_kib(&self, field: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         line.trim().trim_end_matches(" kB").parse().ok()
     }
 

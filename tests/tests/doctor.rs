@@ -86,14 +86,3 @@ fn program_without_tls_is_explained() -> Result<()> {
     ensure!(!text.output.contains('\x1b'), "colours in a pipe: {}", text.output);
     Ok(())
 }
-
-#[test]
-fn process_that_is_not_there_is_refused() -> Result<()> {
-    let lab = Lab::open()?;
-    // Above the largest pid that Linux gives (`PID_MAX_LIMIT`).
-    let arguments = ["doctor", "--pid", "4194305"];
-    let ended = Running::start(lab.llmtap(&arguments))?.finish(WAIT)?;
-    ensure!(ended.status.code() == Some(2), "{}", ended.status);
-    ensure!(ended.errors.contains("4194305"), "{}", ended.errors);
-    Ok(())
-}

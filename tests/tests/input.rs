@@ -66,3 +66,10 @@ fn missing_configuration_file_is_named() -> Result<()> {
     let path = file.to_string_lossy();
     refused(&lab, &["run", "--config", &path], &[&path])
 }
+
+#[test]
+fn doctor_of_a_process_that_is_not_there_is_refused() -> Result<()> {
+    let lab = Lab::open()?;
+    // Above the largest pid that Linux gives (`PID_MAX_LIMIT`).
+    refused(&lab, &["doctor", "--pid", "4194305"], &["4194305"])
+}

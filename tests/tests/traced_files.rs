@@ -68,10 +68,8 @@ fn replaced_library_is_seen(attached_before: bool) -> Result<()> {
     let start = |number: &str| {
         let mut command = Command::new(&program);
         command.args([&server.port.to_string(), number]).arg(&go);
-        Running::start({
-            command.env("LD_LIBRARY_PATH", &folder);
-            command
-        })
+        command.env("LD_LIBRARY_PATH", &folder);
+        Running::start(command)
     };
     let is_loaded = |program: &Running| {
         let loaded = || maps(program).contains("libcrypto.so.3").then_some(());
@@ -114,11 +112,9 @@ fn root(lab: &Lab, program: &Path, build: &Path) -> Result<PathBuf> {
     install(build, &root.join("lib"))?;
     fs::copy(program, root.join("call"))?;
     fs::set_permissions(root.join("call"), fs::Permissions::from_mode(0o755))?;
-    let needed = Running::start({
-        let mut ldd = Command::new("ldd");
-        ldd.arg(program);
-        ldd
-    })?;
+    let mut ldd = Command::new("ldd");
+    ldd.arg(program);
+    let needed = Running::start(ldd)?;
     for line in needed.finish(LIMIT)?.success()?.output.lines() {
         let Some(path) = line.split_whitespace().find(|word| word.starts_with('/')) else {
             continue;
@@ -157,12 +153,10 @@ fn roots_with_different_builds() -> Result<()> {
     calls_are_seen(&trace, &[43, 44])
 }
 
-/// What a process of the system's holds: descriptors, and KiB of memory.
-fn held(pid: u32) -> Result<(usize, u64)> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident = resident.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    Ok((fs::read_dir(format!("/proc/{pid}/fd"))?.count(), resident.context("no memory")?))
+/// What a process holds: descriptors, and KiB of memory.
+fn held(process: &Running) -> Result<(usize, u64)> {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", process.pid()))?.count();
+    Ok((descriptors, process.resident_memory().context("no memory")?))
 }
 
 /// Memory that llmtap may have more after many processes than after few, in KiB.
@@ -194,14 +188,13 @@ fn short_processes_are_seen_and_leave_nothing() -> Result<()> {
     shell.arg(&program).arg(&pause).arg(&go).args([some.to_string(), all.to_string()]);
     let tracer: Tracer = lab.tracer();
     let attached = tracer.start(&shell)?;
-    let pid = attached.process().pid();
     let mut after = Vec::new();
     for number in [some, all] {
         let beside = |path: &Path| PathBuf::from(format!("{}.{number}", path.display()));
         let is_there = || beside(&pause).exists().then_some(());
         wait_until("many processes", Duration::from_secs(1800), is_there)?;
         attached.wait_for_spans(number, LIMIT)?;
-        after.push(held(pid)?);
+        after.push(held(attached.process())?);
         fs::write(beside(&go), "")?;
     }
     let trace = attached.wait()?;

@@ -164,8 +164,8 @@ fn process_exec(_ctx: RawTracePointContext) -> i32 {
     let previous = match PROCESSES.get_ptr(tgid) {
         // SAFETY: a pointer to a map value is valid while the program runs.
         Some(process) => unsafe { *process },
-        // Userspace must see every program start to compare it with `--exe` and the like. (What must be in
-        // a tree as well is known already.)
+        // Userspace must see every program start to compare it with `--exe` and the like. (What must
+        // be in a tree as well is known already.)
         None if required == MARK_PROGRAM => Process::default(),
         None => return 0,
     };

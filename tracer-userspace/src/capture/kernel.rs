@@ -194,8 +194,7 @@ impl Kernel {
         limits: &Limits,
         log: bool,
     ) -> Result<(Self, Maps), KernelError> {
-        let features = aya::features();
-        let cookies = features.bpf_cookie() && features.bpf_perf_link();
+        let cookies = tells_probes_apart();
         let offsets = offsets::running_kernel()?;
         let settings = Settings {
             required_marks: filters.required_marks,
@@ -388,6 +387,12 @@ impl Kernel {
     pub fn messages(&mut self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
         Ok(EbpfLogger::init(&mut self.ebpf)?)
     }
+}
+
+/// The kernel has cookies for probes (Linux 5.15).
+pub fn tells_probes_apart() -> bool {
+    let features = aya::features();
+    features.bpf_cookie() && features.bpf_perf_link()
 }
 
 fn fill_filters(ebpf: &mut Ebpf, filters: &KernelFilters) -> Result<(), KernelError> {

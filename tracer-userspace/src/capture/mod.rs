@@ -15,8 +15,10 @@ mod record;
 
 pub use connections::{Connections, Forget, Positions};
 pub use event::*;
-pub use kernel::{Kernel, KernelError, KernelFilters, Limits, lift_memory_limit};
-pub use offsets::OffsetsError;
+pub use kernel::{
+    Kernel, KernelError, KernelFilters, Limits, lift_memory_limit, tells_probes_apart,
+};
+pub use offsets::{KERNEL_BTF, OffsetsError};
 pub use overload::{Thresholds, Use};
 pub use ports::{PortRange, PortRangeError};
 pub use proof::{FindingId, Refutation};

@@ -7,7 +7,7 @@ use std::thread;
 use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation};
 use tracer_ebpf::Offsets;
 
-const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 #[derive(Debug, thiserror::Error)]
 pub enum OffsetsError {

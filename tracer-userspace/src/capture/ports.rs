@@ -3,8 +3,11 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Deserialize;
+
 /// Both ends are included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PortRange {
     first: u16,
     last: u16,
@@ -48,6 +51,14 @@ impl FromStr for PortRange {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (port(first)?, port(last)?);
         Self::new(first, last).ok_or_else(|| PortRangeError::Backwards(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for PortRange {
+    type Error = PortRangeError;
+
+    fn try_from(text: String) -> Result<Self, PortRangeError> {
+        text.parse()
     }
 }
 

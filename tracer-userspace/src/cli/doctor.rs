@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::refuse;
+use super::{outputs::may_colour, refuse};
 use crate::doctor::{self, Report, Style};
 
 /// Tell what llmtap can see on this machine, and why not the rest
@@ -83,11 +83,9 @@ fn write(report: &Report, arguments: &Arguments) -> io::Result<()> {
             writeln!(stdout)
         }
         Format::Text => {
-            let terminal = stdout.is_terminal();
-            let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let colours = stdout.is_terminal() && may_colour();
             let width = terminal_size::terminal_size().map_or(100, |(width, _)| width.0.into());
-            let style =
-                Style { colours: terminal && !no_colour, width, verbose: arguments.verbose };
+            let style = Style { colours, width, verbose: arguments.verbose };
             write!(stdout, "{}", report.in_style(style))
         }
     }

@@ -172,9 +172,7 @@ impl CheckedOutputs {
         let default = if seen { OutputFormat::Pretty } else { OutputFormat::None };
         match self.output.format.unwrap_or(default) {
             OutputFormat::Pretty => {
-                // Any value but the empty one (no-color.org).
-                let colour =
-                    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                let colour = terminal && may_colour();
                 Some(Format::Pretty(Box::new(Pretty::new(columns(), colour))))
             }
             OutputFormat::OtlpJson => {
@@ -184,6 +182,11 @@ impl CheckedOutputs {
             OutputFormat::None => None,
         }
     }
+}
+
+/// `NO_COLOR` is not set, or empty (no-color.org).
+pub(super) fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn sink(file: Option<PathBuf>) -> Result<Box<dyn Write + Send>, OutputError> {

@@ -13,7 +13,7 @@ use crate::capture::PortRange;
 #[serde(default, deny_unknown_fields)]
 pub struct Filters {
     /// Process ids; what these processes start is traced too.
-    #[serde(deserialize_with = "each::<Pid, _, _>")]
+    #[serde(deserialize_with = "pids")]
     pub pid: Vec<NonZeroU32>,
     /// Patterns of executables' paths, as `/usr/bin/python*`; without `/` of their names.
     pub exe: Vec<String>,
@@ -24,7 +24,6 @@ pub struct Filters {
     /// Ids of containers, or their first digits (at least 6).
     pub container: Vec<String>,
     /// TCP ports, or ranges as `8000-8100`, at either end of the connection.
-    #[serde(deserialize_with = "each::<Ports, _, _>")]
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub port: Vec<PortRange>,
     /// Patterns of the hosts that calls are made to, as `*.openai.com`: other calls are not shown.
@@ -45,11 +44,6 @@ impl Filters {
 #[serde(try_from = "i64")]
 struct Pid(NonZeroU32);
 
-/// Of the file: a number, or two with a hyphen.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Ports(PortRange);
-
 impl TryFrom<i64> for Pid {
     type Error = String;
 
@@ -59,28 +53,6 @@ impl TryFrom<i64> for Pid {
     }
 }
 
-impl TryFrom<String> for Ports {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|error: crate::capture::PortRangeError| error.to_string())
-    }
-}
-
-impl From<Pid> for NonZeroU32 {
-    fn from(pid: Pid) -> Self {
-        pid.0
-    }
-}
-
-impl From<Ports> for PortRange {
-    fn from(ports: Ports) -> Self {
-        ports.0
-    }
-}
-
-fn each<'de, A: Deserialize<'de> + Into<B>, B, D: Deserializer<'de>>(
-    list: D,
-) -> Result<Vec<B>, D::Error> {
-    Ok(Vec::<A>::deserialize(list)?.into_iter().map(Into::into).collect())
+fn pids<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<NonZeroU32>, D::Error> {
+    Ok(Vec::<Pid>::deserialize(list)?.into_iter().map(|pid| pid.0).collect())
 }

@@ -72,6 +72,19 @@ impl Process {
     }
 }
 
+/// The command line of the process that has this pid now: its arguments, with a space between.
+///
+/// # Errors
+/// There is no such process.
+pub fn command_line(pid: u32) -> io::Result<String> {
+    read_bounded(Path::new(&format!("/proc/{pid}/cmdline")), COMMAND_LIMIT)
+        .map(|command| joined(&command))
+}
+
+fn joined(cmdline: &[u8]) -> String {
+    arguments(cmdline).join(" ")
+}
+
 fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;

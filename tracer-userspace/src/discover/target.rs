@@ -10,6 +10,8 @@ use std::{
     path::PathBuf,
 };
 
+use serde::{Serialize, Serializer};
+
 /// What makes a file the same file: probes are attached once a file, however it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
@@ -130,6 +132,13 @@ pub enum Stack {
     Rustls,
 }
 
+/// As it is shown.
+impl Serialize for Stack {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Stack {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         text.write_str(match self {
@@ -144,7 +153,8 @@ impl fmt::Display for Stack {
 }
 
 /// How sure it is that the functions of a finding are what they are taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// Their names say so.
     Symbols,
@@ -153,7 +163,8 @@ pub enum Basis {
 }
 
 /// What an instruction costs that a probe sits on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// The kernel emulates it.
     Emulated,

@@ -14,6 +14,7 @@ use super::{
     Ability,
     privileges::{self, Capability},
 };
+use crate::capture::{KERNEL_BTF, tells_probes_apart};
 
 /// The first Linux that llmtap runs on: it has the ring of BPF.
 const OLDEST: (u32, u32) = (5, 8);
@@ -51,7 +52,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
 }
 
 fn types() -> Ability {
-    let there = Path::new("/sys/kernel/btf/vmlinux").exists();
+    let there = Path::new(KERNEL_BTF).exists();
     let meaning = "says where the kernel keeps what llmtap reads; without it (CONFIG_DEBUG_INFO_BTF) llmtap \
                    does not start";
     ability("type information (BTF)", Some(there), meaning)
@@ -76,8 +77,7 @@ fn tracepoints() -> Ability {
 }
 
 fn cookies() -> Ability {
-    let features = aya::features();
-    let there = features.bpf_cookie() && features.bpf_perf_link();
+    let there = tells_probes_apart();
     let meaning = "tell probes apart (Linux 5.15); without them rustls is not seen, and what was inferred \
                    from code cannot be proven by what flows";
     ability("BPF cookies", Some(there), meaning)

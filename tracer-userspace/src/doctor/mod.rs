@@ -19,7 +19,7 @@ pub use sockets::Connections;
 pub use text::Style;
 pub use verdict::Coverage;
 
-use crate::discover::{Basis, Cost, Finding, mappings};
+use crate::discover::{Basis, Cost, Finding, Stack, mappings};
 
 /// What was found out.
 #[derive(Debug, Serialize)]
@@ -61,19 +61,11 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Library {
     pub path: PathBuf,
-    pub stack: String,
+    pub stack: Stack,
     pub version: Option<String>,
-    pub found_by: FoundBy,
+    pub found_by: Basis,
     pub evidence: Vec<String>,
     pub probes: Vec<Probe>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FoundBy {
-    Symbols,
-    /// From its code; what flows has to prove it.
-    Inference,
 }
 
 /// Where a probe would sit.
@@ -82,17 +74,8 @@ pub struct Probe {
     pub function: String,
     /// Bytes from the start of the file.
     pub offset: u64,
-    pub cost: CostClass,
+    pub cost: Cost,
     pub reason: &'static str,
-}
-
-/// What the kernel does at the probed instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CostClass {
-    Emulated,
-    /// Some ten times as dear.
-    SingleStep,
 }
 
 impl Library {
@@ -100,20 +83,14 @@ impl Library {
         let probes = finding.sites.iter().map(|site| Probe {
             function: format!("{:?}", site.function),
             offset: site.offset,
-            cost: match site.cost {
-                Cost::Emulated => CostClass::Emulated,
-                Cost::SingleStep => CostClass::SingleStep,
-            },
+            cost: site.cost,
             reason: site.reason,
         });
         Self {
             path,
-            stack: finding.stack.to_string(),
+            stack: finding.stack,
             version: finding.version.clone(),
-            found_by: match finding.basis {
-                Basis::Symbols => FoundBy::Symbols,
-                Basis::Inference => FoundBy::Inference,
-            },
+            found_by: finding.basis,
             evidence: finding.evidence.clone(),
             probes: probes.collect(),
         }
@@ -125,7 +102,11 @@ pub fn examine(pids: &[u32]) -> Report {
     let mut known = Programs::default();
     let kernel = kernel::abilities();
     if !pids.is_empty() {
-        let programs: Vec<_> = pids.iter().filter_map(|pid| known.examine(*pid)).collect();
+        let examine = |pid: &u32| {
+            let connections = known.sockets(*pid);
+            known.examine(*pid, connections)
+        };
+        let programs: Vec<_> = pids.iter().filter_map(examine).collect();
         let not_readable = (pids.len() - programs.len()) as u64;
         return Report { kernel, programs, not_readable };
     }
@@ -134,7 +115,7 @@ pub fn examine(pids: &[u32]) -> Report {
     for pid in mappings::all_processes().into_iter().filter(|pid| *pid != own) {
         match known.sockets(pid) {
             Some(connections) if connections.is_empty() => {}
-            Some(_) => programs.extend(known.examine(pid)),
+            connections @ Some(_) => programs.extend(known.examine(pid, connections)),
             None => not_readable += u64::from(sockets::may_hold(pid)),
         }
     }

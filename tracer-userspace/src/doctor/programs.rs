@@ -17,8 +17,8 @@ use crate::{
 /// What a mapped file has.
 #[derive(Debug, Default)]
 struct Contents {
-    /// Each with what version of OpenSSL a `libcrypto` says.
     findings: Vec<discover::Finding>,
+    /// The version that a `libcrypto` says, for a `libssl` that says none.
     openssl: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Programs {
     }
 
     /// `None`: there is no such process, or nothing of it can be read.
-    pub fn examine(&mut self, pid: u32) -> Option<Program> {
+    pub fn examine(&mut self, pid: u32, connections: Option<Connections>) -> Option<Program> {
         // The description wants an id that lasts; here it lives no longer than this call.
         let process = Process::read(ProcessId { pid, incarnation: 0 }).ok()?;
         let mapped = mappings::of_process(pid).unwrap_or_default();
@@ -55,7 +55,7 @@ impl Programs {
             }
         }
         for library in &mut libraries {
-            if library.version.is_none() && library.stack == Stack::OpenSsl.to_string() {
+            if library.version.is_none() && library.stack == Stack::OpenSsl {
                 library.version.clone_from(&openssl);
             }
         }
@@ -68,7 +68,7 @@ impl Programs {
             pid,
             name: name(&process),
             container_id: container::of_process(pid).ok().flatten(),
-            tcp_connections: self.sockets(pid),
+            tcp_connections: connections,
             executable: process.executable,
             command: process.command,
             libraries,
@@ -88,16 +88,23 @@ impl Programs {
 }
 
 fn contents(file: File, path: &Path) -> Result<Contents, String> {
+    let file_of_version = file.try_clone().map_err(|error| error.to_string())?;
+    let target = discover::inspect(file, path).map_err(|error| error.to_string())?;
+    let mut findings = target.map(|target| target.findings).unwrap_or_default();
+    let own = findings.iter_mut().find(|finding| finding.stack == Stack::OpenSsl);
     let is_crypto =
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libcrypto"));
-    let openssl = if is_crypto {
-        Image::read(&file).and_then(|image| discover::openssl_version(&image))
-    } else {
-        None
-    };
-    let target = discover::inspect(file, path).map_err(|error| error.to_string())?;
-    let findings = target.map(|target| target.findings).unwrap_or_default();
-    Ok(Contents { findings, openssl })
+    if own.is_none() && !is_crypto {
+        return Ok(Contents { findings, openssl: None });
+    }
+    let openssl = Image::read(&file_of_version).and_then(|image| discover::openssl_version(&image));
+    match own {
+        Some(own) => {
+            own.version = openssl;
+            Ok(Contents { findings, openssl: None })
+        }
+        None => Ok(Contents { findings, openssl }),
+    }
 }
 
 fn name(process: &Process) -> String {
@@ -115,11 +122,11 @@ mod tests {
 
     #[test]
     fn own_process_is_described() {
-        let own = Programs::default().examine(std::process::id()).unwrap();
+        let own = Programs::default().examine(std::process::id(), None).unwrap();
         assert_eq!(own.executable, std::env::current_exe().ok());
         assert!(own.name.starts_with("llmtap"), "{}", own.name);
         assert!(!own.why.is_empty());
-        assert!(Programs::default().examine(u32::MAX).is_none());
+        assert!(Programs::default().examine(u32::MAX, None).is_none());
     }
 
     /// `sleep` has nothing but the C library.
@@ -131,7 +138,7 @@ mod tests {
         while !is_there().unwrap().command.iter().any(|word| word == "30") {
             std::thread::yield_now();
         }
-        let program = Programs::default().examine(child.id()).unwrap();
+        let program = Programs::default().examine(child.id(), None).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(program.coverage, Coverage::NotCovered);

@@ -5,7 +5,8 @@ use std::fmt;
 
 use anstyle::{AnsiColor, Style as Colour};
 
-use super::{Ability, Connections, CostClass, Coverage, FoundBy, Library, Program, Report};
+use super::{Ability, Connections, Coverage, Library, Program, Report};
+use crate::discover::{Basis, Cost};
 
 /// How it is written.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +107,10 @@ impl Pen<'_, '_> {
 
     fn library(&mut self, library: &Library) -> fmt::Result {
         let how = match library.found_by {
-            FoundBy::Symbols => "by symbols",
-            FoundBy::Inference => "inferred from its code",
+            Basis::Symbols => "by symbols",
+            Basis::Inference => "inferred from its code",
         };
-        let cheap = library.probes.iter().filter(|probe| probe.cost == CostClass::Emulated).count();
+        let cheap = library.probes.iter().filter(|probe| probe.cost == Cost::Emulated).count();
         let dear = library.probes.len() - cheap;
         let version = library.version.as_deref().map(|version| format!(" {version}"));
         let said = format!(
@@ -128,8 +129,8 @@ impl Pen<'_, '_> {
         }
         for probe in &library.probes {
             let cost = match probe.cost {
-                CostClass::Emulated => "emulated",
-                CostClass::SingleStep => "single step",
+                Cost::Emulated => "emulated",
+                Cost::SingleStep => "single step",
             };
             let said =
                 format!("{} at {:#x}, {cost}: {}", probe.function, probe.offset, probe.reason);
@@ -147,18 +148,18 @@ fn connections(connections: Connections) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Probe;
+    use crate::{discover::Stack, doctor::Probe};
 
     fn report() -> Report {
         let probe =
             |cost| Probe { function: "SslRead".into(), offset: 0x1234, cost, reason: "cheap" };
         let library = Library {
             path: "/lib/libssl.so.3".into(),
-            stack: "OpenSSL".into(),
+            stack: Stack::OpenSsl,
             version: Some("3.0.17".into()),
-            found_by: FoundBy::Symbols,
+            found_by: Basis::Symbols,
             evidence: vec!["10 symbols".into()],
-            probes: vec![probe(CostClass::Emulated), probe(CostClass::SingleStep)],
+            probes: vec![probe(Cost::Emulated), probe(Cost::SingleStep)],
         };
         let program = Program {
             pid: 42,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{FoundBy, Library};
-use crate::discover::Hint;
+use super::Library;
+use crate::discover::{Basis, Hint};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,13 +55,13 @@ fn seen(libraries: &[Library]) -> String {
     for library in libraries {
         let name = match &library.version {
             Some(version) => format!("{} {version}", library.stack),
-            None => library.stack.clone(),
+            None => library.stack.to_string(),
         };
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let inferred = libraries.iter().any(|library| library.found_by == FoundBy::Inference);
+    let inferred = libraries.iter().any(|library| library.found_by == Basis::Inference);
     let proof = if inferred { ", as soon as what flows proves what was inferred" } else { "" };
     format!("what passes {} is seen{proof}", names.join(" and "))
 }
@@ -106,11 +106,12 @@ fn nothing(found: &Found) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discover::Stack;
 
-    fn library(stack: &str, version: Option<&str>, found_by: FoundBy) -> Library {
+    fn library(stack: Stack, version: Option<&str>, found_by: Basis) -> Library {
         Library {
             path: "/lib/x".into(),
-            stack: stack.into(),
+            stack,
             version: version.map(str::to_owned),
             found_by,
             evidence: Vec::new(),
@@ -121,20 +122,20 @@ mod tests {
     #[test]
     fn libraries_are_named_once() {
         let libraries = [
-            library("OpenSSL", Some("3.0.17"), FoundBy::Symbols),
-            library("OpenSSL", Some("3.0.17"), FoundBy::Symbols),
-            library("GnuTLS", None, FoundBy::Symbols),
+            library(Stack::OpenSsl, Some("3.0.17"), Basis::Symbols),
+            library(Stack::OpenSsl, Some("3.0.17"), Basis::Symbols),
+            library(Stack::GnuTls, None, Basis::Symbols),
         ];
         let expected = "what passes OpenSSL 3.0.17 and GnuTLS is seen";
         assert_eq!(of(&libraries, &Found::default()), (Coverage::Covered, expected.into()));
-        let inferred = [library("rustls", None, FoundBy::Inference)];
+        let inferred = [library(Stack::Rustls, None, Basis::Inference)];
         assert!(of(&inferred, &Found::default()).1.ends_with("proves what was inferred"));
     }
 
     #[test]
     fn what_is_missing_is_said() {
         let jvm = || Found { jvm: true, ..Found::default() };
-        let libraries = [library("OpenSSL", None, FoundBy::Symbols)];
+        let libraries = [library(Stack::OpenSsl, None, Basis::Symbols)];
         assert_eq!(of(&libraries, &jvm()).0, Coverage::Partly);
         assert_eq!(of(&[], &jvm()), (Coverage::NotCovered, JSSE.into()));
         let refused = Found {

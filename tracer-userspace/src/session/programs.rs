@@ -9,13 +9,10 @@ use std::{
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use crate::discover::container;
+use crate::discover::{self, container};
 
 /// Fewest digits of a container's id; runtimes show twelve.
 const CONTAINER_MIN: usize = 6;
-
-/// Bytes of a command line that are held against a pattern.
-const COMMAND_LIMIT: usize = 64 << 10;
 
 /// Kinds that are given must all match; of one kind any value.
 #[derive(Debug, Default)]
@@ -67,10 +64,8 @@ impl Programs {
             fs::read_link(format!("/proc/{pid}/exe"))
                 .is_ok_and(|executable| self.executables.matches(&executable))
         };
-        let by_command = || {
-            fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|command| self.commands.is_match(Path::new(&command_line(&command))))
-        };
+        let by_command =
+            || discover::command_line(pid).is_ok_and(|command| self.commands.is_match(command));
         let by_container =
             || container::of_process(pid).ok().flatten().is_some_and(|id| self.is_wanted(&id));
         (self.executables.is_empty() || by_executable())
@@ -89,13 +84,6 @@ fn set(patterns: &[String]) -> Result<GlobSet, globset::Error> {
         builder.add(Glob::new(pattern)?);
     }
     builder.build()
-}
-
-/// The arguments, with one space between.
-fn command_line(cmdline: &[u8]) -> String {
-    let shown = &cmdline[..cmdline.len().min(COMMAND_LIMIT)];
-    let ended = shown.strip_suffix(b"\0").unwrap_or(shown);
-    String::from_utf8_lossy(ended).replace('\0', " ")
 }
 
 /// Patterns for executables.
@@ -134,13 +122,6 @@ mod tests {
         assert!(executables.matches(Path::new("/opt/node-20/bin/node")));
         assert!(!executables.matches(Path::new("/usr/bin/node")));
         assert!(!executables.matches(Path::new("/python3/sh")));
-    }
-
-    #[test]
-    fn command_lines_are_words() {
-        assert_eq!(command_line(b"python\0-m\0agent\0"), "python -m agent");
-        assert_eq!(command_line(b"postgres: writer"), "postgres: writer");
-        assert_eq!(command_line(b""), "");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::{matrix, system};
+use super::system;
 use crate::workspace::Workspace;
 
 /// Named so up to Debian 12; a later one has another name for it.
@@ -25,7 +25,7 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<PathBuf> {
     for version in [&versions[0], &versions[versions.len() - 1]] {
         let package = format!("{}={version}", known.unwrap_or(PACKAGES[0]));
         let unpacked = folder.join(version.replace(['~', ':'], "-"));
-        matrix::unpacked(workspace, &unpacked, &[package])?;
+        system::unpacked(workspace, &unpacked, &[package])?;
     }
     Ok(folder)
 }

@@ -241,7 +241,7 @@ impl Row {
                     )));
                 };
                 system::packages(workspace, needs)?;
-                unpacked(workspace, &folder, &wanted)?;
+                system::unpacked(workspace, &folder, &wanted)?;
                 let mut part = told(&folder.join(program), &wanted[0].replace('=', " "));
                 part["library"] = json!(folder.join("usr/lib/x86_64-linux-gnu"));
                 part
@@ -312,20 +312,12 @@ fn version_of(program: &Path) -> Result<String> {
     Ok(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-fn emptied(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("can't replace {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))
-}
-
 fn pypi(workspace: &Workspace, folder: &Path, packages: &[&str]) -> Result<()> {
     let wanted = packages.join(" ");
     if stamp::fits(folder, &wanted) {
         return Ok(());
     }
-    emptied(folder)?;
+    system::emptied(folder)?;
     let python = Python::ready(workspace)?;
     step::run(
         workspace,
@@ -346,7 +338,7 @@ fn npm(workspace: &Workspace, folder: &Path, package: &str) -> Result<PathBuf> {
     if stamp::fits(folder, package) && module.is_dir() {
         return Ok(module);
     }
-    emptied(folder)?;
+    system::emptied(folder)?;
     system::tools(workspace, &[("npm", "npm")])?;
     fs::write(folder.join("package.json"), "{}")?;
     step::run(
@@ -385,7 +377,7 @@ fn netty(workspace: &Workspace, folder: &Path) -> Result<Result<Value, String>> 
     let version = system::version("libnetty-tcnative-java").context("no version")?;
     let wanted = format!("{version} {}", fs::read_to_string(workspace.file(SOURCE))?);
     if !stamp::fits(folder, &wanted) {
-        emptied(folder)?;
+        system::emptied(folder)?;
         fs::copy(LIBRARY, folder.join("libnetty_tcnative.so"))
             .with_context(|| format!("can't copy {LIBRARY}"))?;
         let jars = JARS.map(|name| format!("/usr/share/java/netty-{name}.jar")).join(":");
@@ -417,23 +409,4 @@ fn offered(workspace: &Workspace, packages: &[&str]) -> Option<Vec<String>> {
         Some(format!("{package}={version}"))
     });
     offered.collect()
-}
-
-/// Packages of the archives, as `package=version`, unpacked into a folder.
-pub(super) fn unpacked(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<()> {
-    let list = wanted.join(" ");
-    if stamp::fits(folder, &list) {
-        return Ok(());
-    }
-    emptied(folder)?;
-    let script = format!(
-        "set -e; apt-get download {list}; for one in *.deb; do dpkg -x \"$one\" .; done; rm *.deb"
-    );
-    step::run(
-        workspace,
-        &format!("matrix-{}", wanted[0].replace(['=', ':'], "-")),
-        &format!("unpacking {list}"),
-        Command::new("sh").args(["-c", &script]).current_dir(folder),
-    )?;
-    stamp::set(folder, &list)
 }

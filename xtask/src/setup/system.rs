@@ -2,10 +2,17 @@
 //! Takes names; installs what is missing with apt-get, as root or through sudo.
 //! On a system without apt-get it says what is missing instead.
 
-use std::{env, ffi::OsStr, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::stamp;
 use crate::{step, workspace::Workspace};
 
 /// Folders with system programs that a user's PATH may lack.
@@ -80,6 +87,34 @@ fn installed(name: &str) -> bool {
 fn known(name: &str) -> bool {
     step::answer(Command::new("apt-cache").args(["show", "--no-all-versions", name]))
         .is_some_and(|text| !text.is_empty())
+}
+
+/// Packages of the archives, as `package=version`, unpacked into a folder.
+pub(super) fn unpacked(workspace: &Workspace, folder: &Path, wanted: &[String]) -> Result<()> {
+    let list = wanted.join(" ");
+    if stamp::fits(folder, &list) {
+        return Ok(());
+    }
+    emptied(folder)?;
+    let script = format!(
+        "set -e; apt-get download {list}; for one in *.deb; do dpkg -x \"$one\" .; done; rm *.deb"
+    );
+    step::run(
+        workspace,
+        &format!("unpack-{}", wanted[0].replace(['=', ':'], "-")),
+        &format!("unpacking {list}"),
+        Command::new("sh").args(["-c", &script]).current_dir(folder),
+    )?;
+    stamp::set(folder, &list)
+}
+
+/// A folder with nothing in it, made anew.
+pub(super) fn emptied(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("can't replace {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))
 }
 
 fn install(workspace: &Workspace, missing: &[&str]) -> Result<()> {

@@ -129,3 +129,10 @@ fn oversized_files_are_cut() {
     environ.extend_from_slice(b"\0OTEL_SERVICE_NAME=late\0");
     assert_eq!(read(&fake("", b"", &environ)).otel_service_name, None);
 }
+
+#[test]
+fn command_lines_are_words() {
+    assert_eq!(joined(b"python\0-m\0agent\0"), "python -m agent");
+    assert_eq!(joined(b"postgres: writer"), "postgres: writer");
+    assert_eq!(joined(b""), "");
+}

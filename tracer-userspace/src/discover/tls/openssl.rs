@@ -46,7 +46,7 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
     let finding = Finding {
         stack: Stack::OpenSsl,
         basis: Basis::Symbols,
-        version: version(image),
+        version: None,
         evidence: vec![format!("{} symbols of the OpenSSL interface", found.len())],
         sites,
     };
