@@ -162,10 +162,6 @@ const MESSAGE: u8 = 5;
 /// an unknown path is read in up to six formats.
 const HEAP: usize = 16 << 20;
 
-/// And of each operation that is told, in a list that doubles: they are the caller's. A batch of
-/// 1 MiB can tell 20,000, in llmtap no more than a segment at a time.
-const TOLD: usize = 8 << 10;
-
 struct Call {
     wire: Wire,
     request: RequestHead,
@@ -276,19 +272,25 @@ impl Call {
         }
     }
 
-    fn play(&self, split: Split) -> Vec<Operation> {
+    /// Gives the operations as they are told, as a run of llmtap takes them.
+    fn play(&self, split: Split, told: &mut dyn FnMut(Operation)) {
         let mut calls = Calls::new(Options { capture_content: self.capture_content });
         let exchange = ExchangeId { connection: ConnectionId(1), index: 0 };
-        let mut operations = Vec::new();
         let mut on = |kind: Kind<'_>| {
-            operations.extend(calls.on(&ExchangeEvent { exchange, time: TIME, kind }));
+            let event = ExchangeEvent { exchange, time: TIME, kind };
+            calls.on(&event).into_iter().for_each(&mut *told);
         };
         self.events(split, &mut on);
         let (missing_request, missing_response) = (0, 0);
         let end = End { how: self.how, missing_request, missing_response, joined_late: false };
         on(Kind::End(end));
         assert_eq!(calls.open(), 0, "an exchange that ended is still held");
-        operations
+    }
+
+    fn text(&self, split: Split) -> String {
+        let mut operations = Vec::new();
+        self.play(split, &mut |operation| operations.push(operation));
+        format!("{operations:?}")
     }
 }
 
@@ -297,15 +299,11 @@ const TIME: Timestamp = Timestamp(1);
 
 pub fn run(data: &[u8]) {
     let Some(call) = Call::read(data) else { return };
-    let work = |told: &Vec<Operation>| Work {
-        bytes: data.len(),
-        pieces: call.steps.len(),
-        heap: HEAP + TOLD * told.len(),
-    };
-    let whole = meter::within(work, || call.play(Split::Whole));
-    let text = format!("{whole:?}");
+    let work = |(): &()| Work { bytes: data.len(), pieces: call.steps.len(), heap: HEAP };
+    meter::within(work, || call.play(Split::Records, &mut drop));
+    let whole = call.text(Split::Whole);
     for split in Split::CUT {
-        let cut = format!("{:?}", call.play(split));
-        assert!(cut == text, "cut {split:?}\n whole: {text}\n   cut: {cut}");
+        let cut = call.text(split);
+        assert!(cut == whole, "cut {split:?}\n whole: {whole}\n   cut: {cut}");
     }
 }

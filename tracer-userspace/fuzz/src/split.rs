@@ -4,9 +4,14 @@
 /// Bytes that are cut one by one at most; longer inputs are cut into a few each.
 const SINGLE_LIMIT: usize = 1024;
 
+/// Bytes that the largest record of the kernel side holds.
+const RECORD: usize = tracer_ebpf::TIERS[tracer_ebpf::TIERS.len() - 1];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     Whole,
+    /// As much as one record of the kernel side holds.
+    Records,
     /// One byte each, or as few as [`SINGLE_LIMIT`] allows.
     Fine,
     /// Pieces of very different sizes.
@@ -19,7 +24,7 @@ impl Split {
     pub fn pieces(self, bytes: &[u8]) -> Pieces<'_> {
         let state = match self {
             Self::Uneven => u64::from(crc32fast::hash(bytes)) | 1 << 32,
-            Self::Whole | Self::Fine => 0,
+            Self::Whole | Self::Records | Self::Fine => 0,
         };
         Pieces { split: self, fine: bytes.len() / SINGLE_LIMIT + 1, rest: bytes, state }
     }
@@ -42,6 +47,7 @@ impl<'a> Iterator for Pieces<'a> {
         }
         let len = match self.split {
             Split::Whole => self.rest.len(),
+            Split::Records => RECORD,
             Split::Fine => self.fine,
             Split::Uneven => {
                 // xorshift64 (Marsaglia): sizes of 1 to 2^15, small ones as likely as large ones.

@@ -147,16 +147,11 @@ pub(in crate::genai) fn read(body: &mut Document) -> ProviderError {
     let array = body.bytes().is_some_and(|bytes| bytes.trim_ascii_start().starts_with(b"["));
     if array {
         // Gemini wraps the error of an array stream in a list.
-        let (list, _) = body.facts::<Wrapped<'_>>();
-        list.0.into_objects().next().unwrap_or_default().into_error()
+        body.objects::<Body<'_>>().into_objects().next().unwrap_or_default().into_error()
     } else {
         body.facts::<Body<'_>>().0.into_error()
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-struct Wrapped<'a>(#[serde(borrow)] List<Body<'a>>);
 
 impl Body<'_> {
     fn into_error(mut self) -> ProviderError {

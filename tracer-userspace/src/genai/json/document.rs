@@ -2,10 +2,10 @@
 //! Takes its bytes in pieces; gives its facts as a typed struct, and its content as a value.
 //! Up to [`SMALL`] bytes it is kept as it is and read in place; past that only what its shapes keep.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::{Fault, Shapes, reader::Reader};
+use super::{Fault, Shape, Shapes, lax::List, reader::Reader};
 
 /// Values up to this size are held whole until they are read.
 pub(super) const SMALL: usize = 64 << 10;
@@ -131,6 +131,11 @@ impl Document {
         serde_json::from_str(text).ok()
     }
 
+    /// The elements of a list that are objects, where it is held whole.
+    pub(in crate::genai) fn objects<'a, T: Deserialize<'a>>(&'a self) -> List<T> {
+        self.bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+
     /// The facts, as far as they could be read, and why they end before the value does.
     pub(in crate::genai) fn facts<'a, T>(&'a mut self) -> (T, Option<Fault>)
     where
@@ -149,7 +154,7 @@ impl Document {
         } else if self.kept.is_none() {
             if cut_short.is_none()
                 && let Ok(text) = std::str::from_utf8(&self.small)
-                && let Ok(facts) = serde_json::from_str(text)
+                && let Some(facts) = self.read(text)
             {
                 return (facts, None);
             }
@@ -163,6 +168,27 @@ impl Document {
         match &self.kept {
             Some((kept, fault)) => (T::deserialize(kept).unwrap_or_default(), *fault),
             None => (T::default(), None),
+        }
+    }
+}
+
+impl Document {
+    /// `None`: it takes the slow path to say how far it goes, and why no further.
+    fn read<'a, T>(&self, text: &'a str) -> Option<T>
+    where
+        T: Deserialize<'a> + Default,
+    {
+        let value = text.trim_matches([' ', '\t', '\n', '\r']);
+        match (self.shapes.facts, value.as_bytes()) {
+            (_, b"{}") => Some(T::default()),
+            // An error of serde's costs more than an event.
+            (_, [b'{', .., b'}']) => serde_json::from_str(value).ok(),
+            (_, [] | [b'{', ..]) => None,
+            // What has no members has none of these facts, though serde takes a list for a struct.
+            (Shape::Object(_), _) => {
+                serde_json::from_str::<IgnoredAny>(value).ok().map(|_| T::default())
+            }
+            _ => serde_json::from_str(value).ok(),
         }
     }
 }

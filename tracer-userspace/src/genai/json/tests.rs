@@ -157,6 +157,35 @@ struct Facts<'a> {
     c: List<Box<Facts<'a>>>,
 }
 
+/// serde takes a list for a struct: its first element for the first member.
+#[test]
+fn what_is_no_object_has_no_facts() {
+    static SHAPE: Shape = Shape::Object(&[("a", Shape::Fact), ("b", Shape::Fact)]);
+    for (text, expected) in [
+        (r#"["x", 1]"#, None),
+        (" [] ", None),
+        ("1", None),
+        ("\"a\"", None),
+        ("null", None),
+        ("{}", None),
+        ("", Some(Fault::Truncated)),
+        ("{", Some(Fault::Truncated)),
+        ("[", Some(Fault::Truncated)),
+        ("\u{c}{}", Some(Fault::Syntax)),
+        ("x}", Some(Fault::Syntax)),
+        ("{} {}", Some(Fault::Syntax)),
+    ] {
+        // White space in front takes a document past what is held whole.
+        for spaces in [0, 70_000] {
+            let mut document = Document::new(Shapes { facts: &SHAPE, content: None });
+            document.push(" ".repeat(spaces).as_bytes());
+            document.push(text.as_bytes());
+            let (facts, fault) = document.facts::<Facts<'_>>();
+            assert_eq!((facts, fault), (Facts::default(), expected), "{text} behind {spaces}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn random_documents_agree(value in value(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..9), pretty: bool) {

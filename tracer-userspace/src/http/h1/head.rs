@@ -2,6 +2,8 @@
 //! Takes bytes split anywhere; gives [`RequestHead`] or [`ResponseHead`], parsed by httparse.
 //! A head that comes in one segment is parsed where it lies.
 
+use std::mem::MaybeUninit;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use crate::{
@@ -101,9 +103,13 @@ impl HeadReader {
 }
 
 pub(super) fn parse_request(bytes: &[u8]) -> Result<RequestHead, HeadError> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_LIMIT];
-    let mut request = httparse::Request::new(&mut fields);
-    let status = httparse::ParserConfig::default().parse_request(&mut request, bytes)?;
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_LIMIT];
+    let mut request = httparse::Request::new(&mut []);
+    let status = httparse::ParserConfig::default().parse_request_with_uninit_headers(
+        &mut request,
+        bytes,
+        &mut fields,
+    )?;
     let (httparse::Status::Complete(_), Some(method), Some(target), Some(minor)) =
         (status, request.method, request.path, request.version)
     else {
@@ -118,13 +124,13 @@ pub(super) fn parse_request(bytes: &[u8]) -> Result<RequestHead, HeadError> {
 }
 
 pub(super) fn parse_response(bytes: &[u8]) -> Result<ResponseHead, HeadError> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_LIMIT];
-    let mut response = httparse::Response::new(&mut fields);
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_LIMIT];
+    let mut response = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default()
         // RFC 9112 §5.1 and §5.2 have recipients of responses mend these two.
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
-        .parse_response(&mut response, bytes)?;
+        .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)?;
     let (httparse::Status::Complete(_), Some(code), Some(minor)) =
         (status, response.code, response.version)
     else {
@@ -152,8 +158,11 @@ fn header_map(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
 }
 
 fn value(bytes: &[u8]) -> Result<HeaderValue, HeadError> {
+    if let Ok(value) = HeaderValue::from_bytes(bytes) {
+        return Ok(value);
+    }
     if !bytes.contains(&b'\n') {
-        return HeaderValue::from_bytes(bytes).map_err(|_| HeadError::Field);
+        return Err(HeadError::Field);
     }
     // RFC 9112 §5.2: a folded line is joined with spaces.
     let unfolded: Vec<u8> =
