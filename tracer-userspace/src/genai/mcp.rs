@@ -42,7 +42,8 @@ enum Sender {
     Server,
 }
 
-type Waiting = HashMap<(Place, Sender, Id), Operation>;
+/// Boxed: a table that grows holds its entries twice, and half of it is empty.
+type Waiting = HashMap<(Place, Sender, Id), Box<Operation>>;
 
 /// The protocol's exchanges under way, and requests that wait for their answer.
 #[derive(Debug, Default)]
@@ -112,7 +113,7 @@ impl Mcp {
                     if sender == Sender::Client {
                         exchange.asked.push((place.clone(), id.clone()));
                     }
-                    self.waiting.insert((place, sender, id), *operation);
+                    self.waiting.insert((place, sender, id), operation);
                 }
                 Said::Notification { operation } => out.push(*operation),
                 Said::Answer { sender, id, answer, time } => {
@@ -124,7 +125,7 @@ impl Mcp {
                         answer.complete(&mut operation);
                         operation.timing.end = time;
                         operation.http.status = exchange.status().or(operation.http.status);
-                        out.push(operation);
+                        out.push(*operation);
                     }
                 }
                 Said::Stream => {
@@ -149,7 +150,7 @@ impl Mcp {
                 self.waiting.remove(&(place.clone(), Sender::Client, id.clone()))
             {
                 operation.http.status = exchange.status();
-                finish(operation, end, time, out);
+                finish(*operation, end, time, out);
             }
         }
         if !exchange.streams {
@@ -172,7 +173,7 @@ impl Mcp {
         let over: Vec<_> = self.waiting.keys().filter(|key| over(key)).cloned().collect();
         for key in over {
             if let Some(operation) = self.waiting.remove(&key) {
-                finish(operation, end, time, out);
+                finish(*operation, end, time, out);
             }
         }
     }

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use brotli_decompressor::{
+    BrotliDecoderHasMoreOutput, BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc,
+};
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::{
     stream::raw::{DParameter, Decoder as ZstdDecoder, Operation},
@@ -270,6 +272,10 @@ impl Brotli {
             BrotliResult::ResultSuccess => {
                 self.finished = true;
                 Ok(State::Finished)
+            }
+            // It wants more though it has not given all.
+            BrotliResult::NeedsMoreInput if BrotliDecoderHasMoreOutput(&self.state) => {
+                Ok(State::MoreOutput)
             }
             BrotliResult::NeedsMoreInput => Ok(State::Drained),
             BrotliResult::NeedsMoreOutput => Ok(State::MoreOutput),

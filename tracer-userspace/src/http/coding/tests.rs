@@ -280,6 +280,19 @@ fn unknown_and_too_many_codings_are_refused() {
     assert_eq!(refused("br,br,br,br,br,br"), Err(Unreadable::TooManyCodings));
 }
 
+/// The library for br asks for more input though it has more to give than a step takes.
+#[test]
+fn all_that_has_come_is_given_at_once() {
+    let text = events(3000);
+    for name in NAMES {
+        let coded = encode(name, &text);
+        let (out, end) = decode(name, [&coded[..coded.len() - 1]]);
+        let in_pieces = decode(name, coded[..coded.len() - 1].chunks(1));
+        assert_eq!((out.len(), end), (in_pieces.0.len(), in_pieces.1), "{name}");
+        assert_eq!(end, Err(Unreadable::Truncated), "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn random_parts_decode_the_same(
@@ -302,16 +315,27 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_never_panic(
-        damage in prop::collection::vec((0usize..400, any::<u8>()), 1..5),
+    fn damaged_bytes_are_met_at_the_same_place(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
         name in prop::sample::select(&NAMES[..]),
+        // More than a step gives.
+        count in prop::sample::select(&[30, 1000][..]),
     ) {
-        let text = events(30);
+        let text = events(count);
         let mut coded = encode(name, &text);
         for (at, byte) in damage {
-            let at = at % coded.len();
+            let at = at.index(coded.len());
             coded[at] = byte;
         }
-        let _ = decode(name, coded.chunks(13));
+        let whole = decode(name, [&coded[..]]);
+        for size in [1, 13, 300] {
+            let (out, end) = decode(name, coded.chunks(size));
+            prop_assert_eq!(end, whole.1, "in pieces of {}", size);
+            // Of what stands before a fault, br's library gives what has come in an earlier piece.
+            let is_less = name == "br" && end == Err(Unreadable::Corrupt);
+            let len = if is_less { out.len().min(whole.0.len()) } else { out.len() };
+            prop_assert_eq!(&out[..len], &whole.0[..len.min(whole.0.len())]);
+            prop_assert!(is_less || len == whole.0.len(), "in pieces of {}", size);
+        }
     }
 }
