@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Requests without an answer that are held at once; what comes beyond is told without its answer.
-const MAX_WAITING: usize = 4096;
+const MAX_WAITING: usize = 2048;
 
 /// Sessions that are known at once.
 const MAX_SESSIONS: usize = 1024;
