@@ -125,14 +125,14 @@ impl Reader {
     }
 
     /// Writes the filters that are to be in force next; gives the generation that processes are to be
-    /// marked for. `keep_trees`: those marked [`MARK_TREE`] are it for these filters too.
+    /// marked for. `kept`: who has one of these `MARK_*` has it for these filters too.
     ///
     /// # Errors
     /// The kernel does not take them. Those in force stay.
     pub fn prepare(
         &mut self,
         filters: &KernelFilters,
-        keep_trees: bool,
+        kept: u32,
     ) -> Result<Generation, MapError> {
         let (now, next) = (self.generation, self.generation.next());
         let processes: Vec<u32> = self.maps.processes.keys().filter_map(Result::ok).collect();
@@ -140,8 +140,10 @@ impl Reader {
             let Ok(process) = self.maps.processes.get(&pid, 0) else { continue };
             // In the next half are marks for filters that were in force before these.
             let mut marks = process.marks & now.marks(MARK_TREE | MARK_PROGRAM);
-            if keep_trees && process.marks & now.marks(MARK_TREE) != 0 {
-                marks |= next.marks(MARK_TREE);
+            for mark in [MARK_TREE, MARK_PROGRAM] {
+                if kept & mark != 0 && marks & now.marks(mark) != 0 {
+                    marks |= next.marks(mark);
+                }
             }
             if marks != process.marks {
                 // Gone already is as good.

@@ -19,7 +19,7 @@ impl Reading {
     /// Puts the first filters in force and marks what runs already.
     pub(super) fn mark_running(&mut self, held: Option<u32>) -> Result<Vec<u32>, MapError> {
         let filters = Arc::clone(&self.filters);
-        let generation = self.reader.prepare(&filters.for_kernel(), false)?;
+        let generation = self.reader.prepare(&filters.for_kernel(), 0)?;
         self.reader.enforce(generation)?;
         // Twice: what is forked from now on the kernel side marks itself, what was forked while
         // the first list was read is in the second.
@@ -35,16 +35,19 @@ impl Reading {
     /// Other filters from now on; those before stay in force where this fails.
     pub(super) fn refilter(&mut self, filters: Filters) -> Result<Vec<u32>, MapError> {
         // Who descends from a process that was named before, and is named still, may have lost the
-        // parents by which `/proc` would tell.
-        let keep_trees = self.filters.pids.iter().all(|pid| filters.pids.contains(pid));
-        let generation = self.reader.prepare(&filters.for_kernel(), keep_trees)?;
+        // parents by which `/proc` would tell; and a program that fitted when it began may call itself
+        // otherwise by now.
+        let trees = self.filters.pids.iter().all(|pid| filters.pids.contains(pid));
+        let programs = filters.programs.are_asked_as(&self.filters.programs);
+        let kept = if trees { MARK_TREE } else { 0 } | if programs { MARK_PROGRAM } else { 0 };
+        let generation = self.reader.prepare(&filters.for_kernel(), kept)?;
         self.mark_trees(&filters, None, generation)?;
         self.mark_programs(&filters, generation)?;
         self.reader.enforce(generation)?;
         self.filters = Arc::new(filters);
-        self.behind.filter(&self.filters);
         self.catch_up();
         let filters = Arc::clone(&self.filters);
+        self.behind.filter(&filters);
         // Again, for what began before the kernel side told of it.
         let marked = self.mark_trees(&filters, None, generation);
         let fitting = marked.and_then(|()| self.mark_programs(&filters, generation));

@@ -20,6 +20,8 @@ pub struct Programs {
     executables: Executables,
     commands: GlobSet,
     containers: Vec<String>,
+    /// Patterns as they were given, of executables and of command lines.
+    patterns: [Vec<String>; 2],
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,13 @@ impl Programs {
             executables: Executables::new(executables)?,
             commands: set(commands)?,
             containers: containers.into_iter().map(|id| id.to_ascii_lowercase()).collect(),
+            patterns: [executables.to_vec(), commands.to_vec()],
         })
+    }
+
+    /// The same programs fit.
+    pub fn are_asked_as(&self, other: &Self) -> bool {
+        self.patterns == other.patterns && self.containers == other.containers
     }
 
     /// Every program fits.
