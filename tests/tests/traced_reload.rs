@@ -274,7 +274,7 @@ fn signal_has_the_file_read_at_once() -> Result<()> {
     let daemon = Daemon::start(&lab, &[("cmdline", &[other.pattern.as_str()])])?;
     drop(other);
     daemon.running.signal(Signal::HUP)?;
-    daemon.says("says nothing new")?;
+    daemon.says("says what it said when it was last read")?;
     // A process that is gone, and one that is there.
     let filters = format!("  pid: [{other_pid}, {pid}]\n");
     let whole = text(&daemon.spans, &[]).replace("filters:\n", &format!("filters:\n{filters}"));

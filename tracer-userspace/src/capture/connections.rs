@@ -150,14 +150,7 @@ impl Connections {
             }
             // Of a finding, and no connection; and what was held apart was set free before.
             Body::Doubted | Body::Joined(_) => {}
-            Body::Excluded => {
-                if let Some(known) = self.alive.get_mut(&connection)
-                    && !std::mem::replace(&mut known.is_excluded, true)
-                {
-                    let cause = CloseCause::TracerStopped;
-                    sink(&Event::Closed(Closed { connection, time, cause, last_empty_read: None }));
-                }
-            }
+            Body::Excluded => self.exclude(connection, time, sink),
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
             Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {
@@ -178,6 +171,20 @@ impl Connections {
                 sink(&Event::Process(ProcessEvent::LibrariesChanged { process, time }));
             }
             Body::Appeared => sink(&Event::Process(ProcessEvent::Appeared { process, time })),
+        }
+    }
+
+    /// The connection ends here, though the kernel side still has it.
+    fn exclude(
+        &mut self,
+        connection: ConnectionId,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let Some(known) = self.alive.get_mut(&connection) else { return };
+        if !std::mem::replace(&mut known.is_excluded, true) {
+            let cause = CloseCause::TracerStopped;
+            sink(&Event::Closed(Closed { connection, time, cause, last_empty_read: None }));
         }
     }
 

@@ -127,10 +127,9 @@ mod tests {
         let ((cgroups, ports), (other_cgroups, other_ports)) = (places(&one), places(&other));
         assert!(cgroups.iter().all(|index| !other_cgroups.contains(index)));
         assert!(ports.iter().all(|index| !other_ports.contains(index)));
-        for (places, others, most) in [
-            (cgroups, other_cgroups, MAX_CGROUPS),
-            (ports, other_ports, MAX_PORTS),
-        ] {
+        for (places, others, most) in
+            [(cgroups, other_cgroups, MAX_CGROUPS), (ports, other_ports, MAX_PORTS)]
+        {
             assert_eq!(places.len(), most as usize);
             assert!(places.iter().chain(&others).all(|index| *index < HALVES * most));
         }

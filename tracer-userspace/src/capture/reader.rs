@@ -8,7 +8,10 @@ use std::{
 };
 
 use aya::maps::{HashMap, MapData, MapError};
-use tracer_ebpf::{ConnectionState, LEVELS, LOSSES, Loss, MARK_PROGRAM, MARK_TREE, ObjectKey, Process, READER_LOOKS, Verdict};
+use tracer_ebpf::{
+    ConnectionState, LEVELS, LOSSES, Loss, MARK_PROGRAM, MARK_TREE, ObjectKey, Process,
+    READER_LOOKS, Verdict,
+};
 
 pub use super::connections::Captured;
 use super::{
@@ -129,11 +132,7 @@ impl Reader {
     ///
     /// # Errors
     /// The kernel does not take them. Those in force stay.
-    pub fn prepare(
-        &mut self,
-        filters: &KernelFilters,
-        kept: u32,
-    ) -> Result<Generation, MapError> {
+    pub fn prepare(&mut self, filters: &KernelFilters, kept: u32) -> Result<Generation, MapError> {
         let (now, next) = (self.generation, self.generation.next());
         let processes: Vec<u32> = self.maps.processes.keys().filter_map(Result::ok).collect();
         for pid in processes {

@@ -44,7 +44,10 @@ impl Reload {
             };
             let Some(read) = self.watch.look(how) else {
                 if how == Look::AtOnce {
-                    tracing::info!("{} says nothing new", self.watch.path().display());
+                    tracing::info!(
+                        "{} says what it said when it was last read",
+                        self.watch.path().display()
+                    );
                 }
                 continue;
             };

@@ -22,7 +22,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let run = Watch::open(&arguments.config).map_err(Into::into).and_then(|(config, watch)| {
-        Run::prepare(&config, RecordingFlags::default(), Vec::new(), false)?.following(watch, config)
+        Run::prepare(&config, RecordingFlags::default(), Vec::new(), false)?
+            .following(watch, config)
     });
     match run {
         Ok(run) => run.carry_out(),

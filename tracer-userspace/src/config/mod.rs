@@ -14,9 +14,9 @@ use std::{
 };
 
 pub use filters::Filters;
-pub use watch::{Look, Watch};
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
+pub use watch::{Look, Watch};
 
 use crate::{
     capture::{Limits, Thresholds},
