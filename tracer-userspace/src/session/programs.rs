@@ -150,6 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn same_patterns_fit_the_same() {
+        let of = |executable: &str, command: &str, container: &str| {
+            let one = |text: &str| vec![text.to_owned()];
+            Programs::new(&one(executable), &one(command), one(container)).unwrap()
+        };
+        let first = of("a", "b", "0123456789AB");
+        assert!(first.are_asked_as(&of("a", "b", "0123456789ab")));
+        for other in [
+            of("b", "a", "0123456789ab"),
+            of("a", "c", "0123456789ab"),
+            of("a", "b", "0123456789ac"),
+            Programs::default(),
+        ] {
+            assert!(!first.are_asked_as(&other) && !other.are_asked_as(&first));
+        }
+    }
+
+    #[test]
     fn containers_go_by_the_beginning_of_their_id() {
         let of = |id: &str| Programs::new(&[], &[], vec![id.to_owned()]);
         assert!(of("0123456789AB").unwrap().is_wanted("0123456789abcdef"));
