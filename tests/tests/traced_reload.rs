@@ -56,7 +56,7 @@ impl Daemon {
     fn is_in_force(&self, filters: Filters<'_>) -> Result<()> {
         let said: Vec<_> =
             filters.iter().map(|(kind, values)| format!("{kind} {}", values.join(", "))).collect();
-        self.says(&format!("filters in force: {};", said.join("; ")))
+        self.says(&format!("filters in force: {}; tracing", said.join("; ")))
     }
 
     /// Waits for a line of the log with this in it.
