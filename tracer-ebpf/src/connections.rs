@@ -4,8 +4,9 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, CONNECTION_SOCKET_TOLD, Closed,
-    ConnectionState, Header, Kind, LEVEL_CONNECTIONS, Loss, ObjectKey, Opened, Origin,
+    CONNECTION_HAS_FD, CONNECTION_PEER_ENDED, CONNECTION_SHED, CONNECTION_SKIPPED,
+    CONNECTION_SOCKET_TOLD, Closed, ConnectionState, Header, Kind, LEVEL_CONNECTIONS, Loss,
+    ObjectKey, Opened, Origin,
 };
 
 use crate::{
@@ -165,10 +166,31 @@ fn open(
         // Two threads may see the object first at the same time: one of them is.
         return CONNECTIONS.get_ptr_mut(key);
     }
-    let head = header(Kind::Opened, process.pid_tgid, process.incarnation, state.id);
-    notify(
-        Header { finding: process.finding, ..head },
-        Opened { object: key.object, parent, origin: origin as u32, reserved: 0 },
-    );
+    let opened = Opened { object: key.object, parent, origin: origin as u32, reserved: 0 };
+    tell_opened(process, state.id, opened);
     CONNECTIONS.get_ptr_mut(key)
+}
+
+#[inline(always)]
+fn tell_opened(process: &Admitted, id: u64, opened: Opened) {
+    let head = header(Kind::Opened, process.pid_tgid, process.incarnation, id);
+    notify(Header { finding: process.finding, ..head }, opened);
+}
+
+/// A connection that was left out is followed from here on. What it carried before is unknown, so that it
+/// is another one, whose id this gives.
+#[inline(always)]
+pub(crate) fn rejoin(process: &Admitted, object: u64, state: *mut ConnectionState) -> u64 {
+    let id = unique();
+    // SAFETY: a pointer to a map value is valid while the program runs.
+    unsafe {
+        (*state).id = id;
+        (*state).received = 0;
+        (*state).sent = 0;
+        (*state).last_empty_read = 0;
+        (*state).flags &= !CONNECTION_SKIPPED;
+    }
+    let origin = Origin::JoinedLate as u32;
+    tell_opened(process, id, Opened { object, parent: 0, origin, reserved: 0 });
+    id
 }

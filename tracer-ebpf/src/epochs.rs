@@ -76,19 +76,23 @@ pub(crate) fn join(process: &Admitted, epoch: *mut Epoch, socket: u64, fd: u32) 
         return;
     };
     // SAFETY: as above.
-    let (connection, offset) = unsafe {
+    unsafe {
         if (*state).flags & CONNECTION_HAS_FD == 0 {
             (*state).fd = fd;
             (*state).flags |= CONNECTION_HAS_FD;
         }
+    }
+    // The filter of ports leaves it out, or not.
+    let is_included = flow::included(&process, socket, state);
+    // SAFETY: as above.
+    let (connection, offset) = unsafe {
         let sends = flags & EPOCH_SENDS != 0;
         let position = if sends { &raw mut (*state).sent } else { &raw mut (*state).received };
         let offset = *position;
         *position = offset + apart;
         ((*state).id, offset)
     };
-    // The filter of ports leaves it out, or not.
-    let connection = if flow::included(&process, state) { connection } else { 0 };
+    let connection = if is_included { connection } else { 0 };
     let head = header(Kind::Joined, process.pid_tgid, process.incarnation, connection);
     let sent = if flags & EPOCH_SENDS != 0 { FLAG_SENT } else { 0 };
     notify(Header { flags: sent, ..head }, Joined { epoch: id, offset });

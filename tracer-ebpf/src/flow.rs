@@ -6,12 +6,12 @@ use aya_ebpf::{EbpfContext, macros::uretprobe, programs::RetProbeContext};
 use tracer_ebpf::{
     CONNECTION_EXCLUDED, CONNECTION_HAS_FD, CONNECTION_SKIPPED, CONNECTION_SOCKET_TOLD,
     ConnectionState, Copying, FLAG_SENT, Header, Kind, Loss, MAX_PORTS, Ports, RECORDS_PER_RUN,
-    Skipped, Socket, TIERS,
+    Skipped, Socket, TIERS, half,
 };
 
 use crate::{
-    connections,
-    maps::{CONTINUATIONS, COPIES, PORTS, setting},
+    connections, filters,
+    maps::{CONTINUATIONS, COPIES, PORTS},
     overload,
     processes::{Admitted, pid_tgid},
     records::{self, count_loss, header, notify},
@@ -66,7 +66,7 @@ pub(crate) fn advance(
         count_loss(Loss::MapFull, bytes);
         return None;
     };
-    if !included(process, state) {
+    if !included(process, object, state) {
         return None;
     }
     let sent = flags & FLAG_SENT != 0;
@@ -166,37 +166,49 @@ fn copy_on(ctx: RetProbeContext) -> u32 {
     0
 }
 
-/// Finds the socket if a descriptor was set, and says whether the port filter lets it pass.
+/// Finds the socket if a descriptor was set, and says whether the port filter lets it pass. Where the
+/// filters were changed the answer may be another than before.
 #[inline(always)]
-pub(crate) fn included(process: &Admitted, state: *mut ConnectionState) -> bool {
+pub(crate) fn included(process: &Admitted, object: u64, state: *mut ConnectionState) -> bool {
+    let Some((generation, filters)) = filters::in_force() else { return false };
     // SAFETY: a pointer to a map value is valid while the program runs.
-    let (flags, fd, id) = unsafe { ((*state).flags, (*state).fd, (*state).id) };
-    if flags & (CONNECTION_HAS_FD | CONNECTION_SOCKET_TOLD) == CONNECTION_HAS_FD
-        && let Some(socket) = sockets::of_descriptor(fd)
-    {
-        let excluded = if passes(&socket) { 0 } else { CONNECTION_EXCLUDED };
-        // SAFETY: as above.
-        unsafe { (*state).flags = flags | CONNECTION_SOCKET_TOLD | excluded };
-        if excluded != 0 {
-            return false;
-        }
-        notify(header(Kind::Socket, process.pid_tgid, process.incarnation, id), socket);
-        return true;
+    let ConnectionState { id, flags, fd, generation: judged, .. } = unsafe { *state };
+    let was_included = flags & CONNECTION_EXCLUDED == 0;
+    let is_told = flags & CONNECTION_SOCKET_TOLD != 0;
+    if flags & CONNECTION_HAS_FD == 0 || (is_told && judged == generation) {
+        return was_included;
     }
-    flags & CONNECTION_EXCLUDED == 0
+    let Some(socket) = sockets::of_descriptor(fd) else { return was_included };
+    let passes = passes(&socket, generation, filters.ports);
+    let excluded = if passes { 0 } else { CONNECTION_EXCLUDED };
+    // SAFETY: as above.
+    unsafe {
+        (*state).flags = (flags & !CONNECTION_EXCLUDED) | CONNECTION_SOCKET_TOLD | excluded;
+        (*state).generation = generation;
+    }
+    let head = header(Kind::Excluded, process.pid_tgid, process.incarnation, id);
+    match (is_told && was_included, passes) {
+        (true, false) => notify(head, ()),
+        (false, true) => {
+            let id = if was_included { id } else { connections::rejoin(process, object, state) };
+            notify(Header { kind: Kind::Socket as u32, connection: id, ..head }, socket);
+        }
+        (true, true) | (false, false) => {}
+    }
+    passes
 }
 
 #[inline(always)]
-fn passes(socket: &Socket) -> bool {
-    let wanted = setting!(ports);
+fn passes(socket: &Socket, generation: u32, wanted: u32) -> bool {
     if wanted == 0 {
         return true;
     }
+    let start = half(generation) * MAX_PORTS;
     for index in 0..MAX_PORTS {
         if index >= wanted {
             break;
         }
-        if let Some(Ports { first, last }) = PORTS.get(index)
+        if let Some(Ports { first, last }) = PORTS.get(start + index)
             && [socket.local_port, socket.peer_port]
                 .into_iter()
                 .any(|port| *first <= port && port <= *last)

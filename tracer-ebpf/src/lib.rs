@@ -50,6 +50,8 @@ pub enum Kind {
     Doubted = 13,
     /// The connection of bytes that were told apart became known. Payload: [`Joined`].
     Joined = 14,
+    /// The filter of ports was changed and leaves the connection out from here on. No payload.
+    Excluded = 15,
 }
 
 /// In [`Header::flags`]: the process sent these bytes; otherwise it received them.
@@ -322,10 +324,31 @@ pub struct Verdict {
     pub sent: Passage,
 }
 
-/// In [`Process::marks`]: the process is, or descends from, one named by pid or command.
+/// In [`Process::marks`], where [`marks`] says: the process is, or descends from, one named by pid or
+/// command.
 pub const MARK_TREE: u32 = 1;
-/// In [`Process::marks`]: the program that it runs, its command line and its container are wanted.
+/// In [`Process::marks`], where [`marks`] says: the program that it runs, its command line and its
+/// container are wanted.
 pub const MARK_PROGRAM: u32 = 2;
+
+/// Filters that are kept at a time: those in force, and those that will be next or were before.
+pub const HALVES: u32 = 2;
+
+/// The half of the filters' maps, and of the marks, that is a generation's.
+#[inline(always)]
+pub const fn half(generation: u32) -> u32 {
+    generation % HALVES
+}
+
+/// `MARK_*` as they stand in [`Process::marks`] for the filters of a generation: each half has its own,
+/// so that a process can be marked for filters that are not in force yet.
+#[inline(always)]
+pub const fn marks(marks: u32, generation: u32) -> u32 {
+    marks << (2 * half(generation))
+}
+
+/// [`MARK_PROGRAM`] of either half.
+pub const MARKS_PROGRAM: u32 = marks(MARK_PROGRAM, 0) | marks(MARK_PROGRAM, 1);
 
 /// What the kernel side knows of a process. Map `PROCESSES`, key: tgid.
 #[repr(C)]
@@ -335,7 +358,7 @@ pub struct Process {
     pub incarnation: u64,
     /// Incarnation of the process that forked this one and whose TLS objects it inherited, or 0.
     pub parent: u64,
-    /// `MARK_*`.
+    /// `MARK_*`, by [`marks`].
     pub marks: u32,
     pub reserved: u32,
 }
@@ -381,6 +404,9 @@ pub struct ConnectionState {
     pub flags: u32,
     /// Descriptor given to `SSL_set_fd`; valid with [`CONNECTION_HAS_FD`].
     pub fd: u32,
+    /// Generation of the filters that the connection's ports were compared with last.
+    pub generation: u32,
+    pub reserved: u32,
 }
 
 /// A call into the TLS library that has not returned yet. Map `CALLS`, key: [`CallKey`].
@@ -427,14 +453,9 @@ pub struct CallKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// All of these [`Process::marks`] must be set; 0: every process passes.
-    pub required_marks: u32,
-    /// Number of `CGROUPS` entries to match against; 0: no cgroup filter.
-    pub cgroups: u32,
-    /// Number of `PORTS` entries; 0: no port filter.
-    pub ports: u32,
     /// Not 0: the kernel has `bpf_get_attach_cookie` (Linux 5.15).
     pub cookies: u32,
+    pub reserved: u32,
     /// Where the levels of degradation begin and end.
     pub marks: [Mark; LEVELS],
     /// Bytes of the ring that any data may fill; the rest is for LLM calls under way.
@@ -446,12 +467,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Nothing passes: what the object holds until userspace sets it.
+    /// What the object holds until userspace sets it.
     pub const NONE: Self = Self {
-        required_marks: u32::MAX,
-        cgroups: 0,
-        ports: 0,
         cookies: 0,
+        reserved: 0,
         marks: [Mark::NEVER; LEVELS],
         common_bytes: u64::MAX,
         wake_bytes: 0,
@@ -511,9 +530,27 @@ impl Offsets {
     };
 }
 
+/// In map `IN_FORCE`, index 0, before userspace has said what passes: nothing does. Each change of the
+/// filters has the next number, the first one 1.
+pub const NO_FILTERS: u32 = 0;
+
+/// What passes. Map `FILTERS`, index: [`half`] of the generation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// All of these [`Process::marks`] must be set, as they stand there; 0: every process passes.
+    pub required_marks: u32,
+    /// Number of `CGROUPS` entries to match against, from [`MAX_CGROUPS`] times the half on; 0: no
+    /// cgroup filter.
+    pub cgroups: u32,
+    /// Number of `PORTS` entries, from [`MAX_PORTS`] times the half on; 0: no port filter.
+    pub ports: u32,
+    pub reserved: u32,
+}
+
 /// A cgroup (version 2) that a process must be in or below. Map `CGROUPS`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cgroup {
     /// Inode of the cgroup's directory.
     pub id: u64,
@@ -524,21 +561,21 @@ pub struct Cgroup {
 
 /// TCP ports from one to another, both included. Map `PORTS`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
     pub first: u16,
     pub last: u16,
 }
 
-/// Bounds of the filter maps; userspace refuses more with a sentence.
+/// Bounds of each half of the filters' maps; userspace refuses more with a sentence.
 pub const MAX_CGROUPS: u32 = 16;
 pub const MAX_PORTS: u32 = 16;
 
 #[cfg(feature = "user")]
 mod user {
     use super::{
-        Call, CallKey, Cgroup, ConnectionState, LossCount, ObjectKey, Overload, Ports, Process,
-        Settings, Verdict,
+        Call, CallKey, Cgroup, ConnectionState, Filters, LossCount, ObjectKey, Overload, Ports,
+        Process, Settings, Verdict,
     };
 
     macro_rules! pod {
@@ -547,6 +584,6 @@ mod user {
             unsafe impl aya::Pod for $type {}
         )*};
     }
-    pod!(Cgroup, Call, CallKey, ConnectionState, LossCount, ObjectKey, Overload, Process);
-    pod!(Ports, Settings, Verdict);
+    pod!(Cgroup, Call, CallKey, ConnectionState, Filters, LossCount, ObjectKey, Overload);
+    pod!(Ports, Process, Settings, Verdict);
 }

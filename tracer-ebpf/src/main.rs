@@ -12,6 +12,7 @@ mod cookie;
 mod counted;
 #[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
 mod epochs;
+mod filters;
 mod flow;
 #[cfg(any(bpf_target_arch = "x86_64", all(not(target_arch = "bpf"), target_arch = "x86_64")))]
 mod golang;

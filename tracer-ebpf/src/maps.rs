@@ -7,8 +7,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 use tracer_ebpf::{
-    Call, CallKey, Cgroup, ConnectionState, Copying, Epoch, LOSSES, LossCount, MAX_CGROUPS,
-    MAX_PORTS, ObjectKey, Outgoing, Overload, Ports, Process, Received, Settings, Verdict, Waiting,
+    Call, CallKey, Cgroup, ConnectionState, Copying, Epoch, Filters, HALVES, LOSSES, LossCount,
+    MAX_CGROUPS, MAX_PORTS, ObjectKey, Outgoing, Overload, Ports, Process, Received, Settings,
+    Verdict, Waiting,
 };
 
 /// Userspace replaces the value before loading; the kernel freezes it, so the verifier knows it and
@@ -66,11 +67,18 @@ pub(crate) static COPIES: HashMap<u64, Copying> = HashMap::with_max_entries(1024
 #[map]
 pub(crate) static DOUBTS: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
 
+/// Written by userspace: the generation of the filters that are in force.
 #[map]
-pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(MAX_CGROUPS, 0);
+pub(crate) static IN_FORCE: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
-pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(MAX_PORTS, 0);
+pub(crate) static FILTERS: Array<Filters> = Array::with_max_entries(HALVES, 0);
+
+#[map]
+pub(crate) static CGROUPS: Array<Cgroup> = Array::with_max_entries(HALVES * MAX_CGROUPS, 0);
+
+#[map]
+pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(HALVES * MAX_PORTS, 0);
 
 /// The program that goes on copying where one run's bound was reached.
 #[map]

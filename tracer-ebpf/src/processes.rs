@@ -1,5 +1,5 @@
 //! Which processes are traced, and their life: fork, exec and exit.
-//! Takes raw tracepoints and the filter settings; gives admission to the probes, and notices.
+//! Takes raw tracepoints and the filters in force; gives admission to the probes, and notices.
 //! A process that does not pass is dropped here, before a byte of its memory is read.
 
 use aya_ebpf::{
@@ -10,9 +10,12 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{Executed, Forked, Kind, Loss, MARK_PROGRAM, MAX_CGROUPS, Process};
+use tracer_ebpf::{
+    Executed, Forked, Kind, Loss, MARK_PROGRAM, MARKS_PROGRAM, MAX_CGROUPS, Process, half,
+};
 
 use crate::{
+    filters,
     maps::{CGROUPS, PROCESSES, setting},
     records::{count_loss, header, notify, unique},
 };
@@ -39,18 +42,19 @@ pub(crate) fn pid_tgid() -> u64 {
 pub(crate) fn admit() -> Option<Admitted> {
     let pid_tgid = pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
-    let required = setting!(required_marks);
+    let (generation, filters) = filters::in_force()?;
+    let required = filters.required_marks;
     match PROCESSES.get_ptr(tgid) {
         Some(process) => {
             // SAFETY: a pointer to a map value is valid while the program runs.
             let process = unsafe { *process };
-            if process.marks & required != required || !in_cgroup() {
+            if process.marks & required != required || !in_cgroup(generation, filters.cgroups) {
                 return None;
             }
             let Process { incarnation, parent, .. } = process;
             Some(Admitted { pid_tgid, incarnation, parent, task: 0, finding: 0 })
         }
-        None if required == 0 && in_cgroup() => enter(pid_tgid, tgid),
+        None if required == 0 && in_cgroup(generation, filters.cgroups) => enter(pid_tgid, tgid),
         None => None,
     }
 }
@@ -59,17 +63,13 @@ pub(crate) fn admit() -> Option<Admitted> {
 #[inline(always)]
 pub(crate) fn admit_known() -> Option<Admitted> {
     let pid_tgid = pid_tgid();
-    let required = setting!(required_marks);
     let process = PROCESSES.get_ptr((pid_tgid >> 32) as u32)?;
+    let (generation, filters) = filters::in_force()?;
+    let required = filters.required_marks;
     // SAFETY: a pointer to a map value is valid while the program runs.
     let Process { incarnation, parent, marks, .. } = unsafe { *process };
-    (marks & required == required && in_cgroup()).then_some(Admitted {
-        pid_tgid,
-        incarnation,
-        parent,
-        task: 0,
-        finding: 0,
-    })
+    let passes = marks & required == required && in_cgroup(generation, filters.cgroups);
+    passes.then_some(Admitted { pid_tgid, incarnation, parent, task: 0, finding: 0 })
 }
 
 #[inline(always)]
@@ -85,16 +85,16 @@ fn enter(pid_tgid: u64, tgid: u32) -> Option<Admitted> {
 }
 
 #[inline(always)]
-fn in_cgroup() -> bool {
-    let wanted = setting!(cgroups);
+fn in_cgroup(generation: u32, wanted: u32) -> bool {
     if wanted == 0 {
         return true;
     }
+    let first = half(generation) * MAX_CGROUPS;
     for index in 0..MAX_CGROUPS {
         if index >= wanted {
             break;
         }
-        if let Some(cgroup) = CGROUPS.get(index) {
+        if let Some(cgroup) = CGROUPS.get(first + index) {
             // SAFETY: the helper reads the current task's cgroup at a level; 0 where there is none.
             let id = unsafe { bpf_get_current_ancestor_cgroup_id(cgroup.level as i32) };
             if id == cgroup.id {
@@ -159,19 +159,20 @@ fn process_fork(ctx: RawTracePointContext) -> i32 {
 fn process_exec(_ctx: RawTracePointContext) -> i32 {
     let pid_tgid = pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
-    let required = setting!(required_marks);
-    let by_program = required & MARK_PROGRAM != 0;
+    let Some((generation, filters)) = filters::in_force() else { return 0 };
     let previous = match PROCESSES.get_ptr(tgid) {
         // SAFETY: a pointer to a map value is valid while the program runs.
         Some(process) => unsafe { *process },
         // Userspace must see every program start to compare it with `--exe` and the like. (What must
         // be in a tree as well is known already.)
-        None if required == MARK_PROGRAM => Process::default(),
+        None if filters.required_marks == tracer_ebpf::marks(MARK_PROGRAM, generation) => {
+            Process::default()
+        }
         None => return 0,
     };
     let incarnation = unique();
-    // Whether the new program is wanted is for userspace to say.
-    let marks = if by_program { previous.marks & !MARK_PROGRAM } else { previous.marks };
+    // Whether the new program is wanted is for userspace to say, now and by filters to come.
+    let marks = previous.marks & !MARKS_PROGRAM;
     let process = Process { incarnation, parent: 0, marks, reserved: 0 };
     if PROCESSES.insert(tgid, process, 0).is_err() {
         count_loss(Loss::MapFull, 0);

@@ -51,11 +51,11 @@ impl Apart {
                 }
             }
             Body::Exited => {
-                self.give_up(|held| held.process == header.process);
+                self.end_process(header.process);
                 act(record);
             }
             Body::Executed(executed) => {
-                self.give_up(|held| held.process == executed.previous);
+                self.end_process(executed.previous);
                 act(record);
             }
             _ => act(record),
@@ -65,6 +65,11 @@ impl Apart {
     /// Nothing more will be told.
     pub(super) fn stop(&mut self) {
         self.give_up(|_| true);
+    }
+
+    /// A process is not traced any more.
+    pub(super) fn end_process(&mut self, process: u64) {
+        self.give_up(|held| held.process == process);
     }
 
     /// What had to be given up, so far.

@@ -38,6 +38,8 @@ struct Connection {
     positions: Positions,
     /// What the kernel side was told of it.
     verdict: Verdict,
+    /// Filters leave it out: its end was told, and the kernel side still has it.
+    is_excluded: bool,
 }
 
 impl Connection {
@@ -148,6 +150,7 @@ impl Connections {
             }
             // Of a finding, and no connection; and what was held apart was set free before.
             Body::Doubted | Body::Joined(_) => {}
+            Body::Excluded => self.exclude(connection, time, sink),
             Body::PeerEnded(how) => sink(&Event::PeerEnded { connection, time, how }),
             Body::Socket(addresses) => sink(&Event::Addresses { connection, addresses }),
             Body::Forked(forked) => sink(&Event::Process(ProcessEvent::Forked {
@@ -168,6 +171,20 @@ impl Connections {
                 sink(&Event::Process(ProcessEvent::LibrariesChanged { process, time }));
             }
             Body::Appeared => sink(&Event::Process(ProcessEvent::Appeared { process, time })),
+        }
+    }
+
+    /// The connection ends here, though the kernel side still has it.
+    fn exclude(
+        &mut self,
+        connection: ConnectionId,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let Some(known) = self.alive.get_mut(&connection) else { return };
+        if !std::mem::replace(&mut known.is_excluded, true) {
+            let cause = CloseCause::TracerStopped;
+            sink(&Event::Closed(Closed { connection, time, cause, last_empty_read: None }));
         }
     }
 
@@ -205,7 +222,12 @@ impl Connections {
     fn open(&mut self, connection: ConnectionId, key: ObjectKey) {
         self.alive.insert(
             connection,
-            Connection { key, positions: Positions::default(), verdict: Verdict::default() },
+            Connection {
+                key,
+                positions: Positions::default(),
+                verdict: Verdict::default(),
+                is_excluded: false,
+            },
         );
         self.of_process.entry(key.process).or_default().insert(connection);
     }
@@ -286,13 +308,17 @@ impl Connections {
                 self.of_process.remove(&known.key.process);
             }
         }
+        if known.is_excluded {
+            return;
+        }
         if let Some(end) = end {
             known.reach(connection, end, closed.time, sink);
         }
         sink(&Event::Closed(closed));
     }
 
-    fn end_process(
+    /// Ends the connections of a process.
+    pub(super) fn end_process(
         &mut self,
         process: ProcessId,
         time: Timestamp,
@@ -466,6 +492,36 @@ mod tests {
         executed.header.process = PROCESS + 1;
         let said = run(&mut connections, &[opened(1), executed]);
         assert_eq!(said, ["open 1", "gap 0+1016", "close ProcessExecuted", "Executed"]);
+    }
+
+    /// Filters of ports were changed, and changed back.
+    #[test]
+    fn excluded_connection_ends_once_and_is_another_later() {
+        let mut connections = Connections::default();
+        let at = |connection| {
+            let opened = tracer_ebpf::Opened { object: 16, ..Default::default() };
+            record(connection, 0, Body::Opened(opened))
+        };
+        let data = |connection| record(connection, 0, Body::Data(Direction::Received, b"abc"));
+        let excluded = |connection| record(connection, 0, Body::Excluded);
+        let said = run(
+            &mut connections,
+            &[at(1), data(1), excluded(1), excluded(1), excluded(9), at(2), data(2), excluded(2)],
+        );
+        let expected = [
+            "open 1",
+            "bytes 0+3",
+            "close TracerStopped",
+            "open 2",
+            "bytes 0+3",
+            "close TracerStopped",
+        ];
+        assert_eq!(said, expected);
+        // The kernel side has it until then.
+        assert_eq!(connections.len(), 1);
+        assert_eq!(run(&mut connections, &[record(0, 0, Body::Exited)]), ["Exited"]);
+        assert_eq!(connections.len(), 0);
+        assert!(connections.of_object.is_empty() && connections.of_process.is_empty());
     }
 
     #[test]

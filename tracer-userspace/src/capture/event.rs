@@ -149,7 +149,7 @@ pub enum CloseCause {
     ProcessExited,
     /// The process executed another program.
     ProcessExecuted,
-    /// llmtap stopped; the connection lives on.
+    /// llmtap stopped, or its filters leave the connection out from here on; it lives on.
     TracerStopped,
     /// Its end was not captured: another has its place.
     Unseen,
@@ -181,6 +181,7 @@ pub enum ProcessEvent {
         process: ProcessId,
         time: Timestamp,
     },
+    /// It ended, or is not traced any more.
     Exited {
         process: ProcessId,
         time: Timestamp,

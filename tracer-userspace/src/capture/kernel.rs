@@ -13,12 +13,11 @@ use aya::{
     },
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{
-    Cgroup, Cookie, LossCount, MAX_CGROUPS, MAX_PORTS, Overload, Ports, Settings, Verdict,
-};
+use tracer_ebpf::{Cookie, LossCount, Overload, Settings, Verdict};
 
 use super::{
-    PortRange, Thresholds,
+    Thresholds,
+    filters::FilterMaps,
     offsets::{self, OffsetsError},
     proof::FindingId,
 };
@@ -126,17 +125,6 @@ pub enum KernelError {
     Missing(&'static str),
 }
 
-/// What the kernel side is loaded with.
-#[derive(Clone, Debug, Default)]
-pub struct KernelFilters {
-    /// `MARK_*` that a process must have.
-    pub required_marks: u32,
-    /// At most [`MAX_CGROUPS`].
-    pub cgroups: Vec<Cgroup>,
-    /// Either end; at most [`MAX_PORTS`].
-    pub ports: Vec<PortRange>,
-}
-
 /// How much the kernel side may hold, and what it leaves out when that is not enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -183,31 +171,26 @@ pub struct Maps {
     pub overload: Array<MapData, Overload>,
     pub verdicts: HashMap<MapData, u64, Verdict>,
     pub reader: Array<MapData, u32>,
+    pub filters: FilterMaps,
 }
 
 impl Kernel {
-    /// Loads the programs and attaches the tracepoints.
+    /// Loads the programs and attaches the tracepoints. Nothing passes before there are filters.
     ///
     /// `log`: the programs write messages of their own, for [`Kernel::messages`].
-    pub fn load(
-        filters: &KernelFilters,
-        limits: &Limits,
-        log: bool,
-    ) -> Result<(Self, Maps), KernelError> {
+    pub fn load(limits: &Limits, log: bool) -> Result<(Self, Maps), KernelError> {
         let cookies = tells_probes_apart();
         let offsets = offsets::running_kernel()?;
         let settings = Settings {
-            required_marks: filters.required_marks,
-            cgroups: filters.cgroups.len().min(MAX_CGROUPS as usize) as u32,
-            ports: filters.ports.len().min(MAX_PORTS as usize) as u32,
             cookies: u32::from(cookies),
+            reserved: 0,
             marks: limits.thresholds.marks(limits.ring_bytes),
             common_bytes: limits.thresholds.common_bytes(limits.ring_bytes),
             wake_bytes: u64::from(limits.ring_bytes / WAKING_PART),
             offsets,
         };
         let log_level: u8 = if log { LOG_DEBUG } else { 0 };
-        let mut ebpf = EbpfLoader::new()
+        let ebpf = EbpfLoader::new()
             // The programs have no relocations against the kernel's types, which are large to read.
             .btf(None)
             .override_global("SETTINGS", &settings, true)
@@ -217,7 +200,6 @@ impl Kernel {
             .map_max_entries("CALLS", (limits.connections / 4).max(LEAST_CALLS))
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
-        fill_filters(&mut ebpf, filters)?;
         let mut kernel = Self {
             ebpf,
             continuations: Vec::new(),
@@ -314,6 +296,12 @@ impl Kernel {
             overload: Array::try_from(take("OVERLOAD")?)?,
             verdicts: HashMap::try_from(take("VERDICTS")?)?,
             reader: Array::try_from(take("READER")?)?,
+            filters: FilterMaps {
+                in_force: Array::try_from(take("IN_FORCE")?)?,
+                filters: Array::try_from(take("FILTERS")?)?,
+                cgroups: Array::try_from(take("CGROUPS")?)?,
+                ports: Array::try_from(take("PORTS")?)?,
+            },
         })
     }
 
@@ -395,20 +383,6 @@ pub fn tells_probes_apart() -> bool {
     features.bpf_cookie() && features.bpf_perf_link()
 }
 
-fn fill_filters(ebpf: &mut Ebpf, filters: &KernelFilters) -> Result<(), KernelError> {
-    let map = ebpf.map_mut("CGROUPS").ok_or(KernelError::Missing("CGROUPS"))?;
-    let mut cgroups: Array<_, Cgroup> = Array::try_from(map)?;
-    for (index, cgroup) in (0..MAX_CGROUPS).zip(&filters.cgroups) {
-        cgroups.set(index, cgroup, 0)?;
-    }
-    let map = ebpf.map_mut("PORTS").ok_or(KernelError::Missing("PORTS"))?;
-    let mut ports: Array<_, Ports> = Array::try_from(map)?;
-    for (index, range) in (0..MAX_PORTS).zip(&filters.ports) {
-        ports.set(index, Ports { first: range.first(), last: range.last() }, 0)?;
-    }
-    Ok(())
-}
-
 fn descriptor(of: Result<&ProgramFd, ProgramError>) -> Result<ProgramFd, ProgramError> {
     of?.try_clone().map_err(ProgramError::IOError)
 }
@@ -422,6 +396,16 @@ pub fn lift_memory_limit() -> io::Result<()> {
     let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the argument is a valid structure that lives through the call.
     match unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits until every program has ended that runs now, and so may go by what was in the maps before.
+pub(super) fn wait_for_programs() -> io::Result<()> {
+    // SAFETY: the call has three numbers for arguments and touches no memory of this process. The kernel
+    // waits for a grace period of RCU, within which programs run (`kernel/sched/membarrier.c`).
+    match unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

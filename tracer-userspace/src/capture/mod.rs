@@ -5,6 +5,7 @@
 mod apart;
 mod connections;
 mod event;
+mod filters;
 mod kernel;
 mod offsets;
 mod overload;
@@ -15,9 +16,8 @@ mod record;
 
 pub use connections::{Connections, Forget, Positions};
 pub use event::*;
-pub use kernel::{
-    Kernel, KernelError, KernelFilters, Limits, lift_memory_limit, tells_probes_apart,
-};
+pub use filters::{Generation, KernelFilters};
+pub use kernel::{Kernel, KernelError, Limits, lift_memory_limit, tells_probes_apart};
 pub use offsets::{KERNEL_BTF, OffsetsError};
 pub use overload::{Thresholds, Use};
 pub use ports::{PortRange, PortRangeError};

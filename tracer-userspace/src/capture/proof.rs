@@ -106,8 +106,8 @@ impl Proof {
                 self.begins(header.connection, *direction, bytes);
             }
             Body::Closed(_) => self.ends(header.connection),
-            Body::Exited => self.end_all(header.process),
-            Body::Executed(executed) => self.end_all(executed.previous),
+            Body::Exited => self.end_process(header.process),
+            Body::Executed(executed) => self.end_process(executed.previous),
             _ => {}
         }
     }
@@ -155,7 +155,7 @@ impl Proof {
     }
 
     /// The connections of a process are over.
-    fn end_all(&mut self, process: u64) {
+    pub(super) fn end_process(&mut self, process: u64) {
         let of_process = self.watched.iter().filter(|(_, watched)| watched.process == process);
         let over: Vec<u64> = of_process.map(|(connection, _)| *connection).collect();
         over.into_iter().for_each(|connection| self.ends(connection));

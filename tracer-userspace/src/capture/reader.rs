@@ -2,17 +2,24 @@
 //! Takes the kernel's maps; gives [`Event`]s to a sink, in order.
 //! Also writes what userspace decides about processes into the kernel's table.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    time::Duration,
+};
 
-use aya::maps::MapError;
-use tracer_ebpf::{LEVELS, LOSSES, Loss, Process, READER_LOOKS, Verdict};
+use aya::maps::{HashMap, MapData, MapError};
+use tracer_ebpf::{
+    ConnectionState, LEVELS, LOSSES, Loss, MARK_PROGRAM, MARK_TREE, ObjectKey, Process,
+    READER_LOOKS, Verdict,
+};
 
 pub use super::connections::Captured;
 use super::{
     apart::Apart,
     connections::{Connections, Positions},
-    event::{ConnectionId, Event, ProcessId, Timestamp},
-    kernel::Maps,
+    event::{CloseCause, ConnectionId, Event, ProcessEvent, ProcessId, Timestamp},
+    filters::{Generation, KernelFilters},
+    kernel::{Maps, wait_for_programs},
     overload::Use,
     proof::{FindingId, Proof, Refutation},
     record::{Body, Record},
@@ -77,7 +84,30 @@ pub struct Reader {
     unreadable: u64,
     /// The ring was empty when it was last looked into.
     drained: bool,
+    /// Of the filters in force.
+    generation: Generation,
 }
+
+/// A process in the kernel's table, and what it has to do with filters.
+#[derive(Clone, Copy, Debug)]
+pub struct Entered {
+    pub process: ProcessId,
+    marks: u32,
+}
+
+impl Entered {
+    /// Whether it has all of these `MARK_*` for the filters of a generation.
+    pub fn has(&self, marks: u32, generation: Generation) -> bool {
+        let marks = generation.marks(marks);
+        self.marks & marks == marks
+    }
+}
+
+/// Of `bpf_map_update_elem` (Linux `bpf.h`): the key must be there.
+const BPF_EXIST: u64 = 2;
+
+/// For programs to end where the kernel can't tell when they have: they take microseconds.
+const PROGRAMS_PAUSE: Duration = Duration::from_millis(100);
 
 impl Reader {
     pub fn new(maps: Maps) -> Self {
@@ -88,7 +118,64 @@ impl Reader {
             proof: Proof::default(),
             unreadable: 0,
             drained: true,
+            generation: Generation::NONE,
         }
+    }
+
+    /// Of the filters in force.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Writes the filters that are to be in force next; gives the generation that processes are to be
+    /// marked for. `kept`: who has one of these `MARK_*` has it for these filters too.
+    ///
+    /// # Errors
+    /// The kernel does not take them. Those in force stay.
+    pub fn prepare(&mut self, filters: &KernelFilters, kept: u32) -> Result<Generation, MapError> {
+        let (now, next) = (self.generation, self.generation.next());
+        let processes: Vec<u32> = self.maps.processes.keys().filter_map(Result::ok).collect();
+        for pid in processes {
+            let Ok(process) = self.maps.processes.get(&pid, 0) else { continue };
+            // In the next half are marks for filters that were in force before these.
+            let mut marks = process.marks & now.marks(MARK_TREE | MARK_PROGRAM);
+            for mark in [MARK_TREE, MARK_PROGRAM] {
+                if kept & mark != 0 && marks & now.marks(mark) != 0 {
+                    marks |= next.marks(mark);
+                }
+            }
+            if marks != process.marks {
+                // Gone already is as good.
+                let _ = self.maps.processes.insert(pid, Process { marks, ..process }, BPF_EXIST);
+            }
+        }
+        self.maps.filters.write(filters, next)?;
+        Ok(next)
+    }
+
+    /// Puts the filters of a generation in force that was prepared; after that no program runs any more
+    /// that goes by those before.
+    ///
+    /// # Errors
+    /// The kernel does not take it. Those in force stay.
+    pub fn enforce(&mut self, generation: Generation) -> Result<(), MapError> {
+        self.maps.filters.enforce(generation)?;
+        let is_first = self.generation == Generation::NONE;
+        self.generation = generation;
+        if !is_first && let Err(error) = wait_for_programs() {
+            tracing::debug!(%error, "the kernel does not tell when its programs have ended");
+            std::thread::sleep(PROGRAMS_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// The processes in the kernel's table. One that comes or goes meanwhile may be missed.
+    pub fn entered(&self) -> Vec<Entered> {
+        let entered = |(pid, process): (u32, Process)| Entered {
+            process: ProcessId { pid, incarnation: process.incarnation },
+            marks: process.marks,
+        };
+        self.maps.processes.iter().filter_map(Result::ok).map(entered).collect()
     }
 
     pub fn captured(&self) -> Captured {
@@ -122,12 +209,7 @@ impl Reader {
     /// Takes at most `limit` records; returns how many there were.
     pub fn read(&mut self, limit: usize, sink: &mut dyn FnMut(&Event<'_>)) -> usize {
         let Maps { records, connections: table, calls, .. } = &mut self.maps;
-        let mut forget = |key| {
-            let state = table.get(&key, 0).ok()?;
-            // Gone already is as good.
-            let _ = table.remove(&key);
-            Some(Positions { received: state.received, sent: state.sent })
-        };
+        let mut forget = |key| forget(table, key);
         let mut taken = 0;
         self.drained = false;
         while taken < limit {
@@ -139,7 +221,7 @@ impl Reader {
             match Record::read(&item) {
                 Some(record) => {
                     if matches!(record.body, Body::Exited) {
-                        forget_calls(calls, record.header.tgid);
+                        forget_calls(calls, &|pid| pid == record.header.tgid);
                     }
                     let (proof, connections) = (&mut self.proof, &mut self.connections);
                     self.apart.pass(&record, &mut |record| {
@@ -150,11 +232,15 @@ impl Reader {
                 None => self.unreadable += 1,
             }
         }
+        self.forget_verdicts();
+        taken
+    }
+
+    fn forget_verdicts(&mut self) {
         for connection in self.connections.take_judged() {
             // Gone already is as good.
             let _ = self.maps.verdicts.remove(&connection.0);
         }
-        taken
     }
 
     /// Findings that turned out wrong since the last call.
@@ -190,8 +276,16 @@ impl Reader {
         self.connections.stop(time, sink);
     }
 
-    /// Sets marks of a process, entering it if need be. `incarnation`: of one that is new.
-    pub fn mark(&mut self, pid: u32, marks: u32, incarnation: u64) -> Result<ProcessId, MapError> {
+    /// Sets marks of a process for the filters of a generation, entering it if need be. `incarnation`:
+    /// of one that is new.
+    pub fn mark(
+        &mut self,
+        pid: u32,
+        marks: u32,
+        generation: Generation,
+        incarnation: u64,
+    ) -> Result<ProcessId, MapError> {
+        let marks = generation.marks(marks);
         let known = self.maps.processes.get(&pid, 0).ok();
         let process = Process {
             incarnation: known.map_or(incarnation, |known| known.incarnation),
@@ -203,13 +297,42 @@ impl Reader {
         Ok(ProcessId { pid, incarnation: process.incarnation })
     }
 
-    /// Takes a process out of the kernel's table, if it still is that program.
-    pub fn unmark(&mut self, process: ProcessId) {
+    /// Takes a process out of the kernel's table, if it still is that program, and tells its end: it is not
+    /// traced any more.
+    pub fn release(
+        &mut self,
+        process: ProcessId,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
         let same = |known: Process| known.incarnation == process.incarnation;
-        if self.maps.processes.get(&process.pid, 0).is_ok_and(same) {
-            // Gone already is as good.
-            let _ = self.maps.processes.remove(&process.pid);
+        let is_there = self.maps.processes.get(&process.pid, 0).is_ok_and(same);
+        // Of one that is gone the kernel side tells the end.
+        if is_there && self.maps.processes.remove(&process.pid).is_ok() {
+            self.end_connections(process, time, sink);
+            sink(&Event::Process(ProcessEvent::Exited { process, time }));
         }
+    }
+
+    /// Ends the connections of a process as the tracer's end does; the process stays in the table.
+    pub fn end_connections(
+        &mut self,
+        process: ProcessId,
+        time: Timestamp,
+        sink: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let Self { maps, apart, connections, proof, .. } = self;
+        apart.end_process(process.incarnation);
+        proof.end_process(process.incarnation);
+        let mut forget = |key| forget(&mut maps.connections, key);
+        let cause = CloseCause::TracerStopped;
+        connections.end_process(process, time, cause, &mut forget, sink);
+        self.forget_verdicts();
+    }
+
+    /// Forgets the calls under way of processes that are not traced: how they end is not told.
+    pub fn forget_calls(&mut self, of: &dyn Fn(u32) -> bool) {
+        forget_calls(&mut self.maps.calls, of);
     }
 
     /// The kernel side's counters, now.
@@ -235,12 +358,23 @@ impl Reader {
     }
 }
 
+/// Removes a connection; gives how far it came.
+fn forget(
+    table: &mut HashMap<MapData, ObjectKey, ConnectionState>,
+    key: ObjectKey,
+) -> Option<Positions> {
+    let state = table.get(&key, 0).ok()?;
+    // Gone already is as good.
+    let _ = table.remove(&key);
+    Some(Positions { received: state.received, sent: state.sent })
+}
+
 /// Removes the calls that a process never returned from: it was killed inside them.
 fn forget_calls(
-    calls: &mut aya::maps::HashMap<aya::maps::MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
-    tgid: u32,
+    calls: &mut HashMap<MapData, tracer_ebpf::CallKey, tracer_ebpf::Call>,
+    of: &dyn Fn(u32) -> bool,
 ) {
-    let dead: Vec<_> = calls.keys().filter_map(Result::ok).filter(|key| key.tgid == tgid).collect();
+    let dead: Vec<_> = calls.keys().filter_map(Result::ok).filter(|key| of(key.tgid)).collect();
     for key in dead {
         // Gone already is as good.
         let _ = calls.remove(&key);

@@ -32,6 +32,7 @@ pub(super) enum Body<'a> {
     Exited,
     LibrariesChanged,
     Appeared,
+    Excluded,
 }
 
 impl<'a> Record<'a> {
@@ -69,6 +70,8 @@ impl<'a> Record<'a> {
             Body::LibrariesChanged
         } else if is(Kind::Appeared) {
             Body::Appeared
+        } else if is(Kind::Excluded) {
+            Body::Excluded
         } else {
             return None;
         };

@@ -6,6 +6,7 @@ mod doctor;
 mod filters;
 mod outputs;
 mod record;
+mod reload;
 mod replay;
 mod run;
 mod stages;

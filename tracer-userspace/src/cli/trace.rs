@@ -10,11 +10,12 @@ use super::{
     filters::FilterFlags,
     outputs::{CheckedOutputs, OutputFlags},
     record, refuse,
+    reload::Reload,
     stages::stages,
 };
 use crate::{
     capture::Limits,
-    config::{self, Config, Listen},
+    config::{self, Config, Listen, Watch},
     doctor,
     export::{MetricsReading, Variables},
     metrics::Metrics,
@@ -139,6 +140,7 @@ pub(super) struct Run {
     /// Signals are caught from here on, so that none ends llmtap half-attached.
     signals: Signals,
     runtime: tokio::runtime::Runtime,
+    reload: Option<Reload>,
 }
 
 impl Run {
@@ -198,7 +200,20 @@ impl Run {
         let behind = behind(&filters)?;
         let KernelSide { limits, board, log: kernel_log } = kernel;
         let settings = Settings { filters, behind, limits, kernel_log, board };
-        Ok(Self { settings, command, signals, runtime })
+        Ok(Self { settings, command, signals, runtime, reload: None })
+    }
+
+    /// Follows the file that the configuration was read from.
+    pub(super) fn following(
+        self,
+        watch: Watch,
+        config: Config,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let reload = {
+            let _inside = self.runtime.enter();
+            Reload::new(watch, config, self.settings.board.clone())?
+        };
+        Ok(Self { reload: Some(reload), ..self })
     }
 }
 
@@ -217,7 +232,18 @@ impl Run {
             session.alive().count(),
             session.libraries().len()
         );
-        self.runtime.block_on(self.signals.next());
+        self.runtime.block_on(async {
+            let follow = async {
+                match &mut self.reload {
+                    Some(reload) => reload.follow(&session).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.signals.next() => {}
+                () = follow => {}
+            }
+        });
         finish(session, ExitCode::SUCCESS)
     }
 

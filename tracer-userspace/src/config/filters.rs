@@ -1,7 +1,7 @@
 //! Which processes and connections to trace, as the file says it and the flags fill it.
 //! Takes YAML; gives [`Filters`]. Whether what is named is there is checked where it is used.
 
-use std::{num::NonZeroU32, path::PathBuf};
+use std::{fmt, num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
@@ -37,6 +37,30 @@ impl Filters {
     pub fn is_empty(&self) -> bool {
         Self { host: Vec::new(), ..self.clone() } == Self::default()
     }
+}
+
+/// As in the file, on one line.
+impl fmt::Display for Filters {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<_> = self.cgroup.iter().map(|path| path.display()).collect();
+        let kinds = [
+            ("pid", list(&self.pid)),
+            ("exe", list(&self.exe)),
+            ("cmdline", list(&self.cmdline)),
+            ("cgroup", list(&paths)),
+            ("container", list(&self.container)),
+            ("port", list(&self.port)),
+            ("host", list(&self.host)),
+            ("all", list(if self.all { &[true] } else { &[] })),
+        ];
+        let given = kinds.into_iter().filter(|(_, values)| !values.is_empty());
+        let given: Vec<_> = given.map(|(kind, values)| format!("{kind} {values}")).collect();
+        text.write_str(&given.join("; "))
+    }
+}
+
+fn list(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A number of the file, so that one out of range is told in words.

@@ -3,9 +3,10 @@
 //! The command line fills the same [`Config`]; what each setting does is known where it is used.
 
 mod filters;
+mod watch;
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -15,6 +16,7 @@ use std::{
 pub use filters::Filters;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
+pub use watch::{Look, Watch};
 
 use crate::{
     capture::{Limits, Thresholds},
@@ -204,19 +206,42 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, is no YAML, has a key or a value that is not known, or names nothing to
-    /// trace.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, path),
-            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
-        }
+    /// What else than filters differs in `new`, by the keys of the file: such changes need a new start.
+    pub fn fixed_changes(&self, new: &Self) -> Vec<&'static str> {
+        // All of them, so that none is forgotten.
+        let Self {
+            filters: _,
+            output,
+            capture_content,
+            semconv,
+            events,
+            ring_bytes,
+            max_connections,
+            overload,
+            metrics,
+            otlp,
+            providers,
+            estimate_tokens,
+            prices,
+        } = self;
+        let differs = [
+            ("output", *output != new.output),
+            ("capture_content", *capture_content != new.capture_content),
+            ("semconv", *semconv != new.semconv),
+            ("events", *events != new.events),
+            ("ring_bytes", *ring_bytes != new.ring_bytes),
+            ("max_connections", *max_connections != new.max_connections),
+            ("overload", *overload != new.overload),
+            ("metrics", *metrics != new.metrics),
+            ("otlp", *otlp != new.otlp),
+            ("providers", *providers != new.providers),
+            ("estimate_tokens", *estimate_tokens != new.estimate_tokens),
+            ("prices", *prices != new.prices),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 
+    /// Checks what a file says.
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let fault = |Fault { place, words }: Fault| ConfigError::Value {
             path: path.to_owned(),

@@ -1,4 +1,4 @@
-use std::num::NonZero;
+use std::{fs, num::NonZero};
 
 use serde_json::Value;
 
@@ -100,6 +100,34 @@ prices: /etc/llmtap/prices.yaml
 }
 
 #[test]
+fn filters_alone_change_while_running() {
+    let old = parse("filters: {exe: [a], pid: [1, 2], port: [443, 8000-8100]}\n").unwrap();
+    assert_eq!(old.filters.to_string(), "pid 1, 2; exe a; port 443, 8000-8100");
+    let new = parse("filters: {all: true, host: ['*.b']}\n").unwrap();
+    assert_eq!(new.filters.to_string(), "host *.b; all true");
+    assert_eq!(old.fixed_changes(&new), [""; 0]);
+    // Each key of the example changes what it is named for, and that alone.
+    for (key, value) in [
+        ("output", "{format: none}"),
+        ("capture_content", "true"),
+        ("semconv", "dup"),
+        ("events", "true"),
+        ("ring_bytes", "65536"),
+        ("max_connections", "7"),
+        ("overload", "{content: 1}"),
+        ("metrics", "{listen: 1}"),
+        ("otlp", "{timeout_ms: 1}"),
+        ("providers", "[{host: a}]"),
+        ("estimate_tokens", "true"),
+        ("prices", "/a"),
+    ] {
+        let new = parse(&format!("filters: {{all: true}}\n{key}: {value}\n")).unwrap();
+        assert_eq!(old.fixed_changes(&new), [key]);
+        assert_eq!(new.fixed_changes(&new), [""; 0]);
+    }
+}
+
+#[test]
 fn wrong_files_are_refused_with_their_place() {
     for (text, line, word) in [
         ("filters:\n  all: true\nfiltres:\n  all: true\n", 3, "filtres"),
@@ -164,7 +192,7 @@ fn nothing_to_trace_lists_the_choices() {
 
 #[test]
 fn missing_file_is_named() {
-    let error = Config::read(Path::new("/nonexistent/llmtap.yaml")).unwrap_err().to_string();
+    let error = Watch::open(Path::new("/nonexistent/llmtap.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/llmtap.yaml"), "{error}");
 }
 
@@ -304,6 +332,29 @@ fn kind(root: &Value, schema: &Value) -> String {
     }
 }
 
+const RELOADING: &str = "
+## Changing filters while llmtap runs
+
+Edit the file. llmtap looks at it each second, and applies what says something else once it has stayed the same
+from one look to the next; on SIGHUP at once, which is for whoever writes it in several steps. A rename over
+the file, and links that are replaced (Kubernetes' ConfigMaps), are followed; what is no regular file is read once,
+at the start. One line of the log says what is in force then; `/metrics` counts (`llmtap_reloads_total`).
+
+- A file that is wrong, or gone, changes nothing: a warning names line and column, and the filters stay as they
+  are until the file is right again.
+- Only `filters` are applied. A warning names other keys that differ: they take effect at the next start.
+- Programs (`pid`, `exe`, `cmdline`, `container`, `cgroup`) are judged anew at once. What fits both the old filters and
+  the new goes on without a gap. What fits no longer ends as when llmtap ends: calls under way become spans with
+  `llmtap.ended` = `tracer_stopped`. What fits now is seen from its next message on: a connection that is open
+  already is joined late, and a call whose request has passed gives no span. In no moment is a program read that neither
+  the old filters nor the new let through.
+- `port` is compared anew with each connection whose socket is known, when next something passes on it, in the
+  same way: it ends, is joined late, or goes on.
+- `host`, and `port` where the socket is not known, hold for calls that end from then on.
+- A process of `pid` that has ended by then is told in a warning. It stays in the filter, so that nobody else
+  is let through in its place.
+";
+
 fn page() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
@@ -316,6 +367,7 @@ fn page() -> String {
     for (key, kind, meaning) in keys() {
         page += &format!("| `{key}` | {kind} | {meaning} |\n");
     }
+    page += RELOADING;
     page += &format!("\nAn example, `deploy/llmtap.yaml`:\n\n```yaml\n{EXAMPLE}```\n");
     page
 }

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io::{self, BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// One executable mapping of a file.
@@ -68,6 +68,10 @@ fn parse(line: &str) -> Option<Mapping> {
         inode,
         path: PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path)),
     })
+}
+
+pub fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 /// Every process there is now.

@@ -2,6 +2,8 @@
 //! Takes a status and llmtap's own usage; gives numbers by label values.
 //! `docs/metrics.md` is made of these declarations.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::process::Usage;
 use crate::{export::Tally, session::Status};
 
@@ -202,6 +204,21 @@ pub(super) const METRICS: &[Metric] = &[
         },
     )
     .by(&["result"]),
+    counter("llmtap_reloads", "Changes of the configuration's file while running", |source| {
+        let reloads = source.status.reloads;
+        each([("applied", reloads.applied), ("refused", reloads.refused)])
+    })
+    .by(&["result"]),
+    gauge(
+        "llmtap_last_reload_timestamp",
+        "When a change of the configuration was last applied, since 1970; absent before",
+        |source| {
+            let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let last = source.status.reloads.last_applied.map(since);
+            last.map(|since| (Vec::new(), since.as_secs_f64())).into_iter().collect()
+        },
+    )
+    .of(Unit::Seconds),
     counter("process_cpu", "Processor time of llmtap", |source| {
         vec![(Vec::new(), source.usage.processor.as_secs_f64())]
     })

@@ -1,4 +1,9 @@
-use std::{collections::HashSet, fs, path::Path};
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use super::{
     calls,
@@ -10,7 +15,7 @@ use crate::{
     capture::{Captured, LostCount},
     export::{OtlpTallies, Tallies, Tally},
     meter::Overflow,
-    session::{Scrape, Status},
+    session::{Reloads, Scrape, Status},
     trace::semconv::{INSTRUMENTS, InstrumentKind},
 };
 
@@ -35,6 +40,11 @@ fn status() -> Status {
             otlp: OtlpTallies { traces: Some(tally.clone()), metrics: Some(tally), logs: None },
         },
         overflow: Overflow { without_attributes: 15, lost: 16 },
+        reloads: Reloads {
+            applied: 17,
+            refused: 18,
+            last_applied: Some(UNIX_EPOCH + Duration::from_millis(19_500)),
+        },
         ..Status::default()
     };
     status.lost.shed_body = LostCount { bytes: 4, records: 5 };
@@ -58,6 +68,9 @@ fn numbers_are_in_the_text() {
         "llmtap_queued_spans{output=\"otlp\"} 14.0",
         "llmtap_data_points_total{output=\"otlp\",result=\"exported\"} 11.0",
         "llmtap_overflowed_measurements_total{result=\"lost\"} 16.0",
+        "llmtap_reloads_total{result=\"applied\"} 17.0",
+        "llmtap_reloads_total{result=\"refused\"} 18.0",
+        "llmtap_last_reload_timestamp_seconds 19.5",
     ] {
         assert!(text.lines().any(|there| there == line), "no {line} in\n{text}");
     }

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Counts, Pipeline, Processes, Recorder, Status, recorder};
+use super::{Counts, Filters, Pipeline, Processes, Recorder, Status, recorder};
 use crate::{
     capture::{ConnectionId, Event, ProcessId, Timestamp, Use},
     discover::Process,
@@ -80,6 +80,13 @@ impl Behind {
     /// What a connection is used for; a recording does not ask.
     pub(super) fn usage(&self, connection: ConnectionId) -> Use {
         self.pipeline.as_ref().map_or(Use::Unknown, |pipeline| pipeline.usage(connection))
+    }
+
+    /// Other filters, for calls that end from now on.
+    pub(super) fn filter(&mut self, filters: &Arc<Filters>) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.filter(Arc::clone(filters));
+        }
     }
 
     /// Under overload no text is kept of calls that begin.

@@ -2,6 +2,7 @@
 //! Takes values from the command line or the configuration; gives [`Filters`].
 
 use std::{
+    collections::HashSet,
     fs, io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
@@ -13,6 +14,7 @@ use super::{Hosts, Programs, ProgramsError};
 use crate::{
     capture::{KernelFilters, PortRange},
     config,
+    discover::mappings,
 };
 
 /// Kinds that are given must all match; of one kind any value.
@@ -57,12 +59,27 @@ impl Filters {
         if wanted.is_empty() && !command {
             return Err(FilterError::Nothing);
         }
-        let pids: Vec<u32> = wanted.pid.into_iter().map(Into::into).collect();
-        for pid in &pids {
-            if !PathBuf::from(format!("/proc/{pid}")).exists() {
-                return Err(FilterError::NoProcess(*pid));
-            }
+        if let Some(pid) = gone(&wanted).first() {
+            return Err(FilterError::NoProcess(*pid));
         }
+        Self::understood(wanted, command)
+    }
+
+    /// As [`Filters::check`], for a run under way: a process that is gone is no fault. Gives those
+    /// beside.
+    ///
+    /// # Errors
+    /// As [`Filters::check`].
+    pub fn check_again(wanted: config::Filters) -> Result<(Self, Vec<u32>), FilterError> {
+        if wanted.is_empty() {
+            return Err(FilterError::Nothing);
+        }
+        let gone = gone(&wanted);
+        Ok((Self::understood(wanted, false)?, gone))
+    }
+
+    fn understood(wanted: config::Filters, command: bool) -> Result<Self, FilterError> {
+        let pids: Vec<u32> = wanted.pid.into_iter().map(Into::into).collect();
         at_most(MAX_PORTS, "ports", wanted.port.len())?;
         at_most(MAX_CGROUPS, "cgroups", wanted.cgroup.len())?;
         let cgroups = wanted.cgroup.iter().map(|path| CgroupFilter::open(path));
@@ -76,9 +93,14 @@ impl Filters {
         })
     }
 
+    /// Whether only what is named by pid or command is traced, and what descends from it.
+    pub fn is_by_tree(&self) -> bool {
+        self.command || !self.pids.is_empty()
+    }
+
     /// What the kernel side compares.
     pub fn for_kernel(&self) -> KernelFilters {
-        let tree = if self.command || !self.pids.is_empty() { MARK_TREE } else { 0 };
+        let tree = if self.is_by_tree() { MARK_TREE } else { 0 };
         let program = if self.programs.is_empty() { 0 } else { MARK_PROGRAM };
         KernelFilters {
             required_marks: tree | program,
@@ -93,6 +115,12 @@ impl Filters {
         self.ports.is_empty()
             || port.is_some_and(|port| self.ports.iter().any(|range| range.contains(port)))
     }
+}
+
+/// Processes that are named and not there.
+fn gone(wanted: &config::Filters) -> Vec<u32> {
+    let pids = wanted.pid.iter().map(|pid| pid.get());
+    pids.filter(|pid| !mappings::is_alive(*pid)).collect()
 }
 
 fn at_most(most: u32, kind: &'static str, given: usize) -> Result<(), FilterError> {
@@ -133,6 +161,27 @@ impl CgroupFilter {
     }
 }
 
+/// Processes that are now in one of the cgroups, or below; `None`: none is asked for.
+pub(super) fn within(cgroups: &[CgroupFilter]) -> Option<HashSet<u32>> {
+    if cgroups.is_empty() {
+        return None;
+    }
+    let mut folders: Vec<PathBuf> = cgroups.iter().map(|cgroup| cgroup.path.clone()).collect();
+    let mut pids = HashSet::new();
+    while let Some(folder) = folders.pop() {
+        // One that is gone has none; nor has one of threads alone, which the one above has.
+        let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()));
+        let below = fs::read_dir(folder).into_iter().flatten().flatten();
+        folders.extend(
+            below
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
+    }
+    Some(pids)
+}
+
 /// `CGROUP2_SUPER_MAGIC` (Linux `magic.h`).
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 
@@ -159,6 +208,18 @@ mod tests {
         let pid = vec![std::num::NonZeroU32::new(1 << 23).unwrap()];
         let wanted = config::Filters { pid, ..config::Filters::default() };
         assert!(matches!(Filters::check(wanted, false), Err(FilterError::NoProcess(_))));
+    }
+
+    /// It must not become a wider filter.
+    #[test]
+    fn process_that_is_gone_stays_required_in_a_run() {
+        let pid = vec![std::num::NonZeroU32::new(1 << 23).unwrap()];
+        let wanted = config::Filters { pid, ..config::Filters::default() };
+        let (filters, gone) = Filters::check_again(wanted).unwrap();
+        assert_eq!(gone, [1 << 23]);
+        assert_eq!(filters.for_kernel().required_marks, MARK_TREE);
+        let nothing = Filters::check_again(config::Filters::default());
+        assert!(matches!(nothing, Err(FilterError::Nothing)));
     }
 
     #[test]

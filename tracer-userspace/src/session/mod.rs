@@ -7,6 +7,7 @@ mod behind;
 pub mod command;
 mod filters;
 mod hosts;
+mod marking;
 mod measuring;
 mod pace;
 mod pipeline;
@@ -34,7 +35,7 @@ pub use programs::{Programs, ProgramsError};
 pub use reading::Alive;
 pub use recorder::{Ended, Recorder};
 pub use replay::{Pace, replay};
-pub use status::{Board, Status};
+pub use status::{Board, Reloads, Status};
 pub use summary::Summary;
 
 use crate::{
@@ -43,7 +44,7 @@ use crate::{
 };
 use attach::Attacher;
 pub use attach::Refuted;
-use reading::{Reading, Stop};
+use reading::{Bell, Bells, Change, Reading};
 
 /// Everything that a run is made with.
 pub struct Settings {
@@ -67,11 +68,21 @@ pub enum SessionError {
     Thread(#[from] io::Error),
 }
 
+/// Filters that could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefilterError {
+    #[error("the kernel did not take the filters: {0}")]
+    Kernel(#[from] aya::maps::MapError),
+    #[error("llmtap reads nothing any more, after an error of its own; start it again")]
+    Ended,
+}
+
 /// A tracer with its probes in place.
 pub struct Session {
     attacher: Arc<Attacher>,
     reading: thread::JoinHandle<Summary>,
-    stop: Stop,
+    bells: Bells,
+    changes: mpsc::Sender<Change>,
     alive: Alive,
 }
 
@@ -84,16 +95,17 @@ impl Session {
     pub fn start(settings: Settings, held: Option<u32>) -> Result<Self, SessionError> {
         let _ = lift_memory_limit(); // Only kernels before 5.11 count BPF memory against it.
         let filters = settings.filters;
-        let (mut kernel, maps) =
-            Kernel::load(&filters.for_kernel(), &settings.limits, settings.kernel_log)?;
+        let (mut kernel, maps) = Kernel::load(&settings.limits, settings.kernel_log)?;
         let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
         let attacher = Arc::new(Attacher::new(kernel));
         let (finder, found) = mpsc::channel();
+        let (changes, changed) = mpsc::channel();
         let gate = held.and_then(gate_around);
         let mut reading = Reading {
             reader: Reader::new(maps),
             behind: settings.behind,
             filters,
+            changes: changed,
             finder,
             gated: gate.as_ref().map(|gate| gate.namespace().clone()),
             alive: Alive::default(),
@@ -110,11 +122,27 @@ impl Session {
         thread::Builder::new()
             .name("finder".into())
             .spawn(move || found.into_iter().for_each(|task| looking.act(task)))?;
-        let stop = Stop::new().map_err(io::Error::from)?;
-        let sources = reading.sources(&stop).map_err(io::Error::from)?;
+        let bell = || Bell::new().map_err(io::Error::from);
+        let bells = Bells { stop: bell()?, filters: bell()? };
+        let sources = reading.sources(&bells).map_err(io::Error::from)?;
         let reading =
             thread::Builder::new().name("reader".into()).spawn(move || reading.run(&sources))?;
-        Ok(Self { attacher, reading, stop, alive })
+        Ok(Self { attacher, reading, bells, changes, alive })
+    }
+
+    /// Traces by other filters from now on. What fits both goes on as it is; what fits no longer ends as
+    /// when the tracer stops. Probes are in place when this returns.
+    ///
+    /// # Errors
+    /// If the kernel refuses something; the filters stay as they are.
+    pub fn refilter(&self, filters: Filters) -> Result<(), RefilterError> {
+        let (answer, answered) = mpsc::channel();
+        let change = Change { filters, answer };
+        self.changes.send(change).map_err(|_| RefilterError::Ended)?;
+        self.bells.filters.ring();
+        let fitting = answered.recv().map_err(|_| RefilterError::Ended)??;
+        fitting.into_iter().for_each(|pid| self.attacher.process(pid));
+        Ok(())
     }
 
     /// Counts the traced processes that live.
@@ -129,7 +157,7 @@ impl Session {
 
     /// Ends the run: takes what the ring still has, ends what is under way, flushes the outputs.
     pub fn finish(self) -> Summary {
-        self.stop.now();
+        self.bells.stop.ring();
         // The thread ends by its own return; a panic in it was printed by then.
         let summary = self.reading.join().unwrap_or_default();
         Summary { refuted: self.attacher.refuted(), ..summary }

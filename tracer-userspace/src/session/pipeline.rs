@@ -70,6 +70,11 @@ impl Pipeline {
         }
     }
 
+    /// Other filters, for calls that end from now on.
+    pub fn filter(&mut self, filters: Arc<Filters>) {
+        self.filters = filters;
+    }
+
     /// Measures operations for outputs that take metrics, as `reading` says, and for Prometheus.
     #[must_use]
     pub fn measured(mut self, reading: MetricsReading, scrape: Option<Scrape>) -> Self {

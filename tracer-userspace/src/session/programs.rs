@@ -20,6 +20,8 @@ pub struct Programs {
     executables: Executables,
     commands: GlobSet,
     containers: Vec<String>,
+    /// Patterns as they were given, of executables and of command lines.
+    patterns: [Vec<String>; 2],
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,13 @@ impl Programs {
             executables: Executables::new(executables)?,
             commands: set(commands)?,
             containers: containers.into_iter().map(|id| id.to_ascii_lowercase()).collect(),
+            patterns: [executables.to_vec(), commands.to_vec()],
         })
+    }
+
+    /// The same programs fit.
+    pub fn are_asked_as(&self, other: &Self) -> bool {
+        self.patterns == other.patterns && self.containers == other.containers
     }
 
     /// Every program fits.
@@ -139,6 +147,24 @@ mod tests {
         assert!(of(&[], &[]).is_empty() && of(&[], &[]).matches(own));
         // One that is gone.
         assert!(!of(&["*"], &[]).matches(u32::MAX));
+    }
+
+    #[test]
+    fn same_patterns_fit_the_same() {
+        let of = |executable: &str, command: &str, container: &str| {
+            let one = |text: &str| vec![text.to_owned()];
+            Programs::new(&one(executable), &one(command), one(container)).unwrap()
+        };
+        let first = of("a", "b", "0123456789AB");
+        assert!(first.are_asked_as(&of("a", "b", "0123456789ab")));
+        for other in [
+            of("b", "a", "0123456789ab"),
+            of("a", "c", "0123456789ab"),
+            of("a", "b", "0123456789ac"),
+            Programs::default(),
+        ] {
+            assert!(!first.are_asked_as(&other) && !other.are_asked_as(&first));
+        }
     }
 
     #[test]

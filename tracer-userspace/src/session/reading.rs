@@ -1,13 +1,13 @@
 //! The thread that reads the ring and drives the pipeline, until it is told to stop.
 //! Takes records as they come (no polling); gives the summary at its end.
-//! Also decides, for each program that starts, whether it is wanted.
+//! Also decides, for each program that starts, whether it is wanted; `marking` does for those that run.
 
 use std::{
     os::fd::AsFd as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::Sender,
+        mpsc::{Receiver, Sender},
     },
     time::Duration,
 };
@@ -21,12 +21,12 @@ use nix::{
     },
     time::{ClockId, clock_gettime},
 };
-use tracer_ebpf::{LEVEL_CONTENT, MARK_PROGRAM, MARK_TREE};
+use tracer_ebpf::{LEVEL_CONTENT, MARK_PROGRAM};
 
 use super::{Behind, Board, Filters, Status, Summary, pace::Pace};
 use crate::{
     capture::{Event, FindingId, ProcessEvent, ProcessId, Reader, Refutation, Timestamp, Use},
-    discover::{Namespace, mappings},
+    discover::Namespace,
     recording::Finish,
 };
 
@@ -34,12 +34,13 @@ use crate::{
 const BATCH: usize = 256;
 
 /// A record that is reserved and not yet written stops the reader; its writer needs a moment.
-const WRITER_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const WRITER_PAUSE: Duration = Duration::from_millis(10);
 
 /// What woke the thread.
 const STOP: u64 = 0;
 const RECORDS: u64 = 1;
 const MESSAGES: u64 = 2;
+const FILTERS: u64 = 3;
 
 /// Something for the thread that finds files.
 #[derive(Clone, Copy)]
@@ -50,19 +51,41 @@ pub(super) enum Task {
     Refute(FindingId, Refutation),
 }
 
-/// Tells the reading thread to end.
+/// Wakes the reading thread.
 #[derive(Clone)]
-pub(super) struct Stop(Arc<EventFd>);
+pub(super) struct Bell(Arc<EventFd>);
 
-impl Stop {
+impl Bell {
     pub(super) fn new() -> nix::Result<Self> {
         Ok(Self(Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?)))
     }
 
-    pub(super) fn now(&self) {
-        // Fails only where it was told 2^64 times already.
+    pub(super) fn ring(&self) {
+        // Fails only where it was rung 2^64 times already.
         let _ = self.0.write(1);
     }
+}
+
+/// What the reading thread is woken by, beside records and messages.
+#[derive(Clone)]
+pub(super) struct Bells {
+    pub(super) stop: Bell,
+    /// There is a [`Change`].
+    pub(super) filters: Bell,
+}
+
+/// Other filters, and who asked for them: he gets the processes whose files are to be looked at.
+pub(super) struct Change {
+    pub(super) filters: Filters,
+    pub(super) answer: Sender<Result<Vec<u32>, MapError>>,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Reading,
+    Filters,
+    End,
 }
 
 /// Number of traced processes that live.
@@ -74,7 +97,7 @@ impl Alive {
         self.0.load(Ordering::Acquire)
     }
 
-    fn began(&self) {
+    pub(super) fn began(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -89,6 +112,7 @@ pub(super) struct Reading {
     pub(super) reader: Reader,
     pub(super) behind: Behind,
     pub(super) filters: Arc<Filters>,
+    pub(super) changes: Receiver<Change>,
     pub(super) finder: Sender<Task>,
     /// Where the files of all processes come by the gate.
     pub(super) gated: Option<Namespace>,
@@ -100,54 +124,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Marks what runs already; gives the processes whose files are to be looked at.
-    pub(super) fn mark_running(&mut self, held: Option<u32>) -> Result<Vec<u32>, MapError> {
-        let mut processes = Vec::new();
-        // Twice: what is forked from now on the kernel side marks itself, what was forked while
-        // the first list was read is in the second.
-        for _ in 0..2 {
-            let filters = self.filters.clone();
-            for pid in filters.pids.iter().flat_map(|pid| mappings::tree_of(*pid)).chain(held) {
-                if !processes.contains(&pid) {
-                    processes.push(pid);
-                    self.mark(pid, MARK_TREE)?;
-                }
-            }
-        }
-        let by_tree = !processes.is_empty();
-        let candidates = if by_tree { processes.clone() } else { mappings::all_processes() };
-        let mut looked_at = Vec::new();
-        for pid in candidates {
-            if self.filters.programs.matches(pid) {
-                if !self.filters.programs.is_empty() {
-                    self.mark(pid, MARK_PROGRAM)?;
-                }
-                looked_at.push(pid);
-            }
-        }
-        // What waits to become the command is still llmtap itself.
-        looked_at.retain(|pid| Some(*pid) != held);
-        Ok(looked_at)
-    }
-
-    fn mark(&mut self, pid: u32, marks: u32) -> Result<(), MapError> {
-        // Of the form that the kernel side gives, and never met by it: no processor is 255th.
-        let incarnation = (now().0 << 8) | 0xff;
-        let process = self.reader.mark(pid, marks, incarnation)?;
-        if process.incarnation == incarnation {
-            self.alive.began();
-            self.behind.learn(process);
-        }
-        Ok(())
-    }
-
     /// What wakes the thread: what it is told, and the kernel side's wake-ups, each once: the ring is
     /// looked into anyway while there is something in it.
-    pub(super) fn sources(&self, stop: &Stop) -> nix::Result<Epoll> {
+    pub(super) fn sources(&self, bells: &Bells) -> nix::Result<Epoll> {
         let sources = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
-        sources.add(stop.0.as_fd(), readable(STOP))?;
+        sources.add(bells.stop.0.as_fd(), readable(STOP))?;
         let woken = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        sources.add(bells.filters.0.as_fd(), EpollEvent::new(woken, FILTERS))?;
         sources.add(self.reader.as_fd(), EpollEvent::new(woken, RECORDS))?;
         if let Some(messages) = &self.messages {
             sources.add(messages.as_fd(), readable(MESSAGES))?;
@@ -158,7 +142,12 @@ impl Reading {
     /// Reads until told to stop, then what is left.
     pub(super) fn run(mut self, sources: &Epoll) -> Summary {
         let mut pace = Pace::Sleeping;
-        while !self.wait(sources, pace) {
+        loop {
+            match self.wait(sources, pace) {
+                Due::End => break,
+                Due::Filters => self.change(),
+                Due::Reading => {}
+            }
             pace = self.keep_pace(pace);
             self.behind.settle(now());
             self.tell();
@@ -220,20 +209,36 @@ impl Reading {
         }
     }
 
-    /// Waits until it is time to read; true when the run is to end.
-    fn wait(&mut self, sources: &Epoll, pace: Pace) -> bool {
+    /// Does what was asked for since the last time.
+    fn change(&mut self) {
+        while let Ok(Change { filters, answer }) = self.changes.try_recv() {
+            let done = self.refilter(filters);
+            // Who does not wait for it does not need it.
+            let _ = answer.send(done);
+        }
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&mut self, sources: &Epoll, pace: Pace) -> Due {
         let patience = [self.behind.patience(now()), self.board.as_ref().map(Board::patience)];
         // Rounded up, so that there is something to do when it ends.
         let patience = patience.into_iter().flatten().map(|left| left + Duration::from_millis(1));
         let wait = patience.chain([pace.wait()]).min().unwrap_or_default();
         let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
-        let mut events = [EpollEvent::empty(); 3];
+        let mut events = [EpollEvent::empty(); 4];
         // An interrupted wait is as good as one that ended.
         let count = sources.wait(&mut events, timeout).unwrap_or_default();
         if let Some(messages) = &mut self.messages {
             messages.flush();
         }
-        events[..count].iter().any(|event| event.data() == STOP)
+        let rang = |number| events[..count].iter().any(|event| event.data() == number);
+        if rang(STOP) {
+            Due::End
+        } else if rang(FILTERS) {
+            Due::Filters
+        } else {
+            Due::Reading
+        }
     }
 
     fn take_the_rest(&mut self) {
@@ -242,7 +247,7 @@ impl Reading {
         while self.take() > 0 {}
     }
 
-    fn take(&mut self) -> usize {
+    pub(super) fn take(&mut self) -> usize {
         let Self { reader, behind, alive, .. } = self;
         let level = reader.strain().map_or(0, |strain| strain.level);
         behind.hurry(level >= LEVEL_CONTENT);
@@ -296,19 +301,36 @@ impl Reading {
             return true;
         }
         if !self.filters.programs.matches(process.pid) {
-            if !self.filters.command && self.filters.pids.is_empty() {
-                self.reader.unmark(process);
-                self.alive.ended();
+            if !self.filters.is_by_tree() {
+                self.release(process);
             }
             return false;
         }
-        match self.reader.mark(process.pid, MARK_PROGRAM, process.incarnation) {
+        let generation = self.reader.generation();
+        match self.reader.mark(process.pid, MARK_PROGRAM, generation, process.incarnation) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(pid = process.pid, %error, "a process cannot be traced");
                 false
             }
         }
+    }
+
+    /// A process is not traced any more.
+    pub(super) fn release(&mut self, process: ProcessId) {
+        let Self { reader, behind, alive, .. } = self;
+        reader.release(process, now(), &mut |event| {
+            behind.on(event);
+            if let Event::Process(event) = event {
+                follow(alive, event);
+            }
+        });
+    }
+
+    /// What a process is doing is not traced any more.
+    pub(super) fn end_connections(&mut self, process: ProcessId) {
+        let Self { reader, behind, .. } = self;
+        reader.end_connections(process, now(), &mut |event| behind.on(event));
     }
 
     /// Has a process's files looked at, unless they come by the gate: to look at those from here

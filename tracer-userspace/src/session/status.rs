@@ -3,8 +3,8 @@
 //! Who reads never makes the reading thread do anything.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::Counts;
@@ -37,24 +37,52 @@ pub struct Status {
     pub outputs: Tallies,
     /// Measurements of metrics that had no place of their own.
     pub overflow: Overflow,
+    pub reloads: Reloads,
+}
+
+/// What became of changes of the configuration while the run goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    pub applied: u64,
+    pub refused: u64,
+    /// When one was last applied.
+    pub last_applied: Option<SystemTime>,
 }
 
 /// The latest [`Status`] of a run.
 #[derive(Clone, Debug)]
 pub struct Board {
     status: Arc<Mutex<Status>>,
+    /// Told by another thread than the rest.
+    reloads: Arc<Mutex<Reloads>>,
     /// When it was last written.
     written: Instant,
 }
 
 impl Board {
     pub fn new() -> Self {
-        Self { status: Arc::default(), written: Instant::now() }
+        Self { status: Arc::default(), reloads: Arc::default(), written: Instant::now() }
     }
 
     /// What was last written.
     pub fn read(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Status { reloads: *self.reloads(), ..status }
+    }
+
+    /// A change of the configuration was applied, or refused.
+    pub fn reloaded(&self, is_applied: bool) {
+        let mut reloads = self.reloads();
+        if is_applied {
+            reloads.applied += 1;
+            reloads.last_applied = Some(SystemTime::now());
+        } else {
+            reloads.refused += 1;
+        }
+    }
+
+    fn reloads(&self) -> MutexGuard<'_, Reloads> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long what is there may stay.
