@@ -106,6 +106,55 @@ fn library_replaced_while_it_is_traced() -> Result<()> {
     replaced_library_is_seen(true)
 }
 
+/// Descriptors of probes that a tracer holds.
+fn probes(tracer: &Running) -> Result<usize> {
+    let mut count = 0;
+    for descriptor in fs::read_dir(format!("/proc/{}/fd", tracer.pid()))? {
+        let target = fs::read_link(descriptor?.path()).unwrap_or_default();
+        let target = target.to_string_lossy();
+        count += usize::from(target.contains("perf_event") || target.contains("bpf_link"));
+    }
+    ensure!(count > 0, "no probe has a descriptor");
+    Ok(count)
+}
+
+/// A library that was upgraded, and that no process has any more, keeps no probes.
+#[test]
+fn deleted_library_loses_its_probes() -> Result<()> {
+    let lab = Lab::open()?;
+    let server = lab.server()?;
+    let [old, new] = builds()?;
+    let (program, folder) = (lab.compile(false)?, lab.file("libraries"));
+    let start = |number: &str, go: &Path| {
+        let mut command = Command::new(&program);
+        command.args([&server.port.to_string(), number]).arg(go);
+        command.env("LD_LIBRARY_PATH", &folder);
+        Running::start(command)
+    };
+    let (first_go, second_go) = (lab.file("first"), lab.file("second"));
+    install(&old, &folder)?;
+    let first = start("43", &first_go)?;
+    wait_until("its libraries", LIMIT, || maps(&first).contains("libcrypto.so.3").then_some(()))?;
+    let tracer = lab.tracer().arg("--exe").arg(&program).args(["--sweep-seconds", "1"]).attach()?;
+    let with_old = probes(tracer.process())?;
+    fs::write(&first_go, "")?;
+    first.finish(LIMIT)?.success()?;
+    // Nobody has it, and the next may begin at any time.
+    std::thread::sleep(Duration::from_secs(4));
+    ensure!(probes(tracer.process())? == with_old, "a library that can still be loaded");
+    install(&new, &folder)?;
+    let fewer = || probes(tracer.process()).ok().filter(|count| *count < with_old);
+    let without = wait_until("probes taken off", LIMIT, fewer)?;
+    let second = start("44", &second_go)?;
+    let more = || probes(tracer.process()).ok().filter(|count| *count > without);
+    wait_until("probes on the new library", LIMIT, more)?;
+    std::thread::sleep(Duration::from_secs(1));
+    fs::write(&second_go, "")?;
+    second.finish(LIMIT)?.success()?;
+    tracer.wait_for_spans(2, LIMIT)?;
+    calls_are_seen(&tracer.stop()?, &[43, 44])
+}
+
 /// A root with the program, the C library and one build of OpenSSL.
 fn root(lab: &Lab, program: &Path, build: &Path) -> Result<PathBuf> {
     let root = lab.file("root");

@@ -21,7 +21,7 @@ use super::{
     offsets::{self, OffsetsError},
     proof::FindingId,
 };
-use crate::discover::{Basis, Function, Site, Target};
+use crate::discover::{Basis, FileId, Function, Site, Target};
 
 /// The object that `cargo xtask build` made from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LLMTAP_BPF_OBJECT"));
@@ -157,9 +157,14 @@ pub struct Kernel {
     /// Probes can be told apart (Linux 5.15).
     cookies: bool,
     /// Probes of findings that have to prove true. Numbers begin at 1 and are never given again.
-    inferred: BTreeMap<FindingId, Vec<(&'static str, UProbeLinkId)>>,
+    inferred: BTreeMap<FindingId, Probes>,
+    /// The others of each file.
+    attached: BTreeMap<FileId, Probes>,
     last: u32,
 }
+
+/// Programs that were attached, each with what takes it off again.
+type Probes = Vec<(&'static str, UProbeLinkId)>;
 
 /// The maps, for the thread that reads them.
 pub struct Maps {
@@ -206,6 +211,7 @@ impl Kernel {
             watches_syscalls: false,
             cookies,
             inferred: BTreeMap::new(),
+            attached: BTreeMap::new(),
             last: 0,
         };
         kernel.load_programs()?;
@@ -313,16 +319,18 @@ impl Kernel {
     pub fn attach(&mut self, target: &Target) -> Result<Vec<Option<FindingId>>, KernelError> {
         let path = format!("/proc/self/fd/{}", target.file.as_raw_fd());
         if let Some(hook) = &target.linker {
-            self.attach_site(hook, &path, 0)?;
+            let probes = self.attach_site(hook, &path, 0)?;
+            self.attached.entry(target.id).or_default().extend(probes);
         }
         let mut numbers = Vec::new();
         for finding in &target.findings {
             let inferred = finding.basis == Basis::Inference && self.cookies;
             let id = if inferred { Some(self.next_finding()?) } else { None };
             for site in &finding.sites {
-                let links = self.attach_site(site, &path, id.map_or(0, |id| id.0))?;
-                if let Some(id) = id {
-                    self.inferred.entry(id).or_default().extend(links);
+                let probes = self.attach_site(site, &path, id.map_or(0, |id| id.0))?;
+                match id {
+                    Some(id) => self.inferred.entry(id).or_default().extend(probes),
+                    None => self.attached.entry(target.id).or_default().extend(probes),
                 }
             }
             numbers.push(id);
@@ -343,7 +351,7 @@ impl Kernel {
         site: &Site,
         path: &str,
         finding: u32,
-    ) -> Result<Vec<(&'static str, UProbeLinkId)>, KernelError> {
+    ) -> Result<Probes, KernelError> {
         let cookie = Cookie::new(finding, site.parameter).filter(|cookie| cookie.0 != 0);
         self.load_programs_of(site.function)?;
         if is_of_epochs(site.function) {
@@ -365,7 +373,18 @@ impl Kernel {
 
     /// Takes the probes of a finding off again; nothing where that was done already.
     pub fn detach(&mut self, finding: FindingId) -> Result<(), KernelError> {
-        for (name, link) in self.inferred.remove(&finding).unwrap_or_default() {
+        let probes = self.inferred.remove(&finding).unwrap_or_default();
+        self.take_off(probes)
+    }
+
+    /// The same with the probes of a file that belong to no such finding.
+    pub fn detach_file(&mut self, file: FileId) -> Result<(), KernelError> {
+        let probes = self.attached.remove(&file).unwrap_or_default();
+        self.take_off(probes)
+    }
+
+    fn take_off(&mut self, probes: Probes) -> Result<(), KernelError> {
+        for (name, link) in probes {
             self.uprobe(name)?.detach(link).map_err(|source| refused(name, source))?;
         }
         Ok(())

@@ -77,7 +77,8 @@ fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
     // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
     let thresholds = Thresholds::NEVER;
     let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
-    let kernel = KernelSide { limits, board: None, log: kernel.kernel_log };
+    let inner = kernel.inner();
+    let kernel = KernelSide { limits, board: None, tell_coverage: false, inner };
     Run::checked(filters, command, kernel, |_| Ok(Behind::new(None, Some(create(output, &start)?))))
 }
 

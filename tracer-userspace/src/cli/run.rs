@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use super::{
     refuse,
-    trace::{RecordingFlags, Run},
+    trace::{Inner, RecordingFlags, Run},
 };
 use crate::config::Watch;
 
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let run = Watch::open(&arguments.config).map_err(Into::into).and_then(|(config, watch)| {
-        Run::prepare(&config, RecordingFlags::default(), Vec::new(), false)?
+        Run::prepare(&config, RecordingFlags::default(), Vec::new(), Inner::default())?
             .following(watch, config)
     });
     match run {

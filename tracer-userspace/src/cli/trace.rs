@@ -78,13 +78,37 @@ pub(super) struct KernelFlags {
 
     /// Log what the programs in the kernel say
     #[arg(long, hide = true)]
+    kernel_log: bool,
+
+    /// Seconds from one look for files that have no use any more to the next
+    #[arg(long, hide = true, default_value_t = SWEEP.as_secs())]
+    sweep_seconds: u64,
+}
+
+/// From one look for files that have no use any more to the next: their probes cost nothing meanwhile.
+pub(super) const SWEEP: Duration = Duration::from_secs(60);
+
+/// What only those who work on llmtap set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inner {
     pub(super) kernel_log: bool,
+    pub(super) sweep: Duration,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self { kernel_log: false, sweep: SWEEP }
+    }
 }
 
 impl KernelFlags {
     /// A ring is a power of two.
     pub(super) fn ring_bytes(&self) -> u32 {
         self.ring_size.next_power_of_two() * MIB
+    }
+
+    pub(super) fn inner(&self) -> Inner {
+        Inner { kernel_log: self.kernel_log, sweep: Duration::from_secs(self.sweep_seconds) }
     }
 }
 
@@ -106,15 +130,15 @@ Environment:
 const MIB: u32 = 1 << 20;
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    let (config, recording, command, kernel_log) = arguments.config();
-    match Run::prepare(&config, recording, command, kernel_log) {
+    let (config, recording, command, inner) = arguments.config();
+    match Run::prepare(&config, recording, command, inner) {
         Ok(run) => run.carry_out(),
         Err(error) => refuse(&*error),
     }
 }
 
 impl Arguments {
-    fn config(self) -> (Config, RecordingFlags, Vec<OsString>, bool) {
+    fn config(self) -> (Config, RecordingFlags, Vec<OsString>, Inner) {
         let mut config = Config {
             filters: self.filters.into(),
             ring_bytes: Some(self.kernel.ring_bytes()),
@@ -122,7 +146,7 @@ impl Arguments {
             ..Config::default()
         };
         self.outputs.fill(&mut config);
-        (config, self.recording, self.command, self.kernel.kernel_log)
+        (config, self.recording, self.command, self.kernel.inner())
     }
 }
 
@@ -130,7 +154,9 @@ impl Arguments {
 pub(super) struct KernelSide {
     pub(super) limits: Limits,
     pub(super) board: Option<Board>,
-    pub(super) log: bool,
+    /// Tell of each program whether it is covered.
+    pub(super) tell_coverage: bool,
+    pub(super) inner: Inner,
 }
 
 /// A run that was checked as far as it can be without touching anything.
@@ -148,7 +174,7 @@ impl Run {
         config: &Config,
         recording: RecordingFlags,
         command: Vec<OsString>,
-        kernel_log: bool,
+        inner: Inner,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let variables = Variables::of_this_process();
         let filters = Filters::check(config.filters.clone(), !command.is_empty())?;
@@ -167,7 +193,8 @@ impl Run {
         let metrics = config.metrics_listen(&variables).map(Metrics::bind).transpose()?;
         let scrape = metrics.as_ref().map(|metrics| metrics.calls().clone());
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
-        let kernel = KernelSide { limits: config.limits(), board, log: kernel_log };
+        let tell_coverage = command.is_empty();
+        let kernel = KernelSide { limits: config.limits(), board, tell_coverage, inner };
         let behind = |filters: &Arc<Filters>| {
             let recorder =
                 recording.map(|(path, start)| record::create(path, &start)).transpose()?;
@@ -198,8 +225,10 @@ impl Run {
         };
         let filters = Arc::new(filters);
         let behind = behind(&filters)?;
-        let KernelSide { limits, board, log: kernel_log } = kernel;
-        let settings = Settings { filters, behind, limits, kernel_log, board };
+        let KernelSide { limits, board, tell_coverage, inner } = kernel;
+        let Inner { kernel_log, sweep } = inner;
+        let settings =
+            Settings { filters, behind, limits, kernel_log, board, tell_coverage, sweep };
         Ok(Self { settings, command, signals, runtime, reload: None })
     }
 

@@ -13,7 +13,7 @@ use std::{
 use serde::{Serialize, Serializer};
 
 /// What makes a file the same file: probes are attached once a file, however it is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
     pub device: u64,
     pub inode: u64,

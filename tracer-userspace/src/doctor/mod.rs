@@ -1,25 +1,30 @@
 //! What llmtap can see on this machine, and why not the rest.
 //! Takes pids, or none for every process that holds TCP connections; gives a [`Report`].
-//! Reads `/proc`, `/sys` and files; attaches nothing and changes nothing.
+//! Reads `/proc`, `/sys` and files; attaches nothing and changes nothing. What a run follows it is told.
 
 mod kernel;
+mod plaintext;
 mod privileges;
 mod programs;
 mod sockets;
 mod text;
 mod verdict;
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use serde::Serialize;
 
+pub use plaintext::Plaintext;
 pub use privileges::{PrivilegeError, check as check_privileges};
-pub use programs::Programs;
-pub use sockets::Connections;
+pub use programs::{Held, Programs};
+pub use sockets::{Connections, Sockets};
 pub use text::Style;
 pub use verdict::Coverage;
 
-use crate::discover::{Basis, Cost, Finding, Stack, mappings};
+use crate::{
+    capture::Addresses,
+    discover::{Basis, Cost, Finding, Stack, mappings},
+};
 
 /// What was found out.
 #[derive(Debug, Serialize)]
@@ -41,7 +46,7 @@ pub struct Ability {
 }
 
 /// A process.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Program {
     pub pid: u32,
     /// The file name of its executable, or the kernel's name of the process.
@@ -51,6 +56,8 @@ pub struct Program {
     pub container_id: Option<String>,
     /// `None`: they cannot be read.
     pub tcp_connections: Option<Connections>,
+    /// `None`: nothing was traced.
+    pub plaintext: Option<Plaintext>,
     pub libraries: Vec<Library>,
     pub coverage: Coverage,
     /// In a sentence: what is seen, or why not and what would cover it.
@@ -97,14 +104,24 @@ impl Library {
     }
 }
 
+/// The connections of each process that are followed, with their addresses where they are known.
+pub type Followed = HashMap<u32, Vec<Option<Addresses>>>;
+
 /// Looks at these processes; without any, at all that hold TCP connections, but for llmtap itself.
-pub fn examine(pids: &[u32]) -> Report {
+/// `followed`: of a run that traces them.
+pub fn examine(pids: &[u32], followed: Option<&Followed>) -> Report {
     let mut known = Programs::default();
     let kernel = kernel::abilities();
+    let held = |pid: u32, sockets: Option<Sockets>| {
+        let established = sockets.as_ref().map_or(&[][..], |sockets| &sockets.established);
+        let seen = |all: &Followed| all.get(&pid).cloned().unwrap_or_default();
+        let plaintext = followed.map(|all| Plaintext::compare(&seen(all), established));
+        Held { sockets, plaintext }
+    };
     if !pids.is_empty() {
         let examine = |pid: &u32| {
-            let connections = known.sockets(*pid);
-            known.examine(*pid, connections)
+            let sockets = known.sockets(*pid);
+            known.examine(*pid, held(*pid, sockets))
         };
         let programs: Vec<_> = pids.iter().filter_map(examine).collect();
         let not_readable = (pids.len() - programs.len()) as u64;
@@ -114,10 +131,18 @@ pub fn examine(pids: &[u32]) -> Report {
     let (mut programs, mut not_readable) = (Vec::new(), 0);
     for pid in mappings::all_processes().into_iter().filter(|pid| *pid != own) {
         match known.sockets(pid) {
-            Some(connections) if connections.is_empty() => {}
-            connections @ Some(_) => programs.extend(known.examine(pid, connections)),
+            Some(sockets) if sockets.is_empty() => {}
+            sockets @ Some(_) => programs.extend(known.examine(pid, held(pid, sockets))),
             None => not_readable += u64::from(sockets::may_hold(pid)),
         }
     }
     Report { kernel, programs, not_readable }
+}
+
+/// The processes that hold TCP connections, but for llmtap itself.
+pub fn with_connections() -> Vec<u32> {
+    let (own, mut known) = (std::process::id(), Programs::default());
+    let holds =
+        |pid: &u32| *pid != own && known.sockets(*pid).is_some_and(|sockets| !sockets.is_empty());
+    mappings::all_processes().into_iter().filter(holds).collect()
 }

@@ -2,13 +2,17 @@
 //! Takes a pid; gives a [`Program`]. Each file is inspected once, whoever has it mapped.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     path::{Path, PathBuf},
     rc::Rc,
 };
 
-use super::{Connections, Library, Program, sockets::Tables, verdict};
+use super::{
+    Library, Plaintext, Program,
+    sockets::{Sockets, Tables},
+    verdict,
+};
 use crate::{
     capture::ProcessId,
     discover::{self, Image, Process, Stack, container, hint, mappings},
@@ -26,17 +30,28 @@ struct Contents {
 #[derive(Debug, Default)]
 pub struct Programs {
     files: HashMap<(String, u64), Rc<Result<Contents, String>>>,
+    /// Those that were asked for.
+    used: HashSet<(String, u64)>,
     sockets: Tables,
+}
+
+/// What is known of a process before it is looked at.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// `None`: they cannot be read.
+    pub sockets: Option<Sockets>,
+    /// `None`: nothing was traced.
+    pub plaintext: Option<Plaintext>,
 }
 
 impl Programs {
     /// `None`: they cannot be read.
-    pub fn sockets(&mut self, pid: u32) -> Option<Connections> {
+    pub fn sockets(&mut self, pid: u32) -> Option<Sockets> {
         self.sockets.of_process(pid)
     }
 
     /// `None`: there is no such process, or nothing of it can be read.
-    pub fn examine(&mut self, pid: u32, connections: Option<Connections>) -> Option<Program> {
+    pub fn examine(&mut self, pid: u32, held: Held) -> Option<Program> {
         // The description wants an id that lasts; here it lives no longer than this call.
         let process = Process::read(ProcessId { pid, incarnation: 0 }).ok()?;
         let mapped = mappings::of_process(pid).unwrap_or_default();
@@ -68,7 +83,8 @@ impl Programs {
             pid,
             name: name(&process),
             container_id: container::of_process(pid).ok().flatten(),
-            tcp_connections: connections,
+            tcp_connections: held.sockets.map(|sockets| sockets.counts()),
+            plaintext: held.plaintext,
             executable: process.executable,
             command: process.command,
             libraries,
@@ -77,8 +93,17 @@ impl Programs {
         })
     }
 
+    /// Before processes are looked at again: sockets have changed, and files that none of them had
+    /// mapped since the last time are forgotten.
+    pub fn again(&mut self) {
+        self.sockets = Tables::default();
+        let used = std::mem::take(&mut self.used);
+        self.files.retain(|key, _| used.contains(key));
+    }
+
     fn contents(&mut self, mapping: &mappings::Mapping, pid: u32) -> Rc<Result<Contents, String>> {
         let key = (mapping.device.clone(), mapping.inode);
+        self.used.insert(key.clone());
         let known = self.files.entry(key).or_insert_with(|| {
             let file = mapping.open(pid).map_err(|error| error.to_string());
             Rc::new(file.and_then(|file| contents(file, &mapping.path)))
@@ -122,11 +147,22 @@ mod tests {
 
     #[test]
     fn own_process_is_described() {
-        let own = Programs::default().examine(std::process::id(), None).unwrap();
+        let own = Programs::default().examine(std::process::id(), Held::default()).unwrap();
         assert_eq!(own.executable, std::env::current_exe().ok());
         assert!(own.name.starts_with("llmtap"), "{}", own.name);
         assert!(!own.why.is_empty());
-        assert!(Programs::default().examine(u32::MAX, None).is_none());
+        assert!(Programs::default().examine(u32::MAX, Held::default()).is_none());
+    }
+
+    #[test]
+    fn files_that_nobody_has_mapped_are_forgotten() {
+        let mut programs = Programs::default();
+        programs.examine(std::process::id(), Held::default()).unwrap();
+        let known = programs.files.len();
+        programs.again();
+        assert_eq!(programs.files.len(), known);
+        programs.again();
+        assert!(known > 0 && programs.files.is_empty());
     }
 
     /// `sleep` has nothing but the C library.
@@ -138,7 +174,7 @@ mod tests {
         while !is_there().unwrap().command.iter().any(|word| word == "30") {
             std::thread::yield_now();
         }
-        let program = Programs::default().examine(child.id(), None).unwrap();
+        let program = Programs::default().examine(child.id(), Held::default()).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(program.coverage, Coverage::NotCovered);

@@ -1,6 +1,6 @@
 //! The TCP connections that a process holds.
-//! Takes a pid; gives how many there are, of the sockets that the process and its network namespace
-//! both name. Each namespace's table is read once.
+//! Takes a pid; gives those sockets that the process and its network namespace both name.
+//! Each namespace's table is read once.
 
 use std::{collections::HashMap, fs, path::PathBuf};
 
@@ -10,6 +10,25 @@ use procfs::{
 };
 use serde::Serialize;
 
+use crate::capture::Addresses;
+
+/// TCP sockets of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sockets {
+    pub established: Vec<Addresses>,
+    pub listening: usize,
+}
+
+impl Sockets {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn counts(&self) -> Connections {
+        Connections { established: self.established.len(), listening: self.listening }
+    }
+}
+
 /// TCP sockets of a process, by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Connections {
@@ -17,44 +36,52 @@ pub struct Connections {
     pub listening: usize,
 }
 
-impl Connections {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// The sockets of each network namespace, by their inode.
 #[derive(Debug, Default)]
-pub(super) struct Tables(HashMap<PathBuf, HashMap<u64, TcpState>>);
+pub(super) struct Tables(HashMap<PathBuf, HashMap<u64, Entry>>);
+
+/// What a namespace's table says of a socket.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Listening,
+    Established(Addresses),
+}
 
 impl Tables {
     /// `None`: the process is gone, or may not be looked at.
-    pub(super) fn of_process(&mut self, pid: u32) -> Option<Connections> {
+    pub(super) fn of_process(&mut self, pid: u32) -> Option<Sockets> {
         let process = Process::new(i32::try_from(pid).ok()?).ok()?;
         let namespace = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
         let table = self.0.entry(namespace).or_insert_with(|| table(&process));
-        let mut connections = Connections::default();
+        let mut sockets = Sockets::default();
         for descriptor in process.fd().ok()? {
             // One that was closed since the list was read.
             let Ok(descriptor) = descriptor else { continue };
             let FDTarget::Socket(inode) = descriptor.target else { continue };
             match table.get(&inode) {
-                Some(TcpState::Listen) => connections.listening += 1,
-                Some(_) => connections.established += 1,
+                Some(Entry::Listening) => sockets.listening += 1,
+                Some(Entry::Established(addresses)) => sockets.established.push(*addresses),
                 None => {}
             }
         }
-        Some(connections)
+        Some(sockets)
     }
 }
 
-fn table(process: &Process) -> HashMap<u64, TcpState> {
+fn table(process: &Process) -> HashMap<u64, Entry> {
     let both = [process.tcp(), process.tcp6()];
-    let entries = both.into_iter().flatten().flatten();
-    entries
-        .filter(|entry| matches!(entry.state, TcpState::Listen | TcpState::Established))
-        .map(|entry| (entry.inode, entry.state))
-        .collect()
+    let entries = both.into_iter().flatten().flatten().filter_map(|entry| {
+        let told = match entry.state {
+            TcpState::Listen => Entry::Listening,
+            TcpState::Established => Entry::Established(Addresses {
+                local: entry.local_address,
+                peer: entry.remote_address,
+            }),
+            _ => return None,
+        };
+        Some((entry.inode, told))
+    });
+    entries.collect()
 }
 
 /// The process lives and is no kernel thread, which have nothing mapped.
@@ -77,7 +104,11 @@ mod tests {
         let (server, _) = listener.accept().unwrap();
         // Other tests have sockets too, which come and go.
         let with = Tables::default().of_process(own).unwrap();
-        assert!(with.listening > 0 && with.established > 1, "{before:?} {with:?}");
+        assert!(with.listening > 0, "{before:?} {with:?}");
+        for socket in [&client, &server] {
+            let (local, peer) = (socket.local_addr().unwrap(), socket.peer_addr().unwrap());
+            assert!(with.established.contains(&Addresses { local, peer }), "{with:?}");
+        }
         drop((client, server));
         assert_eq!(Tables::default().of_process(u32::MAX), None);
     }

@@ -102,6 +102,9 @@ impl Pen<'_, '_> {
             Coverage::NotCovered => ("not covered", AnsiColor::Red),
         };
         self.line(mark, colour, &program.why)?;
+        if let Some(plaintext) = &program.plaintext {
+            self.line("connections", AnsiColor::Cyan, &plaintext.to_string())?;
+        }
         program.libraries.iter().try_for_each(|library| self.library(library))
     }
 
@@ -148,7 +151,10 @@ fn connections(connections: Connections) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{discover::Stack, doctor::Probe};
+    use crate::{
+        discover::Stack,
+        doctor::{Plaintext, Probe},
+    };
 
     fn report() -> Report {
         let probe =
@@ -168,6 +174,7 @@ mod tests {
             command: Vec::new(),
             container_id: Some("0123456789abcdef".into()),
             tcp_connections: Some(Connections { established: 2, listening: 1 }),
+            plaintext: Some(Plaintext { connections: 2, ..Plaintext::default() }),
             libraries: vec![library],
             coverage: Coverage::Covered,
             why: "what passes OpenSSL 3.0.17 is seen".into(),
@@ -186,6 +193,7 @@ mod tests {
             "python3  (pid 42, 2 TCP connections, listens on 1, container 0123456789ab)",
             "  covered      what passes OpenSSL 3.0.17 is seen\n",
             "SslRead at 0x1234, single step",
+            "  connections  2 TLS connections are followed\n",
             "  evidence     10 symbols\n",
             "  unknown      3 processes ended meanwhile",
         ] {

@@ -9,13 +9,24 @@ use serde::Serialize;
 use super::Library;
 use crate::discover::{Basis, Hint};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Coverage {
     /// Every TLS library that is known of.
     Covered,
     Partly,
     NotCovered,
+}
+
+impl Coverage {
+    /// As the report's JSON and the metrics name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Covered => "covered",
+            Self::Partly => "partly",
+            Self::NotCovered => "not_covered",
+        }
+    }
 }
 
 /// What is known beside the libraries.

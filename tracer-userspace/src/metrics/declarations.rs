@@ -2,15 +2,20 @@
 //! Takes a status and llmtap's own usage; gives numbers by label values.
 //! `docs/metrics.md` is made of these declarations.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::process::Usage;
-use crate::{export::Tally, session::Status};
+use super::{process::Usage, programs};
+use crate::{doctor::Program, export::Tally, session::Status};
 
 /// What all numbers are taken from.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) status: Status,
+    /// What is seen of the traced programs.
+    pub(super) programs: Vec<Program>,
     pub(super) usage: Usage,
 }
 
@@ -29,7 +34,7 @@ pub(super) enum Unit {
 }
 
 /// Values of the labels, and the number.
-type Sample = (Vec<&'static str>, f64);
+pub(super) type Sample = (Vec<Cow<'static, str>>, f64);
 
 pub(super) struct Metric {
     pub(super) name: &'static str,
@@ -67,7 +72,7 @@ fn one(number: u64) -> Vec<Sample> {
 }
 
 fn each<const COUNT: usize>(numbers: [(&'static str, u64); COUNT]) -> Vec<Sample> {
-    numbers.map(|(value, number)| (vec![value], number as f64)).to_vec()
+    numbers.map(|(value, number)| (vec![value.into()], number as f64)).to_vec()
 }
 
 pub(super) const METRICS: &[Metric] = &[
@@ -80,15 +85,15 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     counter("llmtap_lost", "Plaintext that passed and was not captured", |source| {
         let lost = source.status.lost.by_cause();
-        lost.map(|(cause, count)| (vec![cause], count.bytes as f64)).to_vec()
+        lost.map(|(cause, count)| (vec![cause.into()], count.bytes as f64)).to_vec()
     })
     .of(Unit::Bytes)
     .by(&["cause"]),
     counter("llmtap_lost_records", "Records that were not delivered or not understood", |source| {
         let lost = source.status.lost.by_cause();
         let mut all: Vec<_> =
-            lost.map(|(cause, count)| (vec![cause], count.records as f64)).to_vec();
-        all.push((vec!["not_understood"], source.status.unreadable as f64));
+            lost.map(|(cause, count)| (vec![cause.into()], count.records as f64)).to_vec();
+        all.push((vec!["not_understood".into()], source.status.unreadable as f64));
         all
     })
     .by(&["cause"]),
@@ -204,6 +209,20 @@ pub(super) const METRICS: &[Metric] = &[
         },
     )
     .by(&["result"]),
+    gauge(
+        "llmtap_program_processes",
+        "Traced processes that hold TCP connections, by program and whether its TLS is seen, and why; \
+         those beyond 256 programs together without names",
+        programs::processes,
+    )
+    .by(&programs::LABELS),
+    gauge(
+        "llmtap_program_connections",
+        "Their connections: `followed`, those whose plaintext is seen; `other`, established sockets that \
+         none of these is known to be on",
+        programs::connections,
+    )
+    .by(&programs::CONNECTION_LABELS),
     counter("llmtap_reloads", "Changes of the configuration's file while running", |source| {
         let reloads = source.status.reloads;
         each([("applied", reloads.applied), ("refused", reloads.refused)])
@@ -242,14 +261,15 @@ fn one_output<'a>(name: &'static str, tally: Option<&'a Tally>) -> Outputs<'a> {
 }
 
 fn results(outputs: Outputs<'_>) -> Vec<Sample> {
-    let results = |(output, tally): (_, &Tally)| {
+    let results = |(output, tally): (&'static str, &Tally)| {
         [("exported", tally.sent), ("queue_full", tally.queue_full), ("refused", tally.refused)]
-            .map(|(result, count)| (vec![output, result], count as f64))
+            .map(|(result, count)| (vec![Cow::from(output), Cow::from(result)], count as f64))
     };
     outputs.into_iter().flat_map(results).collect()
 }
 
 fn waiting(outputs: Outputs<'_>) -> Vec<Sample> {
-    let waiting = |(output, tally): (_, &Tally)| (vec![output], tally.unsent as f64);
+    let waiting =
+        |(output, tally): (&'static str, &Tally)| (vec![Cow::from(output)], tally.unsent as f64);
     outputs.into_iter().map(waiting).collect()
 }

@@ -5,6 +5,7 @@
 mod calls;
 mod declarations;
 mod process;
+mod programs;
 mod server;
 mod text;
 

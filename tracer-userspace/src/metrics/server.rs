@@ -16,7 +16,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{process, text};
+use super::{declarations::Source, process, text};
 use crate::session::{Board, Scrape};
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -153,7 +153,12 @@ fn answer(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> {
         response.headers_mut().insert(ALLOW, ::http::HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    match text::of(&shown.board.read(), &process::usage(), &shown.calls) {
+    let source = Source {
+        status: shown.board.read(),
+        programs: shown.board.programs(),
+        usage: process::usage(),
+    };
+    match text::of(source, &shown.calls) {
         Ok(text) => {
             let mut response = Response::new(Full::new(Bytes::from(text)));
             let kind = ::http::HeaderValue::from_static(text::CONTENT_TYPE);

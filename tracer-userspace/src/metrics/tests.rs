@@ -9,6 +9,7 @@ use super::{
     calls,
     declarations::{Kind, METRICS, Metric, Source, Unit},
     process::Usage,
+    programs::tests::program,
     text,
 };
 use crate::{
@@ -55,7 +56,9 @@ fn status() -> Status {
 
 #[test]
 fn numbers_are_in_the_text() {
-    let text = text::of(&status(), &Usage::default(), &Scrape::new()).unwrap();
+    let programs = vec![program("sh", "it has \"none\"")];
+    let source = Source { status: status(), programs, usage: Usage::default() };
+    let text = text::of(source, &Scrape::new()).unwrap();
     for line in [
         "llmtap_captured_bytes_total 1099511627776.0",
         "llmtap_lost_bytes_total{cause=\"shed_body\"} 4.0",
@@ -68,6 +71,8 @@ fn numbers_are_in_the_text() {
         "llmtap_queued_spans{output=\"otlp\"} 14.0",
         "llmtap_data_points_total{output=\"otlp\",result=\"exported\"} 11.0",
         "llmtap_overflowed_measurements_total{result=\"lost\"} 16.0",
+        "llmtap_program_processes{program=\"sh\",container=\"0123456789ab\",coverage=\"not_covered\",\
+         why=\"it has \\\"none\\\"\"} 1.0",
         "llmtap_reloads_total{result=\"applied\"} 17.0",
         "llmtap_reloads_total{result=\"refused\"} 18.0",
         "llmtap_last_reload_timestamp_seconds 19.5",
@@ -80,7 +85,8 @@ fn numbers_are_in_the_text() {
 
 #[test]
 fn declarations_are_sound() {
-    let source = Source { status: status(), usage: Usage::default() };
+    let programs = vec![program("sh", "none"), program("sh", "other")];
+    let source = Source { status: status(), programs, usage: Usage::default() };
     let mut names = HashSet::new();
     for metric in METRICS {
         let name = name(metric);
@@ -117,6 +123,7 @@ fn page() -> String {
             },
             ..Status::default()
         },
+        programs: Vec::new(),
         usage: Usage::default(),
     };
     for metric in METRICS {
@@ -127,6 +134,10 @@ fn page() -> String {
                 samples.iter().map(|(values, _)| format!("`{}`", values[index])).collect();
             values.sort();
             values.dedup();
+            // The values of some are the machine's.
+            if values.is_empty() {
+                return format!("`{label}`");
+            }
             format!("`{label}`: {}", values.join(", "))
         });
         let labels: Vec<_> = labels.collect();

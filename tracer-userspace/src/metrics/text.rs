@@ -13,18 +13,17 @@ use prometheus_client::{
 use super::{
     calls::Calls,
     declarations::{self, Kind, METRICS, Source},
-    process::Usage,
 };
-use crate::session::{Scrape, Status};
+use crate::session::Scrape;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// # Errors
 /// The library could not write a metric.
-pub(super) fn of(status: &Status, usage: &Usage, calls: &Scrape) -> Result<String, fmt::Error> {
+pub(super) fn of(source: Source, calls: &Scrape) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Calls(calls.read())));
-    registry.register_collector(Box::new(Source { status: status.clone(), usage: *usage }));
+    registry.register_collector(Box::new(source));
     let mut written = String::new();
     text::encode(&mut written, &registry)?;
     Ok(written)

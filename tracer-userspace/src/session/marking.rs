@@ -96,6 +96,7 @@ impl Reading {
         let process = self.reader.mark(pid, marks, generation, incarnation)?;
         if process.incarnation == incarnation {
             self.alive.began();
+            self.seen.began(process);
             self.behind.learn(process);
         }
         Ok(())

@@ -5,6 +5,7 @@
 mod attach;
 mod behind;
 pub mod command;
+mod coverage;
 mod filters;
 mod hosts;
 mod marking;
@@ -16,13 +17,18 @@ mod programs;
 mod reading;
 mod recorder;
 mod replay;
+mod seen;
 mod status;
 mod summary;
 
 use std::{
     io,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 pub use behind::{Behind, Outcome, Traced};
@@ -35,6 +41,7 @@ pub use programs::{Programs, ProgramsError};
 pub use reading::Alive;
 pub use recorder::{Ended, Recorder};
 pub use replay::{Pace, replay};
+pub use seen::Seen;
 pub use status::{Board, Reloads, Status};
 pub use summary::Summary;
 
@@ -44,7 +51,8 @@ use crate::{
 };
 use attach::Attacher;
 pub use attach::Refuted;
-use reading::{Bell, Bells, Change, Reading};
+use coverage::Watching;
+use reading::{Bell, Bells, Change, Reading, Task};
 
 /// Everything that a run is made with.
 pub struct Settings {
@@ -56,6 +64,10 @@ pub struct Settings {
     pub kernel_log: bool,
     /// Where to tell how the run is doing, while it goes on.
     pub board: Option<Board>,
+    /// Tell of each program, once, whether it is covered: in the log, and on the board.
+    pub tell_coverage: bool,
+    /// From one look for files that have no use any more to the next.
+    pub sweep: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +96,8 @@ pub struct Session {
     bells: Bells,
     changes: mpsc::Sender<Change>,
     alive: Alive,
+    seen: Seen,
+    _watching: Option<Watching>,
 }
 
 impl Session {
@@ -101,6 +115,8 @@ impl Session {
         let (finder, found) = mpsc::channel();
         let (changes, changed) = mpsc::channel();
         let gate = held.and_then(gate_around);
+        // To open what a gated process has mapped would wait for the gate; and with the command all ends.
+        let sweep = gate.is_none().then_some(settings.sweep);
         let mut reading = Reading {
             reader: Reader::new(maps),
             behind: settings.behind,
@@ -109,25 +125,33 @@ impl Session {
             finder,
             gated: gate.as_ref().map(|gate| gate.namespace().clone()),
             alive: Alive::default(),
+            seen: Seen::default(),
             messages,
-            board: settings.board,
+            board: settings.board.clone(),
             ring_bytes: settings.limits.ring_bytes,
         };
-        let alive = reading.alive.clone();
+        let (alive, seen) = (reading.alive.clone(), reading.seen.clone());
         reading.mark_running(held)?.into_iter().for_each(|pid| attacher.process(pid));
         if let Some(gate) = gate {
             serve(gate, attacher.clone())?;
         }
-        let looking = attacher.clone();
+        let (looking, traced) = (attacher.clone(), seen.clone());
         thread::Builder::new()
             .name("finder".into())
-            .spawn(move || found.into_iter().for_each(|task| looking.act(task)))?;
+            .spawn(move || find(&looking, &found, &traced, sweep))?;
         let bell = || Bell::new().map_err(io::Error::from);
         let bells = Bells { stop: bell()?, filters: bell()? };
         let sources = reading.sources(&bells).map_err(io::Error::from)?;
         let reading =
             thread::Builder::new().name("reader".into()).spawn(move || reading.run(&sources))?;
-        Ok(Self { attacher, reading, bells, changes, alive })
+        let watch = || Watching::start(seen.clone(), settings.board);
+        let watching = settings.tell_coverage.then(watch).transpose()?;
+        Ok(Self { attacher, reading, bells, changes, alive, seen, _watching: watching })
+    }
+
+    /// What is traced now, and which of its connections are followed.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Traces by other filters from now on. What fits both goes on as it is; what fits no longer ends as
@@ -161,6 +185,24 @@ impl Session {
         // The thread ends by its own return; a panic in it was printed by then.
         let summary = self.reading.join().unwrap_or_default();
         Summary { refuted: self.attacher.refuted(), ..summary }
+    }
+}
+
+/// Looks at files as it is told to, and now and then for those that have no use any more.
+fn find(attacher: &Attacher, tasks: &Receiver<Task>, traced: &Seen, sweep: Option<Duration>) {
+    let mut swept = Instant::now();
+    loop {
+        let left = sweep.map(|period| period.saturating_sub(swept.elapsed()));
+        if left == Some(Duration::ZERO) {
+            attacher.sweep(traced.processes().into_iter().map(|process| process.pid));
+            swept = Instant::now();
+            continue;
+        }
+        match tasks.recv_timeout(left.unwrap_or(Duration::MAX)) {
+            Ok(task) => attacher.act(task),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

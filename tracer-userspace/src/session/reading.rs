@@ -23,7 +23,7 @@ use nix::{
 };
 use tracer_ebpf::{LEVEL_CONTENT, MARK_PROGRAM};
 
-use super::{Behind, Board, Filters, Status, Summary, pace::Pace};
+use super::{Behind, Board, Filters, Seen, Status, Summary, pace::Pace};
 use crate::{
     capture::{Event, FindingId, ProcessEvent, ProcessId, Reader, Refutation, Timestamp, Use},
     discover::Namespace,
@@ -117,6 +117,7 @@ pub(super) struct Reading {
     /// Where the files of all processes come by the gate.
     pub(super) gated: Option<Namespace>,
     pub(super) alive: Alive,
+    pub(super) seen: Seen,
     pub(super) messages: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Where to tell how it goes.
     pub(super) board: Option<Board>,
@@ -248,12 +249,13 @@ impl Reading {
     }
 
     pub(super) fn take(&mut self) -> usize {
-        let Self { reader, behind, alive, .. } = self;
+        let Self { reader, behind, alive, seen, .. } = self;
         let level = reader.strain().map_or(0, |strain| strain.level);
         behind.hurry(level >= LEVEL_CONTENT);
         let (mut noticed, mut touched) = (Vec::new(), Vec::new());
         let taken = reader.read(BATCH, &mut |event| {
             behind.on(event);
+            seen.on(event);
             match event {
                 Event::Process(event) => {
                     follow(alive, event);
@@ -318,9 +320,10 @@ impl Reading {
 
     /// A process is not traced any more.
     pub(super) fn release(&mut self, process: ProcessId) {
-        let Self { reader, behind, alive, .. } = self;
+        let Self { reader, behind, alive, seen, .. } = self;
         reader.release(process, now(), &mut |event| {
             behind.on(event);
+            seen.on(event);
             if let Event::Process(event) = event {
                 follow(alive, event);
             }
@@ -329,8 +332,11 @@ impl Reading {
 
     /// What a process is doing is not traced any more.
     pub(super) fn end_connections(&mut self, process: ProcessId) {
-        let Self { reader, behind, .. } = self;
-        reader.end_connections(process, now(), &mut |event| behind.on(event));
+        let Self { reader, behind, seen, .. } = self;
+        reader.end_connections(process, now(), &mut |event| {
+            behind.on(event);
+            seen.on(event);
+        });
     }
 
     /// Has a process's files looked at, unless they come by the gate: to look at those from here

@@ -1,5 +1,6 @@
-//! How a run is doing: every count of every stage, and a board where the latest is to be read.
-//! Takes the counts from the reading thread, now and then; gives them to whoever asks, at any time.
+//! How a run is doing: every count of every stage, what is seen of each program, and a board where the
+//! latest is to be read.
+//! Takes both from the threads that know, now and then; gives them to whoever asks, at any time.
 //! Who reads never makes the reading thread do anything.
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 use super::Counts;
 use crate::{
     capture::{Captured, Lost, Strain},
+    doctor::Program,
     export::Tallies,
     http,
     meter::Overflow,
@@ -53,6 +55,7 @@ pub struct Reloads {
 #[derive(Clone, Debug)]
 pub struct Board {
     status: Arc<Mutex<Status>>,
+    programs: Arc<Mutex<Vec<Program>>>,
     /// Told by another thread than the rest.
     reloads: Arc<Mutex<Reloads>>,
     /// When it was last written.
@@ -61,7 +64,12 @@ pub struct Board {
 
 impl Board {
     pub fn new() -> Self {
-        Self { status: Arc::default(), reloads: Arc::default(), written: Instant::now() }
+        Self {
+            status: Arc::default(),
+            programs: Arc::default(),
+            reloads: Arc::default(),
+            written: Instant::now(),
+        }
     }
 
     /// What was last written.
@@ -83,6 +91,15 @@ impl Board {
 
     fn reloads(&self) -> MutexGuard<'_, Reloads> {
         self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The traced processes that held TCP connections when they were last looked at.
+    pub fn programs(&self) -> Vec<Program> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn put_programs(&self, programs: Vec<Program>) {
+        *self.programs.lock().unwrap_or_else(PoisonError::into_inner) = programs;
     }
 
     /// How long what is there may stay.
