@@ -3,6 +3,7 @@
 //! Knows the formats (docs/record-format.md) and which bytes are credentials; nothing of what calls mean.
 
 mod format;
+mod frames;
 mod item;
 mod live;
 pub mod pcap;

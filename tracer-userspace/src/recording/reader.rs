@@ -3,16 +3,15 @@
 //! Holds one frame in memory, whatever the file says.
 
 use std::{
-    io::{self, BufRead, Read as _},
+    io::{self, BufRead},
     ops::Range,
 };
 
 use prost::Message as _;
 
 use super::{
-    format::{
-        FRAME_LIMIT, Kind, MAJOR, NAME, OPENING_LEN, RECORD_LIMIT, Record, SKIPPABLE, WINDOW_LOG,
-    },
+    format::{FRAME_LIMIT, Kind, MAJOR, NAME, OPENING_LEN, RECORD_LIMIT, Record, SKIPPABLE},
+    frames::{FrameError, Frames},
     item::{self, Item, Start},
     live::{Broken, Live},
 };
@@ -42,6 +41,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader<R> {
     source: R,
+    frames: Frames,
     start: Start,
     frame: Vec<u8>,
     /// Where the next record begins.
@@ -79,6 +79,7 @@ impl<R: BufRead> Reader<R> {
         }
         let mut reader = Self {
             source,
+            frames: Frames::new().map_err(ReadError::Read)?,
             start: Start::default(),
             frame: Vec::new(),
             at: 0,
@@ -133,26 +134,15 @@ impl<R: BufRead> Reader<R> {
     /// Reads and checks a frame; false where there is none.
     fn next_frame(&mut self) -> Result<bool, ReadError> {
         loop {
-            if self.source.fill_buf().map_err(ReadError::Read)?.is_empty() {
-                return Ok(false);
-            }
-            self.frame.clear();
             self.at = 0;
-            let frame = zstd::stream::read::Decoder::with_buffer(&mut self.source)
-                .map_err(ReadError::Corrupt)?;
-            let mut frame = frame.single_frame();
-            frame.window_log_max(WINDOW_LOG).map_err(ReadError::Corrupt)?;
-            // One byte more than allowed tells a frame that is too large.
-            let limit = FRAME_LIMIT as u64 + 1;
-            match frame.take(limit).read_to_end(&mut self.frame) {
-                Ok(len) if len > FRAME_LIMIT => return Err(ReadError::FrameTooLarge),
+            match self.frames.next(&mut self.source, &mut self.frame) {
                 // Skippable frames hold nothing for us.
-                Ok(0) => {}
-                Ok(_) => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(ReadError::Truncated);
-                }
-                Err(error) => return Err(ReadError::Corrupt(error)),
+                Ok(true) if self.frame.is_empty() => {}
+                Ok(is_there) => return Ok(is_there),
+                Err(FrameError::Read(error)) => return Err(ReadError::Read(error)),
+                Err(FrameError::Truncated) => return Err(ReadError::Truncated),
+                Err(FrameError::Corrupt(error)) => return Err(ReadError::Corrupt(error)),
+                Err(FrameError::TooLarge) => return Err(ReadError::FrameTooLarge),
             }
         }
     }

@@ -21,7 +21,7 @@ const MAX_FACT: usize = 4 << 10;
 const MAX_KEY: usize = 1 << 10;
 
 /// Longest number: the shortest exact decimal of a double has at most 767 significant digits.
-const MAX_NUMBER: usize = 800;
+pub(super) const MAX_NUMBER: usize = 800;
 
 /// Weight of the facts, and again of the texts, kept outside of [`Shape::Ends`] or of one element
 /// inside.
@@ -502,6 +502,7 @@ impl Reader {
         if self.state == State::SkippedWord {
             return self.ended(None);
         }
+        self.clipped |= self.overlong;
         let value = if self.overlong { Some(Value::Null) } else { word::value(&self.word) };
         match value {
             Some(value) => {

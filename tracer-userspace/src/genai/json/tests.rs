@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Document, Fault, Shape, Shapes,
     lax::{Count, List, Text},
-    reader::{MAX_DEPTH, Reader},
+    reader::{MAX_DEPTH, MAX_NUMBER, Reader},
 };
 
 use crate::splits;
@@ -141,6 +141,13 @@ fn depth_and_size_are_bounded() {
     assert_eq!((fault, clipped), (None, true));
     assert_eq!((&value["a"], &value["b"]), (&Value::Null, &Value::Null));
     assert!(value.to_string().len() < 4096);
+    // As is a number.
+    let number = |digits: usize| format!("{{\"b\":0.{}}}", "3".repeat(digits));
+    let third = (json!({"b": 1.0 / 3.0}), None, false);
+    assert_eq!(read(&ALL, &[number(MAX_NUMBER - 2).as_bytes()]), third);
+    let long = number(MAX_NUMBER - 1);
+    let told = splits::check(long.as_bytes(), |pieces| read(&ALL, pieces));
+    assert_eq!(told, (json!({"b": null}), None, true));
     // A list that is too long is a fault.
     let (value, fault, _) = read(&ALL, &[format!("[1{}]", ",1".repeat(100_000)).as_bytes()]);
     assert_eq!(fault, Some(Fault::TooLarge));
