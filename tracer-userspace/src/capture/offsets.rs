@@ -2,8 +2,6 @@
 //! Takes `/sys/kernel/btf/vmlinux`; gives the [`Offsets`] that the BPF programs are loaded with.
 //! Rust emits no CO-RE relocations, so this is done here, once, before loading.
 
-use std::thread;
-
 use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation};
 use tracer_ebpf::Offsets;
 
@@ -23,18 +21,20 @@ pub enum OffsetsError {
     NoField { structure: &'static str, field: &'static str },
 }
 
-/// Reads the offsets of the running kernel. The types take some 60 MB for a moment: a thread that ends
-/// gives them back to the system, where the main one would keep them.
+/// Reads the offsets of the running kernel. The types take some 60 MB for a moment.
 pub(super) fn running_kernel() -> Result<Offsets, OffsetsError> {
-    thread::scope(|scope| {
-        let reading = thread::Builder::new().spawn_scoped(scope, read);
-        match reading.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(offsets)) => offsets,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            // No thread to be had: then here.
-            Err(_) => read(),
-        }
-    })
+    let offsets = read();
+    give_back();
+    offsets
+}
+
+/// glibc keeps what was freed, for good where something that lives lies behind it.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 fn read() -> Result<Offsets, OffsetsError> {
