@@ -54,6 +54,8 @@ impl Tracer {
     pub(crate) fn new(llmtap: Command, spans: PathBuf) -> Self {
         let mut command = llmtap;
         command.args(["trace", "--output", "otlp-json", "--output-file"]).arg(&spans);
+        // Beside the spans, in a folder that goes with the test: nothing of another run is used.
+        command.env("CACHE_DIRECTORY", spans.with_file_name("cache"));
         Self { command, spans }
     }
 

@@ -14,7 +14,7 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    connections,
+    connections, cookie,
     flow::{self, Passed},
     processes::{Admitted, admit},
     records::{count_loss, now},
@@ -83,7 +83,7 @@ fn gnutls_send(ctx: ProbeContext) -> u32 {
 #[uretprobe]
 fn gnutls_send_return(ctx: RetProbeContext) -> u32 {
     let Some(call) = recall(&ctx) else { return 0 };
-    let Some(process) = admit() else { return 0 };
+    let Some(process) = cookie::admit_at(&ctx) else { return 0 };
     let result: i32 = ctx.ret();
     let is_new = call.count != 0;
     if result <= 0 {
@@ -136,7 +136,7 @@ fn gnutls_init(ctx: ProbeContext) -> u32 {
 #[uretprobe]
 fn gnutls_init_return(ctx: RetProbeContext) -> u32 {
     let Some(call) = recall(&ctx) else { return 0 };
-    let Some(process) = admit() else { return 0 };
+    let Some(process) = cookie::admit_at(&ctx) else { return 0 };
     if ctx.ret::<i32>() != 0 {
         return 0;
     }

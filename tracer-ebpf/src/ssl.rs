@@ -131,9 +131,10 @@ pub(crate) fn leave(ctx: &RetProbeContext, form: Form, flags: u32) -> Option<()>
             let state = connections::known(&process, call.object)?;
             // SAFETY: a pointer to a map value is valid while the program runs.
             unsafe { (*state).last_empty_read = now() };
-            // An inferred `SSL_read` is BoringSSL's, which gives 0 at the end alone.
+            // Where objects are held against a table of methods it is BoringSSL's `SSL_read`, which
+            // gives 0 at the end alone.
             if form == Form::Plain
-                && process.finding != 0
+                && cookie::of(ctx).parameter() != 0
                 && call.count != 0
                 && ctx.ret::<i32>() == 0
             {
@@ -179,7 +180,7 @@ calls! {
 fn ssl_new_return(ctx: RetProbeContext) -> u32 {
     let object: u64 = ctx.ret();
     if object != 0
-        && let Some(process) = admit()
+        && let Some(process) = cookie::admit_at(&ctx)
     {
         debug!(&ctx, "process {} made TLS object {:x}", process.pid_tgid >> 32, object);
         connections::created(&process, object);

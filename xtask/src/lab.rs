@@ -29,6 +29,10 @@ pub(crate) enum Bench {
     Pipeline(pipeline::Arguments),
     /// How far the tracer's times are from the client's own
     Accuracy,
+    /// How long it takes until probes are in place, at the start and in a library that is loaded
+    Attach,
+    /// What it takes to find the TLS libraries in files: time and memory
+    Inspection(InspectionArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,13 @@ pub(crate) struct OverheadArguments {
     /// Put the figures into docs/overhead.md
     #[arg(long)]
     write: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectionArguments {
+    /// Programs and libraries
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,6 +108,8 @@ pub(crate) fn bench(workspace: &Workspace, bench: &Bench) -> Result<()> {
         }
         Bench::Pipeline(arguments) => pipeline::run(workspace, arguments),
         Bench::Accuracy => hand_over(workspace, "accuracy", &[]),
+        Bench::Attach => hand_over(workspace, "attach", &[]),
+        Bench::Inspection(arguments) => pipeline::inspection(workspace, &arguments.files),
     }
 }
 

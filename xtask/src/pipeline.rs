@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -64,6 +64,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         write(&workspace.file("docs/overhead.md"), &format!("{}\n{tables}", conditions()))?;
     }
     Ok(())
+}
+
+/// What inspections of these files take, as a table.
+///
+/// # Errors
+/// The program does not build, or cannot look at a file.
+pub(crate) fn inspection(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--release", "--package", PACKAGE, "--bin", "inspection", "--"]);
+    step::show("the inspections", cargo.args(files))
 }
 
 /// Criterion leaves a folder a benchmark, with a description and its estimates.

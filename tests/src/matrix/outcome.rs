@@ -78,5 +78,6 @@ fn by(finding: &llmtap::discover::Finding) -> &'static str {
     match finding.basis {
         llmtap::discover::Basis::Symbols => "by symbols",
         llmtap::discover::Basis::Inference => "inferred from its code, proven by what flowed",
+        llmtap::discover::Basis::Told => "by addresses that were given",
     }
 }

@@ -21,7 +21,7 @@ use super::{
     offsets::{self, OffsetsError},
     proof::FindingId,
 };
-use crate::discover::{Basis, FileId, Function, Site, Target};
+use crate::discover::{FileId, Function, Site, Target};
 
 /// The object that `cargo xtask build` made from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LLMTAP_BPF_OBJECT"));
@@ -324,8 +324,11 @@ impl Kernel {
         }
         let mut numbers = Vec::new();
         for finding in &target.findings {
-            let inferred = finding.basis == Basis::Inference && self.cookies;
-            let id = if inferred { Some(self.next_finding()?) } else { None };
+            let id = if finding.basis.needs_proof() && self.cookies {
+                Some(self.next_finding()?)
+            } else {
+                None
+            };
             for site in &finding.sites {
                 let probes = self.attach_site(site, &path, id.map_or(0, |id| id.0))?;
                 match id {

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{outputs::may_colour, refuse, trace::SWEEP};
+use super::{inspection::InspectionFlags, outputs::may_colour, refuse, trace::SWEEP};
 use crate::{
     capture::Limits,
+    discover::{Inspector, OffsetsError},
     doctor::{self, Followed, PrivilegeError, Report, Style},
     session::{Behind, Filters, Session, SessionError, Settings},
 };
@@ -33,6 +34,9 @@ pub(super) struct Arguments {
     /// Only connections on which something passes meanwhile can be; none of it is kept
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     watch: Option<u32>,
+
+    #[command(flatten)]
+    inspection: InspectionFlags,
 
     /// How to write the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -67,6 +71,8 @@ enum DoctorError {
     Write(#[from] io::Error),
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
+    #[error(transparent)]
+    Offsets(#[from] OffsetsError),
     #[error("the processes cannot be watched")]
     Watch(#[from] SessionError),
 }
@@ -80,8 +86,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn examine(arguments: &Arguments) -> Result<(), DoctorError> {
     let pids: Vec<u32> = arguments.pid.iter().map(|pid| pid.get()).collect();
-    let followed = arguments.watch.map(|seconds| watch(&pids, seconds)).transpose()?;
-    let report = doctor::examine(&pids, followed.as_ref());
+    let inspector = arguments.inspection.inspector()?;
+    let watch = |seconds| watch(&pids, seconds, inspector.clone());
+    let followed = arguments.watch.map(watch).transpose()?;
+    let report = doctor::examine(&pids, followed.as_ref(), inspector);
     let is_told = |pid: &&u32| report.programs.iter().any(|program| program.pid == **pid);
     if let Some(missing) = pids.iter().find(|pid| !is_told(pid)) {
         return Err(DoctorError::NoProcess(*missing));
@@ -94,7 +102,7 @@ fn examine(arguments: &Arguments) -> Result<(), DoctorError> {
 }
 
 /// Traces the processes for a while; gives which of their connections are followed at its end.
-fn watch(pids: &[u32], seconds: u32) -> Result<Followed, DoctorError> {
+fn watch(pids: &[u32], seconds: u32, inspector: Inspector) -> Result<Followed, DoctorError> {
     doctor::check_privileges()?;
     let pids = if pids.is_empty() { doctor::with_connections() } else { pids.to_vec() };
     if pids.is_empty() {
@@ -108,6 +116,7 @@ fn watch(pids: &[u32], seconds: u32) -> Result<Followed, DoctorError> {
         kernel_log: false,
         board: None,
         tell_coverage: false,
+        inspector,
         sweep: SWEEP,
     };
     let session = Session::start(settings, None)?;

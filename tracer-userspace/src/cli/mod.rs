@@ -4,6 +4,7 @@
 
 mod doctor;
 mod filters;
+mod inspection;
 mod outputs;
 mod record;
 mod reload;

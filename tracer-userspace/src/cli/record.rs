@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     filters::FilterFlags,
+    inspection::InspectionFlags,
     refuse,
     trace::{KernelFlags, KernelSide, Run},
 };
@@ -43,6 +44,9 @@ pub(super) struct Arguments {
     filters: FilterFlags,
 
     #[command(flatten)]
+    inspection: InspectionFlags,
+
+    #[command(flatten)]
     kernel: KernelFlags,
 
     /// The command to run, with its arguments
@@ -71,14 +75,15 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn prepare(arguments: Arguments) -> Result<Run, Box<dyn std::error::Error>> {
-    let Arguments { output, keep_credentials, filters, kernel, command } = arguments;
+    let Arguments { output, keep_credentials, filters, inspection, kernel, command } = arguments;
     let filters = Filters::check(filters.into(), !command.is_empty())?;
     let start = start(&filters, keep_credentials);
     // What belongs to an LLM call a recording does not know: nothing is left out but what has no room.
     let thresholds = Thresholds::NEVER;
     let limits = Limits { ring_bytes: kernel.ring_bytes(), thresholds, ..Limits::default() };
     let inner = kernel.inner();
-    let kernel = KernelSide { limits, board: None, tell_coverage: false, inner };
+    let inspector = inspection.inspector()?;
+    let kernel = KernelSide { limits, board: None, tell_coverage: false, inspector, inner };
     Run::checked(filters, command, kernel, |_| Ok(Behind::new(None, Some(create(output, &start)?))))
 }
 

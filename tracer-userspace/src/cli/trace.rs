@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     filters::FilterFlags,
+    inspection::{self, InspectionFlags},
     outputs::{CheckedOutputs, OutputFlags},
     record, refuse,
     reload::Reload,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     capture::Limits,
     config::{self, Config, Listen, Watch},
+    discover::Inspector,
     doctor,
     export::{MetricsReading, Variables},
     metrics::Metrics,
@@ -41,6 +43,9 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     recording: RecordingFlags,
+
+    #[command(flatten)]
+    inspection: InspectionFlags,
 
     #[command(flatten)]
     kernel: KernelFlags,
@@ -146,6 +151,7 @@ impl Arguments {
             ..Config::default()
         };
         self.outputs.fill(&mut config);
+        self.inspection.fill(&mut config);
         (config, self.recording, self.command, self.kernel.inner())
     }
 }
@@ -156,6 +162,7 @@ pub(super) struct KernelSide {
     pub(super) board: Option<Board>,
     /// Tell of each program whether it is covered.
     pub(super) tell_coverage: bool,
+    pub(super) inspector: Inspector,
     pub(super) inner: Inner,
 }
 
@@ -194,7 +201,9 @@ impl Run {
         let scrape = metrics.as_ref().map(|metrics| metrics.calls().clone());
         let board = metrics.as_ref().map(|metrics| metrics.board().clone());
         let tell_coverage = command.is_empty();
-        let kernel = KernelSide { limits: config.limits(), board, tell_coverage, inner };
+        let inspector = inspection::inspector(config)?;
+        let limits = config.limits();
+        let kernel = KernelSide { limits, board, tell_coverage, inspector, inner };
         let behind = |filters: &Arc<Filters>| {
             let recorder =
                 recording.map(|(path, start)| record::create(path, &start)).transpose()?;
@@ -225,10 +234,18 @@ impl Run {
         };
         let filters = Arc::new(filters);
         let behind = behind(&filters)?;
-        let KernelSide { limits, board, tell_coverage, inner } = kernel;
+        let KernelSide { limits, board, tell_coverage, inspector, inner } = kernel;
         let Inner { kernel_log, sweep } = inner;
-        let settings =
-            Settings { filters, behind, limits, kernel_log, board, tell_coverage, sweep };
+        let settings = Settings {
+            filters,
+            behind,
+            limits,
+            kernel_log,
+            board,
+            tell_coverage,
+            inspector,
+            sweep,
+        };
         Ok(Self { settings, command, signals, runtime, reload: None })
     }
 

@@ -53,6 +53,10 @@ pub struct Config {
     pub estimate_tokens: bool,
     /// Price list.
     pub prices: Option<PathBuf>,
+    /// Functions of TLS libraries, by build id.
+    pub offsets: Option<PathBuf>,
+    /// Where long inspections are kept.
+    pub cache_folder: Option<PathBuf>,
 }
 
 /// What to leave out when llmtap does not keep up, and how full the ring is when each step is taken,
@@ -193,6 +197,12 @@ struct Raw {
     /// File with what tokens cost (docs/prices.md); each call then tells its cost
     /// (`llmtap.cost.*`). Default: none.
     prices: Option<PathBuf>,
+    /// File that says where functions of TLS libraries are that llmtap does not find itself, by build
+    /// id (docs/offsets.md). Default: none.
+    offsets: Option<PathBuf>,
+    /// Where inspections of files that took long are kept for the next start; only the user that llmtap
+    /// runs as may write there. Default: the first of `CACHE_DIRECTORY`, else `/var/cache/llmtap`.
+    cache_folder: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used. The words are for the user.
@@ -223,6 +233,8 @@ impl Config {
             providers,
             estimate_tokens,
             prices,
+            offsets,
+            cache_folder,
         } = self;
         let differs = [
             ("output", *output != new.output),
@@ -237,6 +249,8 @@ impl Config {
             ("providers", *providers != new.providers),
             ("estimate_tokens", *estimate_tokens != new.estimate_tokens),
             ("prices", *prices != new.prices),
+            ("offsets", *offsets != new.offsets),
+            ("cache_folder", *cache_folder != new.cache_folder),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -281,6 +295,8 @@ impl Config {
             providers: raw.providers,
             estimate_tokens: raw.estimate_tokens,
             prices: raw.prices,
+            offsets: raw.offsets,
+            cache_folder: raw.cache_folder,
         })
     }
 

@@ -51,6 +51,8 @@ providers:
   - {host: .example.org}
 estimate_tokens: true
 prices: /etc/llmtap/prices.yaml
+offsets: /etc/llmtap/offsets.yaml
+cache_folder: /tmp/inspections
 ",
     )
     .unwrap();
@@ -89,6 +91,8 @@ prices: /etc/llmtap/prices.yaml
     assert_eq!(otlp.metric_temporality, Some(Temporality::Delta));
     assert!(config.estimate_tokens);
     assert_eq!(config.prices, Some("/etc/llmtap/prices.yaml".into()));
+    assert_eq!(config.offsets, Some("/etc/llmtap/offsets.yaml".into()));
+    assert_eq!(config.cache_folder, Some("/tmp/inspections".into()));
     let gateway = Named {
         host: "llm.internal".into(),
         path: Some("/gw".into()),
@@ -120,6 +124,8 @@ fn filters_alone_change_while_running() {
         ("providers", "[{host: a}]"),
         ("estimate_tokens", "true"),
         ("prices", "/a"),
+        ("offsets", "/a"),
+        ("cache_folder", "/a"),
     ] {
         let new = parse(&format!("filters: {{all: true}}\n{key}: {value}\n")).unwrap();
         assert_eq!(old.fixed_changes(&new), [key]);

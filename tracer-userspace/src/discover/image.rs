@@ -23,6 +23,9 @@ const SYMBOLS_READ: usize = 4096 * size_of::<Sym64<Endianness>>();
 /// Sections and segments of a file. Linkers write some 50 and 15; what says more is read no further.
 const HEADERS_LIMIT: u32 = 4096;
 
+/// Bytes of a section of notes that is read; linkers write less than a hundred.
+const NOTES_LIMIT: u64 = 64 << 10;
+
 /// Loadable segments that are searched for an address; linkers write four or five.
 const SEGMENTS_LIMIT: usize = 64;
 
@@ -134,6 +137,25 @@ impl<'f> Image<'f> {
             sections: sections.collect(),
             tables: RefCell::new(None),
         })
+    }
+
+    /// What the linker made of all that is in the file, where it did (`NT_GNU_BUILD_ID`).
+    pub fn build_id(&self) -> Option<Vec<u8>> {
+        let cache = ReadCache::new(self.file);
+        let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
+        let endian = header.endian().ok()?;
+        for section in header.sections(endian, &cache).ok()?.iter() {
+            if section.sh_size(endian) > NOTES_LIMIT {
+                continue;
+            }
+            let Ok(Some(mut notes)) = section.notes(endian, &cache) else { continue };
+            while let Ok(Some(note)) = notes.next() {
+                if note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID {
+                    return Some(note.desc().to_vec());
+                }
+            }
+        }
+        None
     }
 
     pub fn section(&self, name: &str) -> Option<&Section> {

@@ -4,16 +4,25 @@
 
 use std::{fs::File, io, path::Path};
 
-use super::{FileId, Function, Image, Site, Target, site, tls};
+use super::{FileId, Finding, Function, Image, Site, Target, site, tls};
 
 /// The dynamic linker's debugger hook (`r_debug.r_brk`).
 const LINKER_HOOK: &[u8] = b"_dl_debug_state";
 
 /// Inspects a file. `None`: not a 64-bit ELF file of this machine, or nothing in it to probe.
 pub fn inspect(file: File, path: &Path) -> io::Result<Option<Target>> {
+    with(file, path, |image, _| tls::find(image))
+}
+
+/// The same, with findings of another source.
+pub(super) fn with(
+    file: File,
+    path: &Path,
+    find: impl FnOnce(&Image<'_>, &File) -> Vec<Finding>,
+) -> io::Result<Option<Target>> {
     let id = FileId::of(&file)?;
     let Some(image) = Image::read(&file) else { return Ok(None) };
-    let findings = tls::find(&image);
+    let findings = find(&image, &file);
     let linker = linker_hook(&image);
     let target = Target { id, file, path: path.to_owned(), findings, linker };
     Ok((target.is_tls() || target.is_linker()).then_some(target))

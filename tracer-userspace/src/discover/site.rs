@@ -23,5 +23,5 @@ pub(super) fn at(
     let bytes = image.bytes(address, code::LOOK).unwrap_or_default();
     let cheap = code::emulated_entry(Code64 { address, bytes: &bytes });
     let cost = if cheap { Cost::Emulated } else { Cost::SingleStep };
-    Some(Site { function, offset, cost, parameter: 0, reason })
+    Some(Site { function, offset, cost, parameter: 0, reason: reason.into() })
 }

@@ -3,6 +3,7 @@
 //! Plain data; knows no file format and no library.
 
 use std::{
+    borrow::Cow,
     fmt,
     fs::{File, Metadata},
     io,
@@ -10,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// What makes a file the same file: probes are attached once a file, however it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +33,7 @@ impl From<&Metadata> for FileId {
 }
 
 /// A function that llmtap puts probes on: its arguments and result, whichever library has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Function {
     SslNew,
     SslFree,
@@ -139,6 +140,19 @@ impl Serialize for Stack {
     }
 }
 
+impl<'de> Deserialize<'de> for Stack {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let named = Self::ALL.into_iter().find(|stack| stack.to_string() == name);
+        named.ok_or_else(|| D::Error::custom(format!("{name} is no known TLS library")))
+    }
+}
+
+impl Stack {
+    const ALL: [Self; 6] =
+        [Self::OpenSsl, Self::BoringSsl, Self::Go, Self::GnuTls, Self::Nss, Self::Rustls];
+}
+
 impl fmt::Display for Stack {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         text.write_str(match self {
@@ -153,17 +167,29 @@ impl fmt::Display for Stack {
 }
 
 /// How sure it is that the functions of a finding are what they are taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// Their names say so.
     Symbols,
     /// Several facts about their code say so: what flows through them has to prove it.
     Inference,
+    /// The user says so: what flows through them has to prove it.
+    Told,
+}
+
+impl Basis {
+    /// Only what flows says whether it is right.
+    pub fn needs_proof(self) -> bool {
+        match self {
+            Self::Symbols => false,
+            Self::Inference | Self::Told => true,
+        }
+    }
 }
 
 /// What an instruction costs that a probe sits on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// The kernel emulates it.
@@ -173,7 +199,7 @@ pub enum Cost {
 }
 
 /// Where a probe goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Site {
     pub function: Function,
     /// Bytes from the start of the file to the instruction.
@@ -183,11 +209,11 @@ pub struct Site {
     /// the function's.
     pub parameter: i64,
     /// Why there, for people.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 /// What was found in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Finding {
     pub stack: Stack,
     pub basis: Basis,

@@ -10,7 +10,7 @@ mod sockets;
 mod text;
 mod verdict;
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{borrow::Cow, collections::HashMap, path::PathBuf};
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub use verdict::Coverage;
 
 use crate::{
     capture::Addresses,
-    discover::{Basis, Cost, Finding, Stack, mappings},
+    discover::{Basis, Cost, Finding, Inspector, Stack, mappings},
 };
 
 /// What was found out.
@@ -82,7 +82,7 @@ pub struct Probe {
     /// Bytes from the start of the file.
     pub offset: u64,
     pub cost: Cost,
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl Library {
@@ -91,7 +91,7 @@ impl Library {
             function: format!("{:?}", site.function),
             offset: site.offset,
             cost: site.cost,
-            reason: site.reason,
+            reason: site.reason.clone(),
         });
         Self {
             path,
@@ -109,8 +109,8 @@ pub type Followed = HashMap<u32, Vec<Option<Addresses>>>;
 
 /// Looks at these processes; without any, at all that hold TCP connections, but for llmtap itself.
 /// `followed`: of a run that traces them.
-pub fn examine(pids: &[u32], followed: Option<&Followed>) -> Report {
-    let mut known = Programs::default();
+pub fn examine(pids: &[u32], followed: Option<&Followed>, inspector: Inspector) -> Report {
+    let mut known = Programs::new(inspector);
     let kernel = kernel::abilities();
     let held = |pid: u32, sockets: Option<Sockets>| {
         let established = sockets.as_ref().map_or(&[][..], |sockets| &sockets.established);

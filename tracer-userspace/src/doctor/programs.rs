@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     capture::ProcessId,
-    discover::{self, Image, Process, Stack, container, hint, mappings},
+    discover::{self, Image, Inspector, Process, Stack, container, hint, mappings},
 };
 
 /// What a mapped file has.
@@ -29,6 +29,7 @@ struct Contents {
 /// What was found out of files and network namespaces so far.
 #[derive(Debug, Default)]
 pub struct Programs {
+    inspector: Inspector,
     files: HashMap<(String, u64), Rc<Result<Contents, String>>>,
     /// Those that were asked for.
     used: HashSet<(String, u64)>,
@@ -45,6 +46,10 @@ pub struct Held {
 }
 
 impl Programs {
+    pub fn new(inspector: Inspector) -> Self {
+        Self { inspector, ..Self::default() }
+    }
+
     /// `None`: they cannot be read.
     pub fn sockets(&mut self, pid: u32) -> Option<Sockets> {
         self.sockets.of_process(pid)
@@ -106,15 +111,15 @@ impl Programs {
         self.used.insert(key.clone());
         let known = self.files.entry(key).or_insert_with(|| {
             let file = mapping.open(pid).map_err(|error| error.to_string());
-            Rc::new(file.and_then(|file| contents(file, &mapping.path)))
+            Rc::new(file.and_then(|file| contents(&self.inspector, file, &mapping.path)))
         });
         Rc::clone(known)
     }
 }
 
-fn contents(file: File, path: &Path) -> Result<Contents, String> {
+fn contents(inspector: &Inspector, file: File, path: &Path) -> Result<Contents, String> {
     let file_of_version = file.try_clone().map_err(|error| error.to_string())?;
-    let target = discover::inspect(file, path).map_err(|error| error.to_string())?;
+    let target = inspector.inspect(file, path).map_err(|error| error.to_string())?;
     let mut findings = target.map(|target| target.findings).unwrap_or_default();
     let own = findings.iter_mut().find(|finding| finding.stack == Stack::OpenSsl);
     let is_crypto =

@@ -112,6 +112,7 @@ impl Pen<'_, '_> {
         let how = match library.found_by {
             Basis::Symbols => "by symbols",
             Basis::Inference => "inferred from its code",
+            Basis::Told => "by addresses that were given",
         };
         let cheap = library.probes.iter().filter(|probe| probe.cost == Cost::Emulated).count();
         let dear = library.probes.len() - cheap;
@@ -157,8 +158,12 @@ mod tests {
     };
 
     fn report() -> Report {
-        let probe =
-            |cost| Probe { function: "SslRead".into(), offset: 0x1234, cost, reason: "cheap" };
+        let probe = |cost| Probe {
+            function: "SslRead".into(),
+            offset: 0x1234,
+            cost,
+            reason: "cheap".into(),
+        };
         let library = Library {
             path: "/lib/libssl.so.3".into(),
             stack: Stack::OpenSsl,

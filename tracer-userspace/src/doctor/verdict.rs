@@ -72,8 +72,14 @@ fn seen(libraries: &[Library]) -> String {
             names.push(name);
         }
     }
-    let inferred = libraries.iter().any(|library| library.found_by == Basis::Inference);
-    let proof = if inferred { ", as soon as what flows proves what was inferred" } else { "" };
+    let has = |basis| libraries.iter().any(|library| library.found_by == basis);
+    let proof = if has(Basis::Inference) {
+        ", as soon as what flows proves what was inferred"
+    } else if has(Basis::Told) {
+        ", as soon as what flows proves the addresses that were given"
+    } else {
+        ""
+    };
     format!("what passes {} is seen{proof}", names.join(" and "))
 }
 

@@ -16,7 +16,7 @@ use std::{
 use super::reading::Task;
 use crate::{
     capture::{FindingId, Kernel, Refutation},
-    discover::{self, Basis, FileId, Stack, Target, mappings},
+    discover::{FileId, Inspector, Stack, Target, mappings},
 };
 
 /// A TLS library whose functions were inferred, wrongly: its probes were taken off again.
@@ -41,6 +41,7 @@ pub(super) struct Attacher {
 
 struct State {
     kernel: Kernel,
+    inspector: Inspector,
     /// Files with probes in place.
     attached: HashMap<FileId, Attached>,
     /// Mapped files that were looked at, as `/proc/PID/maps` names them.
@@ -80,10 +81,11 @@ const FORGOTTEN: u64 = 2;
 const UNUSED: u64 = 60;
 
 impl Attacher {
-    pub(super) fn new(kernel: Kernel) -> Self {
+    pub(super) fn new(kernel: Kernel, inspector: Inspector) -> Self {
         Self {
             state: Mutex::new(State {
                 kernel,
+                inspector,
                 attached: HashMap::new(),
                 known: HashMap::new(),
                 round: 0,
@@ -192,7 +194,7 @@ impl State {
             attached.round = self.round;
             return (id, false);
         }
-        let target = match discover::inspect(file, path) {
+        let target = match self.inspector.inspect(file, path) {
             Ok(Some(target)) => target,
             Ok(None) => return (None, false),
             Err(error) => {
@@ -248,7 +250,7 @@ impl State {
 
     fn remember_inferred(&mut self, target: &Target, numbers: &[Option<FindingId>]) {
         for (finding, number) in target.findings.iter().zip(numbers) {
-            if finding.basis != Basis::Inference {
+            if !finding.basis.needs_proof() {
                 continue;
             }
             let path = &target.path;

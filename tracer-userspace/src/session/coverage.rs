@@ -14,6 +14,7 @@ use std::{
 use super::{Board, Seen};
 use crate::{
     capture::ProcessId,
+    discover::Inspector,
     doctor::{Coverage, Held, Plaintext, Program, Programs},
 };
 
@@ -57,16 +58,20 @@ pub(super) struct Watching {
 impl Watching {
     /// # Errors
     /// The thread cannot be started.
-    pub(super) fn start(seen: Seen, board: Option<Board>) -> io::Result<Self> {
+    pub(super) fn start(
+        seen: Seen,
+        board: Option<Board>,
+        inspector: Inspector,
+    ) -> io::Result<Self> {
         let (end, ended) = channel();
-        let watch = move || watch(&seen, board.as_ref(), &ended);
+        let watch = move || watch(&seen, board.as_ref(), inspector, &ended);
         thread::Builder::new().name("doctor".into()).spawn(watch)?;
         Ok(Self { _end: end })
     }
 }
 
-fn watch(seen: &Seen, board: Option<&Board>, ended: &Receiver<()>) {
-    let (mut known, mut told) = (Programs::default(), HashSet::new());
+fn watch(seen: &Seen, board: Option<&Board>, inspector: Inspector, ended: &Receiver<()>) {
+    let (mut known, mut told) = (Programs::new(inspector), HashSet::new());
     let mut pause = FIRST;
     while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         pause = PERIOD;

@@ -47,7 +47,7 @@ pub use summary::Summary;
 
 use crate::{
     capture::{Kernel, KernelError, Limits, Reader, lift_memory_limit},
-    discover::Gate,
+    discover::{Gate, Inspector},
 };
 use attach::Attacher;
 pub use attach::Refuted;
@@ -66,6 +66,7 @@ pub struct Settings {
     pub board: Option<Board>,
     /// Tell of each program, once, whether it is covered: in the log, and on the board.
     pub tell_coverage: bool,
+    pub inspector: Inspector,
     /// From one look for files that have no use any more to the next.
     pub sweep: Duration,
 }
@@ -111,7 +112,7 @@ impl Session {
         let filters = settings.filters;
         let (mut kernel, maps) = Kernel::load(&settings.limits, settings.kernel_log)?;
         let messages = if settings.kernel_log { Some(kernel.messages()?) } else { None };
-        let attacher = Arc::new(Attacher::new(kernel));
+        let attacher = Arc::new(Attacher::new(kernel, settings.inspector.clone()));
         let (finder, found) = mpsc::channel();
         let (changes, changed) = mpsc::channel();
         let gate = held.and_then(gate_around);
@@ -144,7 +145,7 @@ impl Session {
         let sources = reading.sources(&bells).map_err(io::Error::from)?;
         let reading =
             thread::Builder::new().name("reader".into()).spawn(move || reading.run(&sources))?;
-        let watch = || Watching::start(seen.clone(), settings.board);
+        let watch = || Watching::start(seen.clone(), settings.board, settings.inspector);
         let watching = settings.tell_coverage.then(watch).transpose()?;
         Ok(Self { attacher, reading, bells, changes, alive, seen, _watching: watching })
     }

@@ -9,7 +9,7 @@ use crate::discover::{
 };
 
 /// The functions by name.
-const SYMBOLS: [(Function, &[u8]); 9] = [
+pub(super) const SYMBOLS: &[(Function, &[u8])] = &[
     (Function::GnutlsInit, INIT),
     (Function::SslFree, DEINIT),
     (Function::GnutlsSetInt2, b"gnutls_transport_set_int2"),
@@ -31,29 +31,22 @@ const SEND2: &[u8] = b"gnutls_record_send2";
 const ARGUMENTS: usize = 3;
 
 pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
-    let mut found: Vec<(&[u8], Function, u64)> = Vec::new();
+    let mut found: Vec<(Function, &[u8], u64)> = Vec::new();
     image.each_function(&mut |symbol| {
         if !symbol.name.starts_with(b"gnutls_") {
             return;
         }
         let known = SYMBOLS.iter().find(|(_, name)| *name == symbol.name);
         let Some((function, name)) = known else { return };
-        if !found.iter().any(|(have, ..)| have == name) {
-            found.push((name, *function, symbol.address));
+        if !found.iter().any(|(_, have, _)| have == name) {
+            found.push((*function, name, symbol.address));
         }
     });
-    let has = |name: &[u8]| found.iter().any(|(have, ..)| *have == name);
+    let has = |name: &[u8]| found.iter().any(|(_, have, _)| *have == name);
     if !(has(RECV) && has(SEND) && has(INIT) && has(DEINIT)) {
         return None;
     }
-    // Since 3.6.3 it hands all on to the other; probes on both would see the same bytes twice.
-    let both = has(SEND2);
-    let sites = found
-        .iter()
-        .filter(|(name, _, address)| !(both && *name == SEND && hands_on(image, *address)));
-    let sites: Vec<Site> = sites
-        .filter_map(|(_, function, address)| site::at_entry(image, *function, *address))
-        .collect();
+    let sites = sites(image, &found);
     Some(Finding {
         stack: Stack::GnuTls,
         basis: Basis::Symbols,
@@ -61,6 +54,16 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
         evidence: vec![format!("{} symbols of GnuTLS", found.len())],
         sites,
     })
+}
+
+/// Where probes go, by the names and addresses of the functions.
+pub(super) fn sites(image: &Image<'_>, found: &[(Function, &[u8], u64)]) -> Vec<Site> {
+    // Since 3.6.3 `SEND` hands all on to the other; probes on both would see the same bytes twice.
+    let both = found.iter().any(|(_, name, _)| *name == SEND2);
+    let probed = found
+        .iter()
+        .filter(|(_, name, address)| !(both && *name == SEND && hands_on(image, *address)));
+    probed.filter_map(|(function, _, address)| site::at_entry(image, *function, *address)).collect()
 }
 
 /// Whether a function gives its first arguments to another, unchanged, whatever else it does.

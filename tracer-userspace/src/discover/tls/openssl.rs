@@ -10,7 +10,7 @@ use crate::discover::{
 };
 
 /// The functions by name.
-const SYMBOLS: [(Function, &[u8]); 10] = [
+pub(super) const SYMBOLS: &[(Function, &[u8])] = &[
     (Function::SslNew, b"SSL_new"),
     (Function::SslFree, b"SSL_free"),
     (Function::SslUpRef, b"SSL_up_ref"),
@@ -37,23 +37,28 @@ pub(super) fn find(image: &Image<'_>) -> Option<Finding> {
             found.push((*function, symbol.address));
         }
     });
-    let mut sites: Vec<Site> = found
-        .iter()
-        .filter_map(|(function, address)| site::at_entry(image, *function, *address))
-        .collect();
-    share(Function::SslRead, Function::SslReadEx, image, &found, &mut sites);
-    share(Function::SslWrite, Function::SslWriteEx, image, &found, &mut sites);
     let finding = Finding {
         stack: Stack::OpenSsl,
         basis: Basis::Symbols,
         version: None,
         evidence: vec![format!("{} symbols of the OpenSSL interface", found.len())],
-        sites,
+        sites: sites(image, &found),
     };
     let either = |plain, ex| finding.has(plain) || finding.has(ex);
     let both = either(Function::SslRead, Function::SslReadEx)
         && either(Function::SslWrite, Function::SslWriteEx);
     both.then_some(finding)
+}
+
+/// Where probes go, by the addresses of the functions.
+pub(super) fn sites(image: &Image<'_>, found: &[(Function, u64)]) -> Vec<Site> {
+    let mut sites: Vec<Site> = found
+        .iter()
+        .filter_map(|(function, address)| site::at_entry(image, *function, *address))
+        .collect();
+    share(Function::SslRead, Function::SslReadEx, image, found, &mut sites);
+    share(Function::SslWrite, Function::SslWriteEx, image, found, &mut sites);
+    sites
 }
 
 /// The version that a file's constants name (`OPENSSL_VERSION_TEXT`): `OpenSSL 3.0.17 1 Jul 2025`, and of
@@ -120,7 +125,13 @@ fn share(
     }
     sites.retain(|site| site.function != plain && site.function != ex);
     let reason = "the function that both exported ones call";
-    sites.push(Site { function: ex, offset, cost: Cost::Emulated, parameter: 0, reason });
+    sites.push(Site {
+        function: ex,
+        offset,
+        cost: Cost::Emulated,
+        parameter: 0,
+        reason: reason.into(),
+    });
 }
 
 #[cfg(test)]
