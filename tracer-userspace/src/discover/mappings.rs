@@ -2,7 +2,7 @@
 //! Takes a pid; gives files that can be opened although deleted or in another mount namespace.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
@@ -80,17 +80,25 @@ pub fn all_processes() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// A process and all that descend from it, as far as they live now.
-pub fn tree_of(root: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> =
-        all_processes().into_iter().filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
-    let mut tree = vec![root];
-    let mut next = 0;
-    while let Some(&pid) = tree.get(next) {
-        tree.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child));
-        next += 1;
+/// These processes and all that descend from them, as far as they live now. Each once.
+pub fn trees_of(roots: impl Iterator<Item = u32>) -> HashSet<u32> {
+    let mut next: Vec<u32> = roots.collect();
+    if next.is_empty() {
+        return HashSet::new();
     }
-    tree
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for pid in all_processes() {
+        if let Some(parent) = parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut trees = HashSet::new();
+    while let Some(pid) = next.pop() {
+        if trees.insert(pid) {
+            next.extend(children.get(&pid).into_iter().flatten());
+        }
+    }
+    trees
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
@@ -154,7 +162,7 @@ mod tests {
     #[test]
     fn child_belongs_to_the_tree() {
         let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
-        let tree = tree_of(std::process::id());
+        let tree = trees_of([std::process::id()].into_iter());
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(tree.contains(&child.id()));

@@ -64,8 +64,8 @@ impl Reading {
         held: Option<u32>,
         generation: Generation,
     ) -> Result<(), MapError> {
-        let named = filters.pids.iter().filter(|pid| mappings::is_alive(**pid));
-        let trees: HashSet<u32> = named.flat_map(|pid| mappings::tree_of(*pid)).collect();
+        let named = filters.pids.iter().copied().filter(|pid| mappings::is_alive(*pid));
+        let trees = mappings::trees_of(named);
         trees.into_iter().chain(held).try_for_each(|pid| self.mark(pid, MARK_TREE, generation))
     }
 
