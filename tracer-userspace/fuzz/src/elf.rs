@@ -1,6 +1,8 @@
 //! Target `elf`: files that a traced process may have mapped, and the list of its mappings.
 //! Takes a byte that says which, then the bytes of the file.
 
+// Its tests use more of it.
+#[allow(dead_code)]
 #[path = "../../src/discover/tls/golang/sample.rs"]
 mod golang;
 
