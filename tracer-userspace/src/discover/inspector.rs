@@ -12,7 +12,7 @@ use std::{
 
 use super::{Cache, Finding, Image, Offsets, Stack, Target, inspect, tls};
 
-/// An inspection that took longer is kept: reading the whole file once more takes about a quarter of it.
+/// An inspection that took longer is kept: to read the whole file for its digest takes a part of that.
 const LONG: Duration = Duration::from_millis(200);
 
 /// Inspects files. Clones share what is known.
@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_millis(200);
 pub struct Inspector {
     offsets: Arc<Offsets>,
     cache: Option<Cache>,
-    /// What is kept however short it took.
+    /// Also what took no time is kept.
     keeps_all: bool,
 }
 
