@@ -442,7 +442,9 @@ fn recorded_calls_are_read_alike_elsewhere() {
             found_there
                 .extend(found_here.get("n_events").map(|it| ("n_events".to_owned(), it.clone())));
             if (here.name, &found_here) != (there.name, &found_there) {
-                differences.push(format!("{} {way}: {found_here:?} {found_there:?}", record.id));
+                let names = [here.name, there.name];
+                let found = [&found_here, &found_there];
+                differences.push(format!("{} {way}: {names:?} {found:?}", record.id));
             }
         }
     }

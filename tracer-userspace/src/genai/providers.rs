@@ -248,7 +248,7 @@ const SERVING: &str = "serving-endpoints";
 
 /// Formats that a body at an unknown path and host may be written in.
 pub(super) const SHAPES: &[&Format] =
-    &[&openai_chat::FORMAT, &anthropic::MESSAGES, &openai_responses::FORMAT];
+    &[&openai_chat::FORMAT, &anthropic::MESSAGES, &anthropic::COMPLETE, &openai_responses::FORMAT];
 
 /// Paths of WebSockets.
 pub(super) const SOCKETS: &[(&str, Dialect)] = &[

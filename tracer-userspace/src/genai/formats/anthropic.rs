@@ -24,12 +24,21 @@ pub(in crate::genai) static MESSAGES: Format = Format {
     response: Views { facts: &RESPONSE, content: &RESPONSE_CONTENT },
     event: &EVENT,
     streams_values: false,
-    read_request,
+    // The API requires both, and a model.
+    read_request: |body| {
+        read_request(body, |facts| facts.messages.0.is_some() && facts.max_tokens.0.is_some())
+    },
     answer: |capture_content| Box::new(answer::Messages::new(capture_content)),
 };
 
-pub(in crate::genai) static COMPLETE: Format =
-    Format { operation: OperationName::TextCompletion, ..MESSAGES };
+pub(in crate::genai) static COMPLETE: Format = Format {
+    operation: OperationName::TextCompletion,
+    // As above.
+    read_request: |body| {
+        read_request(body, |facts| facts.prompt.0 && facts.max_tokens_to_sample.0.is_some())
+    },
+    ..MESSAGES
+};
 
 const REQUEST: Shape = Shape::Object(&[
     ("model", Shape::Fact),
@@ -142,20 +151,14 @@ struct OutputConfig<'a> {
     format: Object<Typed<'a>>,
 }
 
-fn read_request(body: &mut Document) -> Asked {
+fn read_request(body: &mut Document, fits: fn(&RequestFacts<'_>) -> bool) -> Asked {
     let content = body.content();
     let (facts, fault) = body.facts::<RequestFacts<'_>>();
+    let fits = facts.model.filled().is_some() && fits(&facts);
     let config = facts.output_config.0.unwrap_or_default();
     let format = config.format.0.or(facts.output_format.0).unwrap_or_default();
     let max_tokens = facts.max_tokens.0.or(facts.max_tokens_to_sample.0);
-    let mut asked = Asked {
-        // The API requires all three.
-        fits: facts.model.filled().is_some()
-            && (facts.messages.0.is_some() || facts.prompt.0)
-            && max_tokens.is_some(),
-        fault,
-        ..Asked::default()
-    };
+    let mut asked = Asked { fits, fault, ..Asked::default() };
     asked.request = Request {
         model: facts.model.into_filled(),
         stream: facts.stream.0 == Some(true),
