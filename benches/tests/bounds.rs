@@ -28,8 +28,8 @@ const PEAK: usize = 8 * MEBIBYTE;
 /// take the most: an empty object in a list, an HTTP/2 frame of nothing.
 const TOTAL_A_BYTE: usize = 256;
 
-/// The same of the smallest bodies in a coding: each has a decoder of its own, of some 25 KiB, which is
-/// given back with it.
+/// The same of the smallest bodies in a coding: a body and its two heads take a hundred bytes on the wire,
+/// and have a decoder of their own, of some 65 KiB, which is given back with them.
 const CODED_A_BYTE: usize = 1024;
 const CODED: &str = " bodies of one byte";
 

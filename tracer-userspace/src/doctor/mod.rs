@@ -1,6 +1,7 @@
 //! What llmtap can see on this machine, and why not the rest.
 //! Takes pids, or none for every process that holds TCP connections; gives a [`Report`].
-//! Reads `/proc`, `/sys` and files; attaches nothing and changes nothing. What a run follows it is told.
+//! Reads `/proc`, `/sys` and files; attaches nothing, and changes nothing but what its inspector keeps. What a
+//! run follows it is told.
 
 mod kernel;
 mod plaintext;
