@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(20);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
+const LINKED: &str = "e457b5a2e4d86bd1";
 /// The same, as Protobuf's JSON form writes bytes.
 const TRACE_BASE64: &str = "S/kvNXezTaajzpKdDg5HNg==";
 const PARENT_BASE64: &str = "APBnqgupArc=";
+const LINKED_BASE64: &str = "5Fe1ouTYa9E=";
 
 /// Attributes of a span or resource: name to `{kind: value}`.
 fn attributes(owner: &Value) -> BTreeMap<String, Value> {
@@ -48,11 +50,12 @@ fn two_services(lab: &Lab, port: u16) -> Command {
             .collect();
         format!("OTEL_SERVICE_NAME={service} {}", words.join(" "))
     };
-    let traceparent = format!("00-{TRACE}-{PARENT}-01");
-    let first = call(
-        "first",
-        &format!(r#"{{"id": "p", "n": 41, "headers": {{"traceparent": "{traceparent}"}}}}"#),
-    );
+    let headers = json!({
+        "traceparent": format!("00-{TRACE}-{PARENT}-01"),
+        // Another span of that trace, as where a mesh adds headers of its own.
+        "b3": format!("{TRACE}-{LINKED}-1"),
+    });
+    let first = call("first", &json!({"id": "p", "n": 41, "headers": headers}).to_string());
     let second = call("second", r#"{"id": "q", "n": 42, "path": "/v1/messages"}"#);
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{first}; {second}")]);
@@ -90,6 +93,8 @@ fn right_at_receiver(protocol: Protocol, protocol_name: &str) -> Result<()> {
         first["traceId"] == TRACE_BASE64 && first["parentSpanId"] == PARENT_BASE64,
         "{first:#?}"
     );
+    let link = &first["links"][0];
+    ensure!(link["traceId"] == TRACE_BASE64 && link["spanId"] == LINKED_BASE64, "{first:#?}");
     let resource = attributes(resource);
     ensure!(resource["deployment.environment.name"] == json!({"stringValue": "test"}));
     for (name, kind) in [

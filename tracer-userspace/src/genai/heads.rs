@@ -2,7 +2,7 @@
 //! Takes heads; gives [`HttpFacts`], within bounds, and never a credential.
 //! Response headers are told by name: those of [`KEPT`] and [`FAMILIES`], no other.
 
-use ::http::{HeaderMap, Version, header};
+use ::http::{HeaderMap, HeaderValue, Version, header};
 
 use super::{
     operation::{HeaderFact, HttpFacts},
@@ -63,6 +63,24 @@ const FAMILIES: [&str; 5] = [
     "ratelimit-",
 ];
 
+/// Request headers that name a place in a trace, beside `traceparent` and `tracestate`: B3, Jaeger,
+/// Datadog, OpenCensus in gRPC, Google Cloud, AWS X-Ray.
+const PROPAGATORS: [&str; 13] = [
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-sampled",
+    "x-b3-flags",
+    "uber-trace-id",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+    "x-datadog-tags",
+    "grpc-trace-bin",
+    "x-cloud-trace-context",
+    "x-amzn-trace-id",
+];
+
 /// Headers told of one response.
 const MAX_HEADERS: usize = 40;
 /// Longest name of one.
@@ -71,6 +89,8 @@ const MAX_NAME: usize = 64;
 const MAX_VALUES: usize = 4;
 /// Bytes told of one value.
 const MAX_VALUE: usize = 256;
+/// Bytes of a propagator's header.
+const MAX_PROPAGATOR: usize = 512;
 /// Bytes told of a query.
 const MAX_QUERY: usize = 1024;
 
@@ -95,7 +115,22 @@ pub(super) fn request(head: &RequestHead) -> HttpFacts {
         resent: resent(&head.headers),
         traceparent: all("traceparent"),
         tracestate: all("tracestate"),
+        trace_headers: trace_headers(&head.headers),
     }
+}
+
+/// One that is longer than the bound, or no text, is there without values: that it was not readable
+/// is not the same as that it was not sent.
+fn trace_headers(headers: &HeaderMap) -> Vec<HeaderFact> {
+    let whole = |value: &HeaderValue| {
+        let text = value.to_str().ok().filter(|text| text.len() <= MAX_PROPAGATOR)?;
+        Some(text.to_owned())
+    };
+    let fact = |name: &&str| {
+        let values: Option<_> = headers.get_all(*name).iter().take(MAX_VALUES).map(whole).collect();
+        HeaderFact { name: (*name).to_owned(), values: values.unwrap_or_default() }
+    };
+    PROPAGATORS.iter().filter(|name| headers.contains_key(**name)).map(fact).collect()
 }
 
 pub(super) fn response(facts: &mut HttpFacts, head: &ResponseHead) {

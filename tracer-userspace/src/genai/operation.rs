@@ -311,9 +311,11 @@ pub struct HttpFacts {
     /// As sent; `trace` decides whether it is well formed.
     pub traceparent: Vec<String>,
     pub tracestate: Vec<String>,
+    /// The request's headers of other propagators than W3C's, likewise as sent.
+    pub trace_headers: Vec<HeaderFact>,
 }
 
-/// A header with its values, each cut at a bound.
+/// A header with its values, within bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderFact {
     /// In lower case.

@@ -1,121 +1,85 @@
-//! W3C Trace Context: whose child a call is, by the request's `traceparent` and `tracestate`.
-//! Takes the headers' values as sent; gives the caller's [`SpanContext`], or `None` where the
-//! Recommendation says that the headers must be ignored.
-//!
-//! `opentelemetry_sdk`'s propagator is not used: it takes ids of other lengths than the text says,
-//! signs inside them, an upper-case version, and anything as the value of a `tracestate` member.
-//! Section numbers are those of <https://www.w3.org/TR/trace-context/>.
+//! Whose child a call is, by what its request says: W3C Trace Context, and the older propagators.
+//! Takes the headers' values as sent; gives the [`Caller`], and other places that they name.
+//! What is malformed names nothing; nothing is made up for what a header leaves out.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+mod propagators;
+mod w3c;
 
-/// Length of a version-00 `traceparent`: `00-{32}-{16}-{2}` (§3.2.2).
-const TRACEPARENT_LEN: usize = 55;
+use opentelemetry::{
+    KeyValue,
+    trace::{Link, SpanContext, SpanId, TraceFlags, TraceId, TraceState},
+};
 
-/// Members that a `tracestate` may have (§3.3.1.1).
-const TRACESTATE_MEMBERS: usize = 32;
+use crate::genai::HttpFacts;
 
-/// Bytes of a member's key, of its value, and of the two parts of a multi-tenant key (§3.3.1.3).
-const KEY_LEN: usize = 256;
-const VALUE_LEN: usize = 256;
-const TENANT_LEN: usize = 241;
-const SYSTEM_LEN: usize = 14;
-
-/// The span that made the request, if its headers name one.
-///
-/// More than one `traceparent` names none (§3.2: it is a single header). An invalid `tracestate` is
-/// dropped and the parent kept (§3.3).
-pub(super) fn parent(traceparent: &[String], tracestate: &[String]) -> Option<SpanContext> {
-    let [traceparent] = traceparent else { return None };
-    let (trace, span, flags) = parse_traceparent(traceparent)?;
-    let state = parse_tracestate(tracestate).unwrap_or_default();
-    Some(SpanContext::new(trace, span, flags, true, state))
+/// A place in a trace, as one kind of header names it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Caller {
+    pub(super) trace: TraceId,
+    /// The span that made the request. Load balancers name a trace alone.
+    pub(super) span: Option<SpanId>,
+    /// The caller's sampling decision; `None` where it left that to the called.
+    pub(super) sampled: Option<bool>,
+    pub(super) state: TraceState,
+    /// The header, by its name.
+    pub(super) header: &'static str,
 }
 
-fn parse_traceparent(value: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
-    let bytes = trim_ows(value).as_bytes();
-    if bytes.len() < TRACEPARENT_LEN || bytes[2] != b'-' || bytes[35] != b'-' || bytes[52] != b'-' {
-        return None;
+impl Caller {
+    /// The calling span, for what a sampler decides by; `None` where span or decision is not told.
+    pub(super) fn decided(&self) -> Option<SpanContext> {
+        Some(self.context(self.span?, self.sampled?))
     }
-    let version = hex(&bytes[..2])?;
-    let end_is_right = match version {
-        // §3.2.2.1: "Version ff is invalid."
-        0xff => false,
-        0 => bytes.len() == TRACEPARENT_LEN,
-        // §4.3: a higher version is read as far as it is known, if a dash follows or nothing.
-        _ => bytes.get(TRACEPARENT_LEN).is_none_or(|next| *next == b'-'),
-    };
-    let trace = TraceId::from(hex(&bytes[3..35])?);
-    let span = SpanId::from(u64::try_from(hex(&bytes[36..52])?).ok()?);
-    let flags = u8::try_from(hex(&bytes[53..55])?).ok()?;
-    // §3.2.2.3 and §3.2.2.4: an id of zeroes is invalid. §3.2.2.5: flags other than `sampled` are
-    // not to be relied on.
-    let is_valid = end_is_right && trace != TraceId::INVALID && span != SpanId::INVALID;
-    is_valid.then_some((trace, span, TraceFlags::new(flags) & TraceFlags::SAMPLED))
+
+    fn context(&self, span: SpanId, sampled: bool) -> SpanContext {
+        let flags = TraceFlags::default().with_sampled(sampled);
+        SpanContext::new(self.trace, span, flags, true, self.state.clone())
+    }
+
+    /// Whether both name one place. Headers of 64-bit ids carry the lower half of longer ones.
+    fn is_where(&self, other: &Self) -> bool {
+        let [one, two] = [self, other].map(|caller| u128::from_be_bytes(caller.trace.to_bytes()));
+        let same_trace =
+            if is_short(one) || is_short(two) { one as u64 == two as u64 } else { one == two };
+        same_trace && (self.span.is_none() || other.span.is_none() || self.span == other.span)
+    }
 }
 
-/// `HEXDIGLC` only (§3.2.2): the standard library's parsers also take upper case and a sign.
-fn hex(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0, |value, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
+fn is_short(trace: u128) -> bool {
+    trace >> 64 == 0
+}
+
+/// All that a request says of where it belongs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    /// W3C's, else the first of the others that names a span, else the first that names a trace.
+    pub(super) caller: Option<Caller>,
+    /// What the remaining headers say otherwise.
+    pub(super) others: Vec<Caller>,
+}
+
+impl Context {
+    pub(super) fn of(http: &HttpFacts) -> Self {
+        let mut found: Vec<Caller> =
+            w3c::caller(&http.traceparent, &http.tracestate).into_iter().collect();
+        found.extend(propagators::callers(&http.trace_headers));
+        let first = found.iter().position(|caller| caller.span.is_some()).unwrap_or(0);
+        if first == found.len() {
+            return Self::default();
+        }
+        let caller = found.remove(first);
+        found.retain(|other| !other.is_where(&caller));
+        Self { caller: Some(caller), others: found }
+    }
+
+    /// The spans that other headers name.
+    pub(super) fn links(&self, attribute: &'static str) -> Vec<Link> {
+        let link = |other: &Caller| {
+            let context = other.context(other.span?, other.sampled.unwrap_or_default());
+            Some(Link::new(context, vec![KeyValue::new(attribute, other.header)], 0))
         };
-        Some(value << 4 | u128::from(digit))
-    })
-}
-
-/// Several headers are one list in their order (§3.3.1, RFC 9110 §5.3).
-fn parse_tracestate(headers: &[String]) -> Option<TraceState> {
-    let mut members = Vec::new();
-    for member in headers.iter().flat_map(|header| header.split(',')).map(trim_ows) {
-        // §3.3.1.2: empty list members are allowed.
-        if member.is_empty() {
-            continue;
-        }
-        let (key, value) = member.split_once('=')?;
-        if members.len() == TRACESTATE_MEMBERS || !is_key(key) || !is_value(value) {
-            return None;
-        }
-        members.push((key, value));
+        self.others.iter().filter_map(link).collect()
     }
-    // The library holds a system id of 14 characters, which §3.3.1.3.1 allows, to be invalid; such
-    // a list is dropped as an invalid one is.
-    TraceState::from_key_value(members).ok()
-}
-
-/// `simple-key` or `multi-tenant-key` (§3.3.1.3.1).
-fn is_key(key: &str) -> bool {
-    let are_key_chars = |part: &str| {
-        part.bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/'))
-    };
-    let starts_with_letter = |part: &str| part.starts_with(|c: char| c.is_ascii_lowercase());
-    match key.split_once('@') {
-        None => starts_with_letter(key) && key.len() <= KEY_LEN && are_key_chars(key),
-        Some((tenant, system)) => {
-            let tenant_starts =
-                tenant.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-            tenant_starts
-                && starts_with_letter(system)
-                && tenant.len() <= TENANT_LEN
-                && system.len() <= SYSTEM_LEN
-                && are_key_chars(tenant)
-                && are_key_chars(system)
-        }
-    }
-}
-
-/// `value` (§3.3.1.3.2): printable ASCII without comma and equals sign; spaces at its end belong to
-/// the list and are gone already.
-fn is_value(value: &str) -> bool {
-    let is_value_char = |byte| matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=';
-    (1..=VALUE_LEN).contains(&value.len()) && value.bytes().all(is_value_char)
-}
-
-/// Optional white space around a header's value and around list members (RFC 9110 §5.6.3).
-fn trim_ows(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use opentelemetry::{
     KeyValue,
-    trace::{SpanContext, SpanId, SpanKind, Status},
+    trace::{Link, SpanContext, SpanId, SpanKind, Status},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ pub struct Transport {
 pub struct Span {
     /// Trace id, span id, flags and trace state.
     pub context: SpanContext,
-    /// The span named by the request's `traceparent`, else [`SpanId::INVALID`].
+    /// The span named by the request's headers, else [`SpanId::INVALID`].
     pub parent: SpanId,
     /// The parent came from another process's header.
     pub parent_is_remote: bool,
@@ -35,6 +35,8 @@ pub struct Span {
     pub start: SystemTime,
     pub end: SystemTime,
     pub status: Status,
+    /// Spans that the request's other headers name, where they differ.
+    pub links: Vec<Link>,
     pub attributes: Vec<KeyValue>,
     /// What is told beside it, as log records.
     pub events: Vec<Event>,

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags};
 
 use super::{
-    Clock, Ids, Offset, Prices, Sampler, Span, Transport, context,
+    Clock, Ids, Offset, Prices, Sampler, Span, Transport,
+    context::{Caller, Context},
     resends::Resends,
     semconv::{self, Conventions},
     tokens::{Estimate, Estimator},
@@ -60,9 +61,10 @@ impl Spans {
 
     /// The operation as a span; `None` where the sampler does not keep it.
     ///
-    /// A valid `traceparent` in the request makes it a child of that span, in that trace and under
-    /// that sampling decision; otherwise it is the root of a trace of its own. `offset`: by which all
-    /// that is told of the operation has its times.
+    /// Where the request's headers name a span it is that span's child, in that trace and under that
+    /// sampling decision; where they name a trace alone it is a root in that trace; otherwise it is
+    /// the root of a trace of its own. `offset`: by which all that is told of the operation has its
+    /// times.
     pub fn span(
         &mut self,
         mut operation: Operation,
@@ -71,30 +73,35 @@ impl Spans {
         offset: Offset,
     ) -> Option<Span> {
         let resent = self.resends.of(&operation, process.id);
-        let parent = context::parent(&operation.http.traceparent, &operation.http.tracestate);
-        let trace = match &parent {
-            Some(parent) => parent.trace_id(),
+        let context = Context::of(&operation.http);
+        let caller = context.caller.as_ref();
+        let trace = match caller {
+            Some(caller) => caller.trace,
             None => self.ids.trace(operation.exchange, operation.turn),
         };
-        if !self.sampler.keeps(parent.as_ref(), trace) {
+        let decided = caller.and_then(Caller::decided);
+        if !self.sampler.keeps(decided.as_ref(), trace) {
             return None;
         }
-        let state = parent.as_ref().map_or(TraceState::NONE, |parent| parent.trace_state().clone());
+        let state = caller.map(|caller| caller.state.clone()).unwrap_or_default();
+        let parent = caller.and_then(|caller| caller.span);
         let estimate = self.estimate(&mut operation);
         let cost = self.prices.as_ref().and_then(|prices| prices.cost(&operation));
         let id = self.ids.span(operation.exchange, operation.turn);
         let start = offset.system_time(operation.timing.start);
         let mut attributes = semconv::attributes(&operation, transport, self.conventions);
         attributes.extend(semconv::beside(resent, estimate, cost));
+        attributes.extend(semconv::place(&context));
         Some(Span {
             context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state),
-            parent: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
+            parent: parent.unwrap_or(SpanId::INVALID),
             parent_is_remote: parent.is_some(),
             name: semconv::name(&operation),
             kind: semconv::kind(&operation),
             start,
             end: offset.system_time(operation.timing.end).max(start),
             status: semconv::status(&operation),
+            links: context.links(semconv::PARENT_EVIDENCE),
             attributes,
             events: semconv::events(&operation, transport, self.conventions),
             process: Arc::clone(process),

@@ -9,6 +9,8 @@ use super::{resource, scope};
 use crate::trace::Span;
 
 pub(in crate::export) fn span(span: &Span) -> SpanMessage {
+    let mut links = SpanLinks::default();
+    links.links.clone_from(&span.links);
     SpanMessage::from(SpanData {
         span_context: span.context.clone(),
         parent_span_id: span.parent,
@@ -20,7 +22,7 @@ pub(in crate::export) fn span(span: &Span) -> SpanMessage {
         attributes: span.attributes.clone(),
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
-        links: SpanLinks::default(),
+        links,
         status: span.status.clone(),
         instrumentation_scope: InstrumentationScope::default(),
     })

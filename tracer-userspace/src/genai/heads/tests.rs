@@ -180,3 +180,21 @@ fn headers_are_bounded() {
     let repeated = answered(&vec![("retry-after", "1"); 100]);
     assert_eq!(repeated.response_headers[0].values.len(), MAX_VALUES);
 }
+
+#[test]
+fn propagators_headers_are_kept_as_sent() {
+    let sent = [("B3", "1-2"), ("x-b3-traceid", "a"), ("X-B3-TraceId", "b"), ("x-other", "c")];
+    let facts = asked("/v1", &sent).trace_headers;
+    let told: Vec<_> = facts.iter().map(|fact| (fact.name.as_str(), &fact.values[..])).collect();
+    let (one, two) = (["1-2".to_owned()], ["a".to_owned(), "b".to_owned()]);
+    assert_eq!(told, [("b3", &one[..]), ("x-b3-traceid", &two[..])]);
+}
+
+#[test]
+fn propagators_header_beyond_the_bound_is_there_without_values() {
+    for (length, values) in [(512, 1), (513, 0)] {
+        let facts = asked("/v1", &[("x-datadog-tags", &"t".repeat(length))]).trace_headers;
+        assert_eq!(facts.len(), 1);
+        assert_eq!(facts[0].values.len(), values, "{length}");
+    }
+}

@@ -1,152 +1,82 @@
-use proptest::prelude::*;
-
 use super::*;
+use crate::genai::HeaderFact;
 
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-const SPAN: &str = "b7ad6b7169203331";
+const W3C: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const SAME_AS_B3: &str = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
+const OTHER_SPAN: &str = "0af7651916cd43dd8448eb211c80319c-e457b5a2e4d86bd1-0";
+const LOW_HALF: &str = "8448eb211c80319c-b7ad6b7169203331-1";
+const BALANCER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
 
-fn read(traceparent: &str) -> Option<SpanContext> {
-    parent(&[traceparent.to_owned()], &[])
+fn context(traceparent: Option<&str>, list: &[(&str, &str)]) -> Context {
+    let fact = |(name, value): &(&str, &str)| HeaderFact {
+        name: (*name).to_owned(),
+        values: vec![(*value).to_owned()],
+    };
+    Context::of(&HttpFacts {
+        traceparent: traceparent.into_iter().map(str::to_owned).collect(),
+        trace_headers: list.iter().map(fact).collect(),
+        ..HttpFacts::default()
+    })
 }
 
-fn state(headers: &[&str]) -> String {
-    let traceparent = [format!("00-{TRACE}-{SPAN}-01")];
-    let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
-    parent(&traceparent, &headers).unwrap().trace_state().header()
+fn header(context: &Context) -> &str {
+    context.caller.as_ref().unwrap().header
 }
 
 #[test]
-fn version_zero_is_read_whole() {
-    for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("ff", true)] {
-        let context = read(&format!("00-{TRACE}-{SPAN}-{flags}")).unwrap();
-        assert_eq!(context.trace_id().to_string(), TRACE);
-        assert_eq!(context.span_id().to_string(), SPAN);
-        assert_eq!(context.is_sampled(), sampled);
-        assert_eq!(context.trace_flags() & !TraceFlags::SAMPLED, TraceFlags::default());
-        assert!(context.is_remote());
+fn nothing_said_is_nothing_known() {
+    let nothing = context(None, &[]);
+    assert!(nothing.caller.is_none() && nothing.others.is_empty());
+    assert!(context(Some("nonsense"), &[("b3", "0")]).caller.is_none());
+}
+
+#[test]
+fn w3c_wins_and_what_differs_is_a_link() {
+    let context = context(Some(W3C), &[("b3", OTHER_SPAN)]);
+    assert_eq!(header(&context), "traceparent");
+    let links = context.links("by");
+    let [link] = &links[..] else { panic!("{links:?}") };
+    assert_eq!(link.span_context.span_id().to_string(), "e457b5a2e4d86bd1");
+    assert!(!link.span_context.is_sampled() && link.span_context.is_remote());
+    assert_eq!(link.attributes, [KeyValue::new("by", "b3")]);
+}
+
+#[test]
+fn what_says_the_same_is_told_once() {
+    for same in [SAME_AS_B3, LOW_HALF] {
+        assert!(context(Some(W3C), &[("b3", same)]).others.is_empty(), "{same}");
     }
+    let balancer = "Root=1-0af76519-16cd43dd8448eb211c80319c";
+    assert!(context(Some(W3C), &[("x-amzn-trace-id", balancer)]).others.is_empty());
+    // The lower halves may be alike by chance, if both are whole they are not the same.
+    let upper = "1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
+    assert_eq!(context(Some(W3C), &[("b3", upper)]).others.len(), 1);
 }
 
 #[test]
-fn white_space_around_is_ignored() {
-    assert!(read(&format!(" \t00-{TRACE}-{SPAN}-01\t ")).is_some());
+fn malformed_w3c_leaves_it_to_the_others() {
+    let context = context(Some("00-0-0-0"), &[("b3", OTHER_SPAN), ("x-amzn-trace-id", BALANCER)]);
+    assert_eq!(header(&context), "b3");
+    assert_eq!(context.others.len(), 1);
+    assert!(context.links("by").is_empty(), "a trace alone is nothing to link to");
 }
 
 #[test]
-fn higher_versions_are_read_as_known() {
-    for valid in ["", "-", "-what-the-future-will-be-like", "-\u{e9}"] {
-        assert!(read(&format!("01-{TRACE}-{SPAN}-01{valid}")).is_some(), "{valid}");
-        assert!(read(&format!("fe-{TRACE}-{SPAN}-01{valid}")).is_some(), "{valid}");
-    }
-    for invalid in [".", "0", "0-", "what"] {
-        assert!(read(&format!("cc-{TRACE}-{SPAN}-01{invalid}")).is_none(), "{invalid}");
-    }
+fn header_that_names_a_span_goes_before_one_that_names_a_trace() {
+    // By their order Datadog's would come first.
+    let cloud = "105445aa7843bc8bf206b12000100000/1;o=1";
+    let headers = [("x-datadog-trace-id", "7"), ("x-cloud-trace-context", cloud)];
+    assert_eq!(header(&context(None, &headers)), "x-cloud-trace-context");
+    assert_eq!(header(&context(None, &headers[..1])), "x-datadog-trace-id");
 }
 
 #[test]
-fn malformed_traceparents_are_ignored() {
-    let zero_trace = "0".repeat(32);
-    let zero_span = "0".repeat(16);
-    for malformed in [
-        String::new(),
-        "00".to_owned(),
-        format!("ff-{TRACE}-{SPAN}-01"),
-        format!("0-{TRACE}-{SPAN}-01"),
-        format!("000-{TRACE}-{SPAN}-01"),
-        format!("0A-{TRACE}-{SPAN}-01"),
-        format!(".0-{TRACE}-{SPAN}-01"),
-        format!("00-{TRACE}-{SPAN}-01-"),
-        format!("00-{TRACE}-{SPAN}-01-extra"),
-        format!("00-{TRACE}-{SPAN}-1"),
-        format!("00-{TRACE}-{SPAN}-"),
-        format!("00-{TRACE}-{SPAN}"),
-        format!("00-{TRACE}-{SPAN}-0G"),
-        format!("00-{TRACE}-{SPAN}-0A"),
-        format!("00-{TRACE}-{SPAN}-+1"),
-        format!("00-{zero_trace}-{SPAN}-01"),
-        format!("00-{TRACE}-{zero_span}-01"),
-        format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
-        format!("00-{TRACE}-{}-01", SPAN.to_uppercase()),
-        format!("00-{}-{SPAN}-01", &TRACE[..31]),
-        format!("00-{TRACE}0-{SPAN}-01"),
-        format!("00-{TRACE}-{}-01", &SPAN[..15]),
-        format!("00-+{}-{SPAN}-01", &TRACE[1..]),
-        format!("00_{TRACE}_{SPAN}_01"),
-        format!("00-{TRACE}-{SPAN}-01,00-{TRACE}-{SPAN}-01"),
-    ] {
-        assert!(read(&malformed).is_none(), "{malformed}");
-    }
-}
-
-#[test]
-fn several_traceparents_name_no_parent() {
-    let one = format!("00-{TRACE}-{SPAN}-01");
-    assert!(parent(&[one.clone(), one], &[]).is_none());
-    assert!(parent(&[], &["foo=1".to_owned()]).is_none());
-}
-
-#[test]
-fn tracestate_lists_are_joined_in_order() {
-    assert_eq!(state(&["foo=1,bar=2"]), "foo=1,bar=2");
-    assert_eq!(state(&["foo=1", "bar=2"]), "foo=1,bar=2");
-    assert_eq!(state(&["foo=1 \t , \t bar=2", "", ","]), "foo=1,bar=2");
-    assert_eq!(state(&["foo= 1"]), "foo= 1");
-    assert_eq!(state(&["abcdefghijklmnopqrstuvwxyz0123456789_-*/=!\"~"]).len(), 44);
-    assert_eq!(state(&["0tenant@system=v"]), "0tenant@system=v");
-}
-
-#[test]
-fn invalid_tracestate_is_dropped_alone() {
-    let long = |n| "a".repeat(n);
-    for invalid in [
-        "foo".to_owned(),
-        "=1".to_owned(),
-        "foo=".to_owned(),
-        "foo=1=2".to_owned(),
-        "foo==1".to_owned(),
-        "foo =1".to_owned(),
-        "FOO=1".to_owned(),
-        "0foo=1".to_owned(),
-        "foo.bar=1".to_owned(),
-        "foo@=1".to_owned(),
-        "@foo=1".to_owned(),
-        "foo@0bar=1".to_owned(),
-        "foo@bar@baz=1".to_owned(),
-        "foo=\u{7f}".to_owned(),
-        "foo=\u{e9}".to_owned(),
-        "foo=a\tb".to_owned(),
-        format!("{}=1", long(257)),
-        format!("{}@v=1", long(242)),
-        format!("t@{}=1", long(15)),
-        format!("foo={}", long(257)),
-        "bar=2,foo=1=2".to_owned(),
-    ] {
-        assert_eq!(state(&[&invalid]), "", "{invalid}");
-    }
-}
-
-#[test]
-fn tracestate_limits_are_the_texts() {
-    let members = |n: usize| (0..n).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
-    assert_eq!(state(&[&members(32)]), members(32));
-    assert_eq!(state(&[&members(33)]), "");
-    let (key, value) = ("k".repeat(256), "v".repeat(256));
-    assert_eq!(state(&[&format!("{key}={value}")]), format!("{key}={value}"));
-    let tenant = "t".repeat(241);
-    assert_eq!(state(&[&format!("{tenant}@s=v")]), format!("{tenant}@s=v"));
-}
-
-proptest! {
-    #[test]
-    fn any_text_is_safe(parents in proptest::collection::vec(".*", 0..3), states in proptest::collection::vec(".*", 0..3)) {
-        let _ = parent(&parents, &states);
-    }
-
-    #[test]
-    fn what_is_read_is_what_was_written(trace in 1_u128.., span in 1_u64.., flags in any::<u8>()) {
-        let context = read(&format!("00-{trace:032x}-{span:016x}-{flags:02x}")).unwrap();
-        prop_assert_eq!(context.trace_id(), TraceId::from(trace));
-        prop_assert_eq!(context.span_id(), SpanId::from(span));
-        prop_assert_eq!(context.is_sampled(), flags & 1 == 1);
-    }
+fn decision_needs_a_span_and_a_word() {
+    let decided = |b3: &str| context(None, &[("b3", b3)]).caller.unwrap().decided();
+    assert!(!decided(OTHER_SPAN).unwrap().is_sampled());
+    assert!(decided(SAME_AS_B3).unwrap().is_sampled());
+    assert!(decided(SAME_AS_B3.strip_suffix("-1").unwrap()).is_none());
+    let balancer = format!("{BALANCER};Sampled=0");
+    let context = context(None, &[("x-amzn-trace-id", &balancer)]);
+    assert!(context.caller.unwrap().decided().is_none());
 }

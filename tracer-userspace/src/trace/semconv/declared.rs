@@ -195,6 +195,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "how the resend count is known: `header` (the client says it), or `same_request` (the same process sent the same method, host, target and body within two minutes before, and that attempt failed)",
     ),
     row(
+        "llmtap.parent.evidence",
+        Type::Text,
+        "the span has a parent: the header of the request that names it, in lower case; on links likewise",
+    ),
+    row(
         "llmtap.provider.request_id",
         Type::Text,
         "the provider's id of the call, from its response headers",
@@ -247,6 +252,16 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "seconds from the request's arrival to the first token",
     ),
     row("llmtap.server.total_time", Type::Double, "seconds that the call took"),
+    row(
+        "llmtap.trace.evidence",
+        Type::Text,
+        "a header of the request names the trace alone, as load balancers' do: that header; the span is a root in that trace",
+    ),
+    row(
+        "llmtap.trace.others",
+        Type::Texts,
+        "further headers name another trace, without a span to link to: `HEADER=TRACE_ID`",
+    ),
     row(
         "llmtap.usage.video.cache_read.input_tokens",
         Type::Int,

@@ -28,6 +28,7 @@ mod times;
 use opentelemetry::KeyValue;
 
 use self::list::Attributes;
+pub(in crate::trace) use self::own::PARENT_EVIDENCE;
 pub use self::{
     declared::{ATTRIBUTES, Attribute, Type},
     events::{EVENTS, Event, EventKind, Severity, events},
@@ -44,7 +45,7 @@ pub(crate) use self::{
 };
 use crate::{
     genai::Operation,
-    trace::{Transport, prices::Cost, resends::Resent, tokens::Estimate},
+    trace::{Transport, context::Context, prices::Cost, resends::Resent, tokens::Estimate},
 };
 
 /// All attributes of the span.
@@ -85,6 +86,13 @@ pub(super) fn beside(
     if let Some(cost) = cost {
         list.cost(&cost);
     }
+    list.all
+}
+
+/// How the span's place in its trace is known.
+pub(super) fn place(context: &Context) -> Vec<KeyValue> {
+    let mut list = Attributes::new(Profile::default());
+    list.place(context);
     list.all
 }
 

@@ -8,7 +8,7 @@ use super::{failure::ended, list::Attributes};
 use crate::{
     genai::Operation,
     http::Ended,
-    trace::{prices::Cost, tokens::Estimate},
+    trace::{context::Context, prices::Cost, tokens::Estimate},
 };
 
 pub(super) const REQUEST_TOOLS: &str = "llmtap.request.tools";
@@ -29,6 +29,9 @@ pub(super) const SERVER_COMPLETION: &str = "llmtap.server.completion_time";
 pub(super) const SERVER_INFERENCE: &str = "llmtap.server.inference_time";
 pub(super) const SERVER_FIRST_TOKEN: &str = "llmtap.server.time_to_first_token";
 pub(super) const RESEND_BASIS: &str = "llmtap.http.resend_basis";
+pub(in crate::trace) const PARENT_EVIDENCE: &str = "llmtap.parent.evidence";
+pub(super) const TRACE_EVIDENCE: &str = "llmtap.trace.evidence";
+pub(super) const TRACE_OTHERS: &str = "llmtap.trace.others";
 pub(super) const COST_TOTAL: &str = "llmtap.cost.total";
 pub(super) const COST_CURRENCY: &str = "llmtap.cost.currency";
 pub(super) const COST_DATE: &str = "llmtap.cost.prices_date";
@@ -55,6 +58,19 @@ impl Attributes {
         self.flag(JOINED_LATE, end.joined_late);
         self.int(UNKNOWN_FIELDS, Some(operation.unknown_fields).filter(|fields| *fields > 0));
         self.text(UNREADABLE, operation.unreadable);
+    }
+
+    /// By which header the span's place is known, and which traces others name.
+    pub(super) fn place(&mut self, context: &Context) {
+        if let Some(caller) = &context.caller {
+            let key = if caller.span.is_some() { PARENT_EVIDENCE } else { TRACE_EVIDENCE };
+            self.text(key, Some(caller.header));
+        }
+        // What names a span is a link.
+        let others = context.others.iter().filter(|other| other.span.is_none());
+        let others: Vec<String> =
+            others.map(|other| format!("{}={}", other.header, other.trace)).collect();
+        self.texts(TRACE_OTHERS, &others);
     }
 
     pub(super) fn cost(&mut self, cost: &Cost) {

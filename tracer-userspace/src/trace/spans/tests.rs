@@ -1,7 +1,10 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::trace::sample::{self, BOOT};
+use crate::{
+    genai::HeaderFact,
+    trace::sample::{self, BOOT},
+};
 
 fn spans(sampler: Sampler) -> Spans {
     Spans::new(sampler, Clock::Recorded { boot: BOOT }, Ids::Random)
@@ -63,6 +66,63 @@ fn calls_without_context_are_roots() {
         assert_eq!(span.context.trace_state().header(), "");
     }
     assert_ne!(first.context.trace_id(), second.context.trace_id());
+}
+
+fn called_by(header: &str, value: &str) -> Operation {
+    let mut operation = sample::operation();
+    let header = HeaderFact { name: header.into(), values: vec![value.into()] };
+    operation.http.trace_headers = vec![header];
+    operation
+}
+
+fn told<'a>(span: &'a Span, key: &str) -> Option<&'a opentelemetry::Value> {
+    let pair = span.attributes.iter().find(|pair| pair.key.as_str() == key)?;
+    Some(&pair.value)
+}
+
+#[test]
+fn b3_makes_a_child_and_says_so() {
+    let process = sample::process(1, "a");
+    let call = called_by("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1");
+    let span =
+        spans(Sampler::default()).span(call, &process, Transport::default(), offset()).unwrap();
+    assert_eq!(span.context.trace_id().to_string(), "80f198ee56343ba864fe8b2a57d3eff7");
+    assert_eq!(span.parent.to_string(), "e457b5a2e4d86bd1");
+    assert!(span.parent_is_remote && span.links.is_empty());
+    assert_eq!(told(&span, "llmtap.parent.evidence"), Some(&"b3".into()));
+}
+
+#[test]
+fn b3_that_was_decided_against_is_not_kept() {
+    let process = sample::process(1, "a");
+    let call = called_by("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-0");
+    let mut spans = spans(Sampler::default());
+    assert!(spans.span(call, &process, Transport::default(), offset()).is_none());
+}
+
+#[test]
+fn load_balancers_header_gives_a_trace_and_no_parent() {
+    let process = sample::process(1, "a");
+    let call = called_by("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793");
+    let span =
+        spans(Sampler::default()).span(call, &process, Transport::default(), offset()).unwrap();
+    assert_eq!(span.context.trace_id().to_string(), "5759e988bd862e3fe1be46a994272793");
+    assert_eq!(span.parent, SpanId::INVALID);
+    assert!(!span.parent_is_remote);
+    assert_eq!(told(&span, "llmtap.parent.evidence"), None);
+    assert_eq!(told(&span, "llmtap.trace.evidence"), Some(&"x-amzn-trace-id".into()));
+}
+
+#[test]
+fn other_traces_are_told() {
+    let process = sample::process(1, "a");
+    let mut call = called_by("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793");
+    call.http.traceparent = vec![CALLER.into()];
+    let span =
+        spans(Sampler::default()).span(call, &process, Transport::default(), offset()).unwrap();
+    assert_eq!(told(&span, "llmtap.parent.evidence"), Some(&"traceparent".into()));
+    let others = "[\"x-amzn-trace-id=5759e988bd862e3fe1be46a994272793\"]";
+    assert_eq!(told(&span, "llmtap.trace.others").unwrap().to_string(), others);
 }
 
 #[test]
