@@ -91,7 +91,7 @@ fn log_to_stderr() {
     use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env("LLMTAP_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,llmtap=info"));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = std::io::stderr().is_terminal() && outputs::may_colour();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(colour)
