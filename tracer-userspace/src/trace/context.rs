@@ -82,5 +82,10 @@ impl Context {
     }
 }
 
+/// Optional white space around a header's value and around list members (RFC 9110 §5.6.3).
+fn trim_ows(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
 #[cfg(test)]
 mod tests;

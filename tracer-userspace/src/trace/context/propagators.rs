@@ -8,7 +8,7 @@ use base64::{
 };
 use opentelemetry::trace::{SpanId, TraceId, TraceState};
 
-use super::Caller;
+use super::{Caller, trim_ows};
 use crate::genai::HeaderFact;
 
 /// In the order in which they are believed; those that load balancers add come last.
@@ -38,7 +38,7 @@ impl<'a> Headers<'a> {
     fn alone(self, name: &str) -> Option<Option<&'a str>> {
         let header = self.0.iter().find(|header| header.name == name)?;
         let [value] = &header.values[..] else { return Some(None) };
-        Some(Some(value.trim_matches([' ', '\t'])))
+        Some(Some(trim_ows(value)))
     }
 }
 

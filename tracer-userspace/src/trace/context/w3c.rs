@@ -8,7 +8,7 @@
 
 use opentelemetry::trace::{SpanId, TraceId, TraceState};
 
-use super::Caller;
+use super::{Caller, trim_ows};
 
 /// Length of a version-00 `traceparent`: `00-{32}-{16}-{2}` (§3.2.2).
 const TRACEPARENT_LEN: usize = 55;
@@ -117,11 +117,6 @@ fn is_key(key: &str) -> bool {
 fn is_value(value: &str) -> bool {
     let is_value_char = |byte| matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=';
     (1..=VALUE_LEN).contains(&value.len()) && value.bytes().all(is_value_char)
-}
-
-/// Optional white space around a header's value and around list members (RFC 9110 §5.6.3).
-fn trim_ows(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
 }
 
 #[cfg(test)]
